@@ -2,160 +2,67 @@
 //!
 //! Invariants:
 //! - A store serves one call and is dropped with it, whatever happened.
-//! - A guest cannot make [`Sandbox::call`](crate::Sandbox::call) fail, hang or panic: a loop, a
-//!   trap, too much memory and too much output are all [`Outcome::Cut`].
+//! - A guest cannot make a call fail, hang or panic: a loop, a trap, too much memory and too much
+//!   output are all [`Outcome::Cut`].
 //! - What the host forbade decides the outcome, even if the guest shrugged it off.
 //!
 //! Not here: what follows from a failure or a cut (`core`); whether output matches its schema.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use stepwell_core::catalog::EffectClass;
+use stepwell_core::machine::{Cut, CutReason, Failure, Outcome};
+use stepwell_runtime::nodes::Answer;
 use wasmtime::component::{ComponentExportIndex, ComponentNamedList, Instance, InstancePre, Lift, Lower};
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 
 use crate::contract;
-use crate::host::{CallState, LogLine, Visit};
+use crate::host::{CallState, Visit};
 use crate::http::{Denial, Outgoing};
 use crate::limits::Limits;
+use crate::said::{self, Said, clip};
 
 /// Extra bytes that one crossing may carry beside the longest text: ports, keys, messages.
 const CROSSING_SLACK_BYTES: usize = 64 * 1024;
 
-/// Texts of a guest that end in journals and on screens; see `wit/types.wit`.
-const MESSAGE_BYTES_MAX: usize = 2000;
-const CODE_BYTES_MAX: usize = 64;
-const WAIT_MESSAGE_BYTES_MAX: usize = 200;
-const WAIT_KEY_BYTES_MAX: usize = 500;
-
 /// What to call, for whom, with what.
-#[derive(Debug, Clone)]
-pub struct NodeCall {
-    /// Which component. Instances keep the digest they started with.
-    pub digest: crate::Digest,
+#[derive(Debug)]
+pub(crate) struct NodeCall<'a> {
     /// Without the package: `reserve-stock`.
-    pub node_type: Arc<str>,
-    pub operation: Operation,
-    pub context: CallContext,
+    pub(crate) node_type: &'a str,
+    pub(crate) operation: Operation,
+    pub(crate) context: CallContext,
     /// JSON text.
-    pub config: Arc<str>,
+    pub(crate) config: String,
     /// When the visit began, milliseconds since the Unix epoch: the clock of recorded components.
-    pub visit_started_ms: u64,
+    pub(crate) visit_started_ms: u64,
     /// The attempt is cut after this long. Time spent waiting for a free slot is not counted.
-    pub timeout_ms: u64,
+    pub(crate) timeout_ms: u64,
 }
 
 /// Which export to call; texts are JSON.
-#[derive(Debug, Clone)]
-pub enum Operation {
-    Run { input: Arc<str> },
-    Undo { input: Arc<str>, output: Option<Arc<str>> },
-    Resume { memo: Arc<str>, signal: SignalKind, payload: Arc<str> },
-    Query { input: Arc<str> },
-}
-
-/// Why a wait ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SignalKind {
-    Message,
-    Timeout,
-    Cancelled,
+#[derive(Debug)]
+pub(crate) enum Operation {
+    Run { input: String },
+    Undo { input: String, output: Option<String> },
+    Resume { memo: String, signal: contract::SignalKind, payload: String },
+    Query { input: String },
 }
 
 /// The visit, as the guest is told. See `call` in `wit/types.wit`.
 #[derive(Debug, Clone, Default)]
-pub struct CallContext {
-    pub instance: String,
-    pub flow: String,
-    pub version: u32,
-    pub node: String,
-    pub visit: u32,
-    pub attempt: u32,
-    pub key: String,
-    pub forward_key: Option<String>,
-    pub business_key: Option<String>,
-    pub traceparent: Option<String>,
-}
-
-/// What came of a call, and what the guest said meanwhile.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Answer {
-    pub outcome: Outcome,
-    pub logs: Vec<LogLine>,
-    /// Lines beyond the limit.
-    pub log_lines_dropped: u32,
-    /// From the fresh store to the answer.
-    pub took: Duration,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub enum Outcome {
-    /// `output` is JSON text as the guest gave it: not yet parsed, not yet validated.
-    Done {
-        port: String,
-        output: String,
-    },
-    Wait {
-        message: String,
-        key: String,
-        timeout_ms: Option<u64>,
-        memo: String,
-    },
-    /// Only of `undo`: all is taken back.
-    Undone,
-    /// Only of `query`: the forward call never ran.
-    NeverRan,
-    Failed(Failure),
-    /// The host ended the call. Of an external component the outcome is unknown, of any other
-    /// nothing happened.
-    Cut {
-        reason: CutReason,
-        message: String,
-    },
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub enum Failure {
-    Rejected {
-        code: String,
-        message: String,
-        data: Option<String>,
-    },
-    Transient {
-        message: String,
-        retry_after_ms: Option<u64>,
-    },
-    /// `code` is given where the host, not the guest, says so.
-    Permanent {
-        code: Option<&'static str>,
-        message: String,
-    },
-    Unknown {
-        message: String,
-    },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum CutReason {
-    Deadline,
-    Memory,
-    Output,
-    Stack,
-    Trap,
-}
-
-impl CutReason {
-    /// Stable code for journals and problem documents.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Deadline => "NODE_TIMED_OUT",
-            Self::Memory => "NODE_OUT_OF_MEMORY",
-            Self::Output => "NODE_OUTPUT_TOO_LARGE",
-            Self::Stack => "NODE_STACK_OVERFLOW",
-            Self::Trap => "NODE_TRAPPED",
-        }
-    }
+pub(crate) struct CallContext {
+    pub(crate) instance: Arc<str>,
+    pub(crate) flow: Arc<str>,
+    pub(crate) version: u32,
+    pub(crate) node: Arc<str>,
+    pub(crate) visit: u32,
+    pub(crate) attempt: u32,
+    pub(crate) key: String,
+    pub(crate) forward_key: Option<String>,
+    pub(crate) business_key: Option<String>,
+    pub(crate) traceparent: Option<String>,
 }
 
 /// The export indices of one component on one engine. Types are checked when it is loaded.
@@ -176,7 +83,7 @@ pub(crate) struct Prepared {
 
 /// Everything about a call that does not depend on the engine it runs on.
 pub(crate) struct Attempt<'a> {
-    pub(crate) call: &'a NodeCall,
+    pub(crate) call: &'a NodeCall<'a>,
     pub(crate) class: EffectClass,
     pub(crate) limits: &'a Limits,
     pub(crate) outgoing: Outgoing,
@@ -187,7 +94,7 @@ pub(crate) struct Attempt<'a> {
 pub(crate) enum Stopped {
     /// No slots for another instance: the spare engine can take it.
     PoolExhausted,
-    Cut(CutReason, String),
+    Cut(Cut),
 }
 
 impl Attempt<'_> {
@@ -199,36 +106,30 @@ impl Attempt<'_> {
         let mut store = new_store(prepared, state, self.limits.output_bytes_max + CROSSING_SLACK_BYTES);
         let ran = tokio::time::timeout_at(self.deadline.into(), self.enter(&mut store, prepared)).await;
         let state = store.data_mut();
-        let outcome = match ran {
-            Err(_) => Outcome::Cut {
-                reason: CutReason::Deadline,
-                message: format!("no answer within {} ms", self.call.timeout_ms),
-            },
-            Ok(Ok(outcome)) => self.within_limits(outcome),
+        let ran = match ran {
+            Err(_) => Err(cut(CutReason::Deadline, format!("no answer within {} ms", self.call.timeout_ms))),
+            Ok(Ok(said)) => said.checked(self.limits.output_bytes_max),
             Ok(Err(error)) => match stopped(&error, &state.ledger, self.limits) {
-                Stopped::Cut(reason, message) => Outcome::Cut { reason, message },
+                Stopped::Cut(cut) => Err(cut),
                 Stopped::PoolExhausted => return Err(Stopped::PoolExhausted),
             },
         };
         let outcome = match self.outgoing.denied() {
-            Some(Denial { code, message }) => {
-                Outcome::Failed(Failure::Permanent { code: Some(code), message })
-            }
-            None => outcome,
+            Some(Denial { code, message }) => permanent(code, message),
+            None => ran.unwrap_or_else(Outcome::Cut),
         };
         Ok(Answer {
             outcome,
+            duration_us: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
             logs: std::mem::take(&mut state.logs),
-            log_lines_dropped: state.log_lines_dropped,
-            took: began.elapsed(),
         })
     }
 
-    async fn enter(&self, store: &mut Store<CallState>, prepared: &Prepared) -> wasmtime::Result<Outcome> {
+    async fn enter(&self, store: &mut Store<CallState>, prepared: &Prepared) -> wasmtime::Result<Said> {
         let instance = prepared.pre.instantiate_async(&mut *store).await?;
         let exports = &prepared.exports;
         let call = self.told();
-        let (node_type, config) = (&*self.call.node_type, &*self.call.config);
+        let (node_type, config) = (self.call.node_type, self.call.config.as_str());
         match &self.call.operation {
             Operation::Run { input } => {
                 let params: contract::RunParams<'_> = (node_type, call, config, input);
@@ -239,10 +140,10 @@ impl Attempt<'_> {
                 let params: contract::UndoParams<'_> = (node_type, call, config, input, output.as_deref());
                 let (result,): contract::UndoResult =
                     invoke(store, &instance, exports.undo.as_ref(), params).await?;
-                Ok(result.map_or_else(Into::into, |wait| wait.map_or(Outcome::Undone, Into::into)))
+                Ok(result.map_or_else(Into::into, |wait| wait.map_or(Said::Undone, Said::Wait)))
             }
             Operation::Resume { memo, signal, payload } => {
-                let signal = contract::Signal { kind: (*signal).into(), payload };
+                let signal = contract::Signal { kind: *signal, payload };
                 let params: contract::ResumeParams<'_> = (node_type, call, config, memo, signal);
                 let (result,): contract::RunResult =
                     invoke(store, &instance, exports.resume.as_ref(), params).await?;
@@ -252,7 +153,7 @@ impl Attempt<'_> {
                 let params: contract::QueryParams<'_> = (node_type, call, config, input);
                 let (result,): contract::QueryResult =
                     invoke(store, &instance, exports.query.as_ref(), params).await?;
-                Ok(result.map_or_else(Into::into, |ran| ran.map_or(Outcome::NeverRan, Into::into)))
+                Ok(result.map_or_else(Into::into, |ran| ran.map_or(Said::NeverRan, Into::into)))
             }
         }
     }
@@ -280,33 +181,6 @@ impl Attempt<'_> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         let deadline = SystemTime::now() + left;
         deadline.duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-    }
-
-    /// Long texts are refused where they carry meaning and clipped where people read them.
-    fn within_limits(&self, outcome: Outcome) -> Outcome {
-        let max = self.limits.output_bytes_max;
-        let too_large = |what: &str, bytes: usize| Outcome::Cut {
-            reason: CutReason::Output,
-            message: format!("{what} has {bytes} bytes, at most {max} are allowed"),
-        };
-        let broken = |message: String| {
-            Outcome::Failed(Failure::Permanent { code: Some("NODE_BROKE_CONTRACT"), message })
-        };
-        match outcome {
-            Outcome::Done { output, .. } if output.len() > max => too_large("the output", output.len()),
-            Outcome::Wait { memo, .. } if memo.len() > max => too_large("the memo", memo.len()),
-            Outcome::Wait { message, .. } if message.is_empty() || message.len() > WAIT_MESSAGE_BYTES_MAX => {
-                broken(format!("waits for a message whose name has {} bytes", message.len()))
-            }
-            Outcome::Wait { key, .. } if key.len() > WAIT_KEY_BYTES_MAX => {
-                broken(format!("waits for a key of {} bytes, at most {WAIT_KEY_BYTES_MAX} are allowed", key.len()))
-            }
-            Outcome::Failed(Failure::Rejected { data: Some(data), .. }) if data.len() > max => {
-                too_large("the data of the rejection", data.len())
-            }
-            Outcome::Failed(failure) => Outcome::Failed(clipped(failure)),
-            other => other,
-        }
     }
 }
 
@@ -345,22 +219,20 @@ struct NoSuchExport;
 pub(crate) fn stopped(error: &wasmtime::Error, ledger: &crate::limits::MemoryLedger, limits: &Limits) -> Stopped {
     // Where a refusal for memory came before, the rest is its consequence: allocators trap.
     if let Some(bytes) = ledger.refused_bytes {
-        let max = limits.memory_bytes_max;
-        return Stopped::Cut(CutReason::Memory, format!("asked for {bytes} bytes of memory, {max} are allowed"));
+        let message = format!("asked for {bytes} bytes of memory, {} are allowed", limits.memory_bytes_max);
+        return Stopped::Cut(cut(CutReason::Memory, message));
     }
     if error.is::<PoolConcurrencyLimitError>() {
         return Stopped::PoolExhausted;
     }
-    let cut = match error.downcast_ref::<Trap>() {
-        Some(Trap::StackOverflow) => (CutReason::Stack, "recursed too deeply".to_owned()),
-        Some(trap) => (CutReason::Trap, trap.to_string()),
+    Stopped::Cut(match error.downcast_ref::<Trap>() {
+        Some(Trap::StackOverflow) => cut(CutReason::Trap, "recursed too deeply"),
+        Some(trap) => cut(CutReason::Trap, trap.to_string()),
         None if is_crossing_too_large(error) => {
-            (CutReason::Output, format!("handed over more than {} bytes at once", limits.output_bytes_max))
+            cut(CutReason::Output, format!("handed over more than {} bytes at once", limits.output_bytes_max))
         }
-        None => (CutReason::Trap, format!("{error:#}")),
-    };
-    let (reason, message) = cut;
-    Stopped::Cut(reason, clip(message, MESSAGE_BYTES_MAX))
+        None => cut(CutReason::Trap, clip(format!("{error:#}"), said::MESSAGE_BYTES_MAX)),
+    })
 }
 
 /// wasmtime keeps this error's type to itself; a test in `tests/wasm` fails should its text change.
@@ -368,60 +240,11 @@ fn is_crossing_too_large(error: &wasmtime::Error) -> bool {
     error.root_cause().to_string().contains("fuel allocated for hostcalls has been exhausted")
 }
 
-fn clipped(failure: Failure) -> Failure {
-    let text = |message| clip(message, MESSAGE_BYTES_MAX);
-    match failure {
-        Failure::Rejected { code, message, data } => {
-            Failure::Rejected { code: clip(code, CODE_BYTES_MAX), message: text(message), data }
-        }
-        Failure::Transient { message, retry_after_ms } => {
-            Failure::Transient { message: text(message), retry_after_ms }
-        }
-        Failure::Permanent { code, message } => Failure::Permanent { code, message: text(message) },
-        Failure::Unknown { message } => Failure::Unknown { message: text(message) },
-    }
+pub(crate) fn cut(reason: CutReason, message: impl Into<String>) -> Cut {
+    Cut { reason, message: message.into() }
 }
 
-pub(crate) fn clip(mut text: String, bytes_max: usize) -> String {
-    text.truncate(text.floor_char_boundary(bytes_max));
-    text
-}
-
-impl From<contract::Outcome> for Outcome {
-    fn from(outcome: contract::Outcome) -> Self {
-        match outcome {
-            contract::Outcome::Done(contract::Emission { port, output }) => Self::Done { port, output },
-            contract::Outcome::Wait(wait) => wait.into(),
-        }
-    }
-}
-
-impl From<contract::Waiting> for Outcome {
-    fn from(wait: contract::Waiting) -> Self {
-        let contract::Waiting { message, key, timeout_ms, memo } = wait;
-        Self::Wait { message, key, timeout_ms, memo }
-    }
-}
-
-impl From<contract::Failure> for Outcome {
-    fn from(failure: contract::Failure) -> Self {
-        Self::Failed(match failure {
-            contract::Failure::Rejected(contract::Rejection { code, message, data }) => {
-                Failure::Rejected { code, message, data }
-            }
-            contract::Failure::Transient((message, retry_after_ms)) => Failure::Transient { message, retry_after_ms },
-            contract::Failure::Permanent(message) => Failure::Permanent { code: None, message },
-            contract::Failure::Unknown(message) => Failure::Unknown { message },
-        })
-    }
-}
-
-impl From<SignalKind> for contract::SignalKind {
-    fn from(kind: SignalKind) -> Self {
-        match kind {
-            SignalKind::Message => Self::Message,
-            SignalKind::Timeout => Self::Timeout,
-            SignalKind::Cancelled => Self::Cancelled,
-        }
-    }
+/// A failure that the host, not the guest, found.
+pub(crate) fn permanent(code: &str, message: impl Into<String>) -> Outcome {
+    Outcome::Failed(Failure::Permanent { message: message.into(), code: Some(code.to_owned()) })
 }

@@ -33,7 +33,7 @@ pub(crate) struct Call<'a> {
     pub(crate) traceparent: Option<&'a str>,
 }
 
-#[derive(ComponentType, Lower, Clone, Copy)]
+#[derive(ComponentType, Lower, Clone, Copy, Debug)]
 #[component(enum)]
 #[repr(u8)]
 pub(crate) enum SignalKind {
@@ -180,11 +180,10 @@ pub(crate) struct Problem {
 }
 
 /// Severity of a guest's log line.
-#[derive(ComponentType, Lift, Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(ComponentType, Lift, Clone, Copy)]
 #[component(enum)]
 #[repr(u8)]
-#[serde(rename_all = "lowercase")]
-pub enum LogLevel {
+pub(crate) enum LogLevel {
     #[component(name = "debug")]
     Debug,
     #[component(name = "info")]
@@ -193,6 +192,17 @@ pub enum LogLevel {
     Warn,
     #[component(name = "error")]
     Error,
+}
+
+impl LogLevel {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
 }
 
 // Parameters and results of the exported functions.

@@ -1,20 +1,20 @@
 //! Runs a plugin's examples in the real sandbox before it goes live. External ones play against
 //! their tape; nothing they do leaves the process.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jsonschema::Validator;
 use serde_json::Value;
 use stepwell_core::catalog::{EffectClass, Example};
+use stepwell_core::machine::{Cut, Failure, Outcome, Rejection};
 use stepwell_core::problem::Problem;
 
-use crate::call::{Attempt, CallContext, Failure, NodeCall, Operation, Outcome, Prepared, Stopped};
+use crate::call::{Attempt, CallContext, NodeCall, Operation, Prepared, Stopped};
 use crate::http::Outgoing;
 use crate::http::tape::Tape;
 use crate::limits::Limits;
 use crate::manifest::{Described, DescribedType};
-use crate::{Digest, problems};
+use crate::problems;
 
 /// The default deadline of a node: an example that needs longer would be cut in a flow, too.
 const TIMEOUT_MS: u64 = 3_000;
@@ -22,7 +22,6 @@ const TIMEOUT_MS: u64 = 3_000;
 pub(crate) struct Rehearsal<'a> {
     pub(crate) prepared: &'a Prepared,
     pub(crate) described: &'a Described,
-    pub(crate) digest: &'a Digest,
     pub(crate) class: EffectClass,
     pub(crate) limits: &'a Limits,
 }
@@ -52,15 +51,12 @@ impl Rehearsal<'_> {
         let port = port.ok_or_else(|| format!("there is no port `{}`", example.port))?;
         fits("output", &node_type.outputs[port], &example.output)?;
         let (outcome, requests_left) = self.play(node_type, example, tape).await?;
-        let (Outcome::Done { port, output }, expected) = (&outcome, &example.output) else {
-            return Err(unexpected(&outcome));
-        };
-        let output: Value = serde_json::from_str(output).map_err(|error| format!("answers no JSON: {error}"))?;
-        if *port != example.port {
+        let Outcome::Done { port, output } = &outcome else { return Err(unexpected(&outcome)) };
+        if **port != *example.port {
             return Err(format!("leaves by `{port}`, expected `{}`", example.port));
         }
-        if !same(&output, expected) {
-            return Err(format!("answers {output}, expected {expected}"));
+        if !same(output, &example.output) {
+            return Err(format!("answers {output}, expected {}", example.output));
         }
         if requests_left > 0 {
             return Err(format!("leaves {requests_left} requests of its tape unsent"));
@@ -93,11 +89,10 @@ impl Rehearsal<'_> {
             Outgoing::default()
         };
         let call = NodeCall {
-            digest: *self.digest,
-            node_type: node_type.name.as_str().into(),
-            operation: Operation::Run { input: Arc::from(example.input.to_string()) },
+            node_type: &node_type.name,
+            operation: Operation::Run { input: example.input.to_string() },
             context,
-            config: Arc::from(example.config.to_string()),
+            config: example.config.to_string(),
             visit_started_ms: 0,
             timeout_ms: TIMEOUT_MS,
         };
@@ -105,7 +100,7 @@ impl Rehearsal<'_> {
             Attempt { call: &call, class: self.class, limits: self.limits, outgoing: outgoing.clone(), deadline };
         match attempt.on(self.prepared).await {
             Ok(answer) => Ok((answer.outcome, outgoing.tape_left())),
-            Err(Stopped::Cut(_, message)) => Err(message),
+            Err(Stopped::Cut(cut)) => Err(cut.message),
             Err(Stopped::PoolExhausted) => Err("no free instance to run it in".into()),
         }
     }
@@ -113,13 +108,13 @@ impl Rehearsal<'_> {
 
 fn unexpected(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Cut { reason, message } => format!("was cut: {}: {message}", reason.code()),
-        Outcome::Failed(Failure::Rejected { code, message, .. }) => format!("is rejected: {code}: {message}"),
+        Outcome::Cut(Cut { reason, message }) => format!("was cut ({reason:?}): {message}"),
+        Outcome::Failed(Failure::Rejected(Rejection { code, message, .. })) => format!("is rejected: {code}: {message}"),
         Outcome::Failed(Failure::Transient { message, .. }) => format!("fails as transient: {message}"),
         Outcome::Failed(Failure::Permanent { message, .. }) => format!("fails as permanent: {message}"),
         Outcome::Failed(Failure::Unknown { message }) => format!("fails as unknown: {message}"),
-        Outcome::Wait { message, .. } => format!("waits for `{message}`; an example must end with an output"),
-        Outcome::Done { .. } | Outcome::Undone | Outcome::NeverRan => "does not end with an output".into(),
+        Outcome::Waiting { message, .. } => format!("waits for `{message}`; an example must end with an output"),
+        Outcome::Done { .. } | Outcome::NeverRan => "does not end with an output".into(),
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use rand::TryRng;
 use sha2::{Digest as _, Sha256};
 use stepwell_core::catalog::EffectClass;
+use stepwell_runtime::nodes::LogLine;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{HasData, Linker, ResourceTable};
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
@@ -22,18 +23,11 @@ use crate::http::Outgoing;
 use crate::limits::MemoryLedger;
 
 /// Lines kept per call, and bytes kept per line; see `host/log` in `wit/`.
-const LOG_LINES_MAX: usize = 100;
-const LOG_LINE_BYTES_MAX: usize = 8 * 1024;
+const LOG_LINES_MAX: usize = 64;
+const LOG_LINE_BYTES_MAX: usize = 1024;
 
 /// Largest answer to one request for random bytes.
 const RANDOM_BYTES_MAX: u64 = 64 * 1024;
-
-/// A line that a guest wrote while it was called.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct LogLine {
-    pub level: LogLevel,
-    pub message: String,
-}
 
 /// What a visit fixes for a recorded component.
 #[derive(Debug, Clone, Copy, Default)]
@@ -46,7 +40,6 @@ pub(crate) struct Visit<'a> {
 pub(crate) struct CallState {
     pub(crate) ledger: MemoryLedger,
     pub(crate) logs: Vec<LogLine>,
-    pub(crate) log_lines_dropped: u32,
     class: EffectClass,
     started_ms: u64,
     /// Seeds the random numbers of a recorded component.
@@ -66,7 +59,6 @@ impl CallState {
         Self {
             ledger: MemoryLedger::new(memory_bytes_max),
             logs: Vec::new(),
-            log_lines_dropped: 0,
             class,
             started_ms: visit.started_ms,
             seed,
@@ -83,11 +75,10 @@ impl CallState {
 
     fn log(&mut self, level: LogLevel, mut message: String) {
         if self.logs.len() == LOG_LINES_MAX {
-            self.log_lines_dropped = self.log_lines_dropped.saturating_add(1);
             return;
         }
         message.truncate(message.floor_char_boundary(LOG_LINE_BYTES_MAX));
-        self.logs.push(LogLine { level, message });
+        self.logs.push(LogLine { level: level.name(), message });
     }
 }
 

@@ -89,7 +89,7 @@ impl Loader<'_> {
         let first = self.prepare(&component, imports.linker(engine))?;
         if rehearse {
             let limits = self.limits;
-            let rehearsal = Rehearsal { prepared: &first, described: &described, digest: &digest, class, limits };
+            let rehearsal = Rehearsal { prepared: &first, described: &described, class, limits };
             let problems = rehearsal.run().await;
             if !problems.is_empty() {
                 return Err(problems);
@@ -149,7 +149,7 @@ impl Loader<'_> {
             Ok(Err(Ok(problems))) => Err(problems),
             Ok(Err(Err(error))) => {
                 let message = match call::stopped(&error, &store.data().ledger, limits) {
-                    Stopped::Cut(reason, message) => format!("`describe` was cut: {}: {message}", reason.code()),
+                    Stopped::Cut(cut) => format!("`describe` was cut ({:?}): {}", cut.reason, cut.message),
                     Stopped::PoolExhausted => "no free instance to run `describe` in".into(),
                 };
                 Err(vec![problems::not_described(message)])
