@@ -5,3 +5,11 @@
 /// One compiled decision table.
 #[derive(Debug)]
 pub struct Table {}
+pub struct TableAnswer {
+    pub output: serde_json::Value,
+}
+impl Table {
+    pub fn evaluate(&self, _: &crate::expr::Scope) -> Result<TableAnswer, crate::expr::ValueError> {
+        todo!()
+    }
+}

@@ -61,3 +61,16 @@ pub enum Template {
     Object(Vec<(Arc<str>, Template)>),
     Array(Vec<Template>),
 }
+impl Expr {
+    pub fn eval(&self, _: &Scope) -> Result<Value, ValueError> {
+        todo!()
+    }
+    pub fn holds(&self, _: &Scope) -> Result<bool, ValueError> {
+        todo!()
+    }
+}
+impl Template {
+    pub fn eval(&self, _: &Scope) -> Result<Value, ValueError> {
+        todo!()
+    }
+}
