@@ -1,6 +1,6 @@
 //! Runs node plugins: WebAssembly components, each call in a store of its own.
 //!
-//! The way of a call: [`Sandbox::call`] finds the plugin by digest (`registry`), waits for a slot,
+//! The way of a call: [`Nodes::call`] finds the plugin by digest (`registry`), waits for a slot,
 //! makes a store with its limits (`limits`) and host state (`host`), enters the guest (`call`), and
 //! tells what came of it. The way of a plugin: [`Sandbox::load`] (`load`, `capabilities`, `compile`,
 //! `manifest`, `examples`).
@@ -24,6 +24,7 @@ mod load;
 mod manifest;
 mod problems;
 mod registry;
+mod said;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -34,16 +35,16 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 use stepwell_core::catalog::{Catalog, EffectClass, NodeType};
+use stepwell_core::machine::{Call, CutReason, Failure, Op, Outcome, Signal};
 use stepwell_core::problem::Problem;
+use stepwell_runtime::Nodes;
+use stepwell_runtime::nodes::{About, Answer};
 use tokio::sync::Semaphore;
 
-pub use crate::call::{Answer, CallContext, CutReason, Failure, NodeCall, Operation, Outcome, SignalKind};
-pub use crate::contract::LogLevel;
-pub use crate::host::LogLine;
 pub use crate::http::grants::{Connection, ConnectionScheme, Grant, Grants, Secret};
 pub use crate::limits::Limits;
 
-use crate::call::{Attempt, Stopped};
+use crate::call::{Attempt, CallContext, NodeCall, Operation, Stopped, cut};
 use crate::compile::Compiler;
 use crate::engine::Engines;
 use crate::http::Outgoing;
@@ -188,36 +189,34 @@ impl Sandbox {
         Ok(())
     }
 
-    /// Calls a node. Never fails: whatever the guest or the machine does is an outcome.
-    ///
-    /// Dropping the future ends the call; of an external node the outcome is then not known.
-    pub async fn call(&self, call: &NodeCall) -> Answer {
-        let Some(plugin) = self.registry.get(&call.digest) else {
-            return refused("PLUGIN_MISSING", format!("no plugin with digest {} is loaded", call.digest));
+    async fn answer(&self, about: &About, call: &Call) -> Answer {
+        let plugin = call.callee.digest.parse().ok().and_then(|digest| self.registry.get(&digest));
+        let Some(plugin) = plugin else {
+            let message = format!("no plugin with digest {} is loaded", call.callee.digest);
+            return unsaid(Outcome::Cut(cut(CutReason::Missing, message)));
         };
+        let call = node_call(about, call);
         let patience = Duration::from_millis(call.timeout_ms);
         // A slot is waited for as long as the call may take: nothing has happened yet.
         let Ok(Ok(_slot)) = tokio::time::timeout(patience, self.slots.acquire()).await else {
-            let message = format!("no free slot within {} ms: {} calls are running", call.timeout_ms, self.limits.calls_max);
-            return answer(Outcome::Failed(Failure::Transient { message, retry_after_ms: None }));
+            let running = self.limits.calls_max;
+            return busy(format!("no free slot within {} ms: {running} calls are running", call.timeout_ms));
         };
         let deadline = Instant::now() + patience;
         let outgoing = self.way_out(&plugin, &call.context, deadline);
-        let attempt = Attempt { call, class: plugin.class, limits: &self.limits, outgoing, deadline };
+        let attempt = Attempt { call: &call, class: plugin.class, limits: &self.limits, outgoing, deadline };
         let answered = match attempt.on(&plugin.first).await {
             Err(Stopped::PoolExhausted) => match plugin.spare(&self.engines).await {
                 Ok(spare) => attempt.on(spare).await,
-                Err(error) => Err(Stopped::Cut(CutReason::Trap, format!("{error:#}"))),
+                Err(error) => Err(Stopped::Cut(cut(CutReason::Trap, format!("{error:#}")))),
             },
             other => other,
         };
-        let answer = answered.unwrap_or_else(|stopped| match stopped {
-            Stopped::Cut(reason, message) => answer(Outcome::Cut { reason, message }),
-            Stopped::PoolExhausted => {
-                let message = "no memory for another instance".to_owned();
-                answer(Outcome::Failed(Failure::Transient { message, retry_after_ms: None }))
-            }
-        });
+        let answer = match answered {
+            Ok(answer) => answer,
+            Err(Stopped::Cut(cut)) => unsaid(Outcome::Cut(cut)),
+            Err(Stopped::PoolExhausted) => busy("no memory for another instance".to_owned()),
+        };
         note_traps(&plugin, &answer);
         answer
     }
@@ -232,24 +231,73 @@ impl Sandbox {
     }
 }
 
+impl Nodes for Sandbox {
+    async fn call(&self, about: &About, call: &Call) -> Answer {
+        // Boxed: a call's state is large, and the driver holds many futures.
+        Box::pin(self.answer(about, call)).await
+    }
+}
+
+/// The core's call as the guest gets it: JSON becomes text.
+fn node_call<'a>(about: &About, call: &'a Call) -> NodeCall<'a> {
+    let input = || call.input.to_string();
+    let operation = match call.op {
+        Op::Run => Operation::Run { input: input() },
+        Op::Undo => {
+            Operation::Undo { input: input(), output: call.output.as_ref().map(|output| output.to_string()) }
+        }
+        Op::Query => Operation::Query { input: input() },
+        Op::Resume => {
+            let memo = call.memo.as_ref().map_or_else(|| "null".to_owned(), |memo| memo.to_string());
+            let (signal, payload) = match &call.signal {
+                Some(Signal::Message { payload }) => (contract::SignalKind::Message, payload.to_string()),
+                Some(Signal::Timeout) => (contract::SignalKind::Timeout, "null".to_owned()),
+                Some(Signal::Cancelled) | None => (contract::SignalKind::Cancelled, "null".to_owned()),
+            };
+            Operation::Resume { memo, signal, payload }
+        }
+    };
+    NodeCall {
+        node_type: &call.callee.node_type,
+        operation,
+        context: CallContext {
+            instance: Arc::clone(&about.instance),
+            flow: Arc::clone(&about.flow),
+            version: about.version,
+            node: Arc::clone(&call.node),
+            visit: call.visit,
+            attempt: call.attempt,
+            key: call.key.clone(),
+            forward_key: call.forward_key.clone(),
+            business_key: about.business_key.clone(),
+            traceparent: about.traceparent.clone(),
+        },
+        config: call.callee.config.to_string(),
+        visit_started_ms: call.visit_started_ms,
+        timeout_ms: call.callee.timeout_ms,
+    }
+}
+
 fn note_traps(plugin: &Plugin, answer: &Answer) {
     match &answer.outcome {
-        Outcome::Cut { reason: CutReason::Deadline, .. } => {}
-        Outcome::Cut { reason, message } => {
+        Outcome::Cut(cut) if cut.reason != CutReason::Deadline => {
             let in_a_row = plugin.traps.fetch_add(1, Ordering::Relaxed) + 1;
-            let (name, code) = (&plugin.described.name, reason.code());
-            tracing::warn!(plugin = %name, code, %message, in_a_row, "a node call was cut");
+            let (name, reason, message) = (&plugin.described.name, cut.reason, &cut.message);
+            tracing::warn!(plugin = %name, ?reason, %message, in_a_row, "a node call was cut");
         }
+        Outcome::Cut(_) => {}
         _ => plugin.traps.store(0, Ordering::Relaxed),
     }
 }
 
-fn refused(code: &'static str, message: String) -> Answer {
-    answer(Outcome::Failed(Failure::Permanent { code: Some(code), message }))
+/// Nothing was sent and nothing was run: trying again is safe, whatever the class.
+fn busy(message: String) -> Answer {
+    unsaid(Outcome::Failed(Failure::Transient { message, retry_after_ms: None }))
 }
 
-fn answer(outcome: Outcome) -> Answer {
-    Answer { outcome, logs: Vec::new(), log_lines_dropped: 0, took: Duration::ZERO }
+/// An answer of the host's: the guest was not asked.
+fn unsaid(outcome: Outcome) -> Answer {
+    Answer { outcome, duration_us: 0, logs: Vec::new() }
 }
 
 fn info(plugin: &Plugin) -> PluginInfo {
