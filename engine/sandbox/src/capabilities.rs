@@ -88,13 +88,15 @@ const NOT_YET: &[(&str, EffectClass)] =
 /// What a component imports functions or resources from, and what follows.
 pub(crate) struct Imports {
     pub(crate) class: EffectClass,
+    /// As the component writes them, with versions.
+    pub(crate) names: Vec<String>,
     offered: Vec<&'static Capability>,
 }
 
 /// Classifies a component, or says all that stands against loading it.
 pub(crate) fn classify(engine: &Engine, component: &Component) -> Result<Imports, Vec<Problem>> {
     let mut class = Pure;
-    let mut offered = Vec::new();
+    let (mut names, mut offered) = (Vec::new(), Vec::new());
     let mut refused = Vec::new();
     let (mut sends, mut writes) = (false, false);
     let ty = component.component_type();
@@ -103,6 +105,7 @@ pub(crate) fn classify(engine: &Engine, component: &Component) -> Result<Imports
             continue;
         }
         let interface = name.split_once('@').map_or(name, |(interface, _version)| interface);
+        names.push(name.to_owned());
         sends |= interface == "wasi:http/outgoing-handler";
         writes |= interface == "stepwell:host/records-write";
         if let Some(capability) = CAPABILITIES.iter().find(|capability| capability.interface == interface) {
@@ -118,7 +121,7 @@ pub(crate) fn classify(engine: &Engine, component: &Component) -> Result<Imports
     if sends && writes {
         refused.insert(0, problems::http_beside_records());
     }
-    if refused.is_empty() { Ok(Imports { class, offered }) } else { Err(refused) }
+    if refused.is_empty() { Ok(Imports { class, names, offered }) } else { Err(refused) }
 }
 
 impl Imports {

@@ -6,7 +6,6 @@
 //! Not here: making it live (`registry`), keeping its bytes (`store`).
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
 use stepwell_core::catalog::EffectClass;
@@ -15,6 +14,7 @@ use tokio::sync::OnceCell;
 use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, Instance, Lift, Linker, Lower};
 use wasmtime::Store;
 
+use crate::breaker::Breaker;
 use crate::call::{self, Exports, Prepared, Stopped};
 use crate::capabilities::{self, Imports};
 use crate::compile::{self, CompileError, Compiler};
@@ -39,9 +39,8 @@ pub(crate) struct Plugin {
     spare: OnceCell<Prepared>,
     /// Linked to nothing that acts; what `check` runs in.
     pub(crate) inert: Prepared,
-    imports: Imports,
-    /// Traps since the last call that went well.
-    pub(crate) traps: AtomicU32,
+    pub(crate) imports: Imports,
+    pub(crate) breaker: Breaker,
 }
 
 impl Plugin {
@@ -95,8 +94,8 @@ impl Loader<'_> {
                 return Err(problems);
             }
         }
-        let traps = AtomicU32::new(0);
-        Ok(Plugin { digest, class, described, first, spare: OnceCell::new(), inert, imports, traps })
+        let (spare, breaker) = (OnceCell::new(), Breaker::default());
+        Ok(Plugin { digest, class, described, first, spare, inert, imports, breaker })
     }
 
     /// The bytes of a component: as given, or made of a core module that carries its interface.
