@@ -1,0 +1,84 @@
+//! What the commands build, in the one order that works: browser core → designer → plugins → programs.
+//!
+//! The designer holds the browser core, and the program holds the designer, so each must be done before the next.
+//! Every cargo call here covers the same set of packages: another set would mean other features of shared
+//! dependencies, and building those twice.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::steps::Steps;
+use crate::{browser, needs, paths, plugins};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    Dev,
+    Release,
+}
+
+impl Profile {
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Dev => "debug",
+            Self::Release => "release",
+        }
+    }
+}
+
+/// Everything a running system needs.
+pub(crate) fn all(steps: &mut Steps, profile: Profile) -> Result<()> {
+    needs::rust_targets(steps)?;
+    designer(steps)?;
+    bundled_plugins(steps)?;
+    programs(steps, profile)
+}
+
+/// The browser core and the designer around it, to `designer/dist`.
+pub(crate) fn designer(steps: &mut Steps) -> Result<()> {
+    if steps.has(browser::PART) {
+        browser::build(steps, &paths::designer().join("src/core/pkg"))?;
+    }
+    if steps.has("designer/package.json") {
+        needs::npm_packages(steps, "designer")?;
+        steps.run("designer", &mut npm(&["run", "build"]))?;
+    }
+    Ok(())
+}
+
+/// The bundled plugins, to `dist/plugins`.
+pub(crate) fn bundled_plugins(steps: &mut Steps) -> Result<()> {
+    if steps.has("plugins/Cargo.toml") {
+        steps.call("plugins", || plugins::build(&paths::plugins_built()))?;
+    }
+    Ok(())
+}
+
+/// `stepwell` and `commerce`.
+pub(crate) fn programs(steps: &mut Steps, profile: Profile) -> Result<()> {
+    let mut command = cargo(&["build", "--workspace", "--exclude", "xtask", "--bins"]);
+    if profile == Profile::Release {
+        command.arg("--release");
+    }
+    steps.run("programs", &mut command)
+}
+
+/// Where [`programs`] leaves one.
+pub(crate) fn program(profile: Profile, name: &str) -> PathBuf {
+    paths::target().join(profile.folder()).join(name)
+}
+
+/// Cargo at the repository's root, held to `Cargo.lock`.
+pub(crate) fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new("cargo");
+    command.args(arguments).arg("--locked").current_dir(paths::root());
+    command
+}
+
+/// npm in the designer.
+pub(crate) fn npm(arguments: &[&str]) -> Command {
+    let mut command = Command::new("npm");
+    command.args(arguments).current_dir(paths::designer());
+    command
+}
