@@ -14,9 +14,18 @@ const ARROWS: [(&str, &[&str]); 5] = [
 ];
 
 /// What would let the core read a clock, a file, a socket, chance or its surroundings.
-const IMPURE_CRATES: [&str; 8] = ["tokio", "futures", "rand", "getrandom", "chrono", "reqwest", "hyper", "rusqlite"];
-const IMPURE_PATHS: [&str; 7] =
-    ["std::fs", "std::net", "std::env", "std::process", "std::thread", "SystemTime", "Instant::now"];
+const IMPURE_CRATES: [&str; 7] = ["tokio", "futures", "rand", "getrandom", "reqwest", "hyper", "rusqlite"];
+const IMPURE_PATHS: [&str; 9] = [
+    "std::fs",
+    "std::net",
+    "std::env",
+    "std::process",
+    "std::thread",
+    "SystemTime",
+    "Instant::now",
+    "Utc::now",
+    "Local::now",
+];
 
 /// Names under `[dependencies]` of a crate's manifest.
 fn dependencies(folder: &str) -> Vec<String> {

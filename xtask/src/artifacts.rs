@@ -27,6 +27,42 @@ impl Profile {
     }
 }
 
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Only these; the designer includes the browser core
+    parts: Vec<Part>,
+    /// Optimise the programs as for a release
+    #[arg(long)]
+    release: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    Browser,
+    Designer,
+    Plugins,
+    Programs,
+}
+
+/// `cargo xtask build`.
+pub(crate) fn main(args: &Args) -> Result<()> {
+    let mut steps = Steps::new("build")?;
+    let wants = |part| args.parts.is_empty() || args.parts.contains(&part);
+    needs::rust_targets(&mut steps)?;
+    if wants(Part::Designer) {
+        designer(&mut steps)?;
+    } else if wants(Part::Browser) {
+        browser_core(&mut steps)?;
+    }
+    if wants(Part::Plugins) {
+        bundled_plugins(&mut steps)?;
+    }
+    if wants(Part::Programs) {
+        programs(&mut steps, if args.release { Profile::Release } else { Profile::Dev })?;
+    }
+    steps.finish()
+}
+
 /// Everything a running system needs.
 pub(crate) fn all(steps: &mut Steps, profile: Profile) -> Result<()> {
     needs::rust_targets(steps)?;
@@ -37,12 +73,17 @@ pub(crate) fn all(steps: &mut Steps, profile: Profile) -> Result<()> {
 
 /// The browser core and the designer around it, to `designer/dist`.
 pub(crate) fn designer(steps: &mut Steps) -> Result<()> {
-    if steps.has(browser::PART) {
-        browser::build(steps, &paths::designer().join("src/core/pkg"))?;
-    }
+    browser_core(steps)?;
     if steps.has("designer/package.json") {
         needs::npm_packages(steps, "designer")?;
         steps.run("designer", &mut npm(&["run", "build"]))?;
+    }
+    Ok(())
+}
+
+fn browser_core(steps: &mut Steps) -> Result<()> {
+    if steps.has(browser::PART) {
+        browser::build(steps, &paths::designer().join("src/core/pkg"))?;
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ use crate::paths;
 use crate::process::Daemon;
 
 /// The first start compiles every plugin; on two busy cores that is most of this.
-const READY_LIMIT: Duration = Duration::from_secs(180);
+const READY_LIMIT: Duration = Duration::from_mins(3);
 /// The port in `flows/dev-grants.json`.
 pub(crate) const SHOP_PORT: u16 = 7071;
 const GRANTS: &str = "flows/dev-grants.json";

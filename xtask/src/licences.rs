@@ -109,6 +109,8 @@ fn permitted(allow: &BTreeSet<String>, licence: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::expect_used, reason = "tests fail by panicking")]
+
     use super::*;
 
     #[test]

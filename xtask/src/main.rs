@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask run | test | check | bench | dist | screenshots`.
+//! The project's own commands: `cargo xtask run | build | test | check | bench | dist | screenshots`.
 //!
 //! Each command is a list of steps in its own module; [`steps`] runs them one at a time, shows which one is
 //! under way, and keeps the whole output in `target/xtask/*.log`.
@@ -39,6 +39,8 @@ struct Cli {
 enum Command {
     /// Build everything and start the engine with the stand-in shop beside it
     Run(run::Args),
+    /// Build everything, or the named parts, without starting it
+    Build(artifacts::Args),
     /// Build everything and run the tests, all of them or the named suites
     Test(test::Args),
     /// Format, lints, licences, generated files, designer types, repository rules
@@ -55,6 +57,7 @@ fn main() -> anyhow::Result<()> {
     process::watch_signals()?;
     match Cli::parse().command {
         Command::Run(args) => run::main(&args),
+        Command::Build(args) => artifacts::main(&args),
         Command::Test(args) => test::main(&args),
         Command::Check(args) => check::main(&args),
         Command::Bench(args) => bench::main(&args),

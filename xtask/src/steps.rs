@@ -19,11 +19,12 @@ use anyhow::{Context, Result, bail};
 use crate::{paths, process};
 
 /// No step may hold up a command for longer; the slowest cold build takes a third of this.
-const STEP_LIMIT: Duration = Duration::from_secs(30 * 60);
+const STEP_LIMIT: Duration = Duration::from_mins(30);
 /// How often a step that is not watched by a person says that it is alive.
-const HEARTBEAT: Duration = Duration::from_secs(60);
-/// How much of a failed step's output is shown; the log has the rest.
+const HEARTBEAT: Duration = Duration::from_mins(1);
+/// How much of a failed step's output is shown; the log has the rest, but a log in CI is out of reach.
 const TAIL_LINES: usize = 80;
+const TAIL_LINES_CI: usize = 400;
 
 enum Outcome {
     Passed,
@@ -162,7 +163,7 @@ impl Steps {
             Ok(status) => status.to_string(),
             Err(error) => format!("{error:#}"),
         };
-        say(&process::tail(log, TAIL_LINES));
+        say(&process::tail(log, if self.interactive { TAIL_LINES } else { TAIL_LINES_CI }));
         bail!("{name}: {how}\nhint: the whole output is in {}", log.display())
     }
 
@@ -181,18 +182,13 @@ impl Steps {
                 bail!(if process::interrupted() { "interrupted" } else { "took longer than its limit" });
             }
             if self.interactive {
-                self.show_line(name, begun.elapsed(), &process::tail(log, 1));
+                show_line(name, begun.elapsed(), &process::tail(log, 1));
             } else if told.elapsed() > HEARTBEAT {
                 told = Instant::now();
                 say(&format!("  … {name} {}: {}", seconds(begun.elapsed()), process::tail(log, 1).trim_end()));
             }
             std::thread::sleep(poll_interval(begun.elapsed()));
         }
-    }
-
-    fn show_line(&self, name: &str, elapsed: Duration, last: &str) {
-        let line: String = format!("> {name} {}  {}", seconds(elapsed), last.trim()).chars().take(78).collect();
-        let _ = write!(std::io::stderr(), "\r\x1b[2K{line}");
     }
 
     fn clear_line(&self) {
@@ -212,6 +208,12 @@ impl SpawnInGroup for Command {
         use std::os::unix::process::CommandExt as _;
         self.process_group(0).spawn()
     }
+}
+
+/// Shows the step under way in the terminal's last line, cut so that it stays one.
+fn show_line(name: &str, elapsed: Duration, last: &str) {
+    let line: String = format!("> {name} {}  {}", seconds(elapsed), last.trim()).chars().take(78).collect();
+    let _ = write!(std::io::stderr(), "\r\x1b[2K{line}");
 }
 
 /// Short steps end at once; long ones cost no time to watch.
