@@ -15,13 +15,15 @@ use anyhow::{Context, Result};
 
 use crate::artifacts::{self, Profile};
 use crate::paths;
-use crate::process::Daemon;
+use crate::process::{self, Daemon};
 
 /// The first start compiles every plugin; on two busy cores that is most of this.
 const READY_LIMIT: Duration = Duration::from_mins(3);
 /// The port in `flows/dev-grants.json`.
 pub(crate) const SHOP_PORT: u16 = 7071;
 const GRANTS: &str = "flows/dev-grants.json";
+/// Long enough to see an order wait for its payment.
+const SETTLE_AFTER_MS: &str = "2000";
 
 pub(crate) struct Engine<'a> {
     pub(crate) profile: Profile,
@@ -61,20 +63,61 @@ impl Engine<'_> {
     }
 }
 
-/// Starts the shop and waits until it answers.
-pub(crate) fn shop(
-    profile: Profile,
-    data: &Path,
-    address: SocketAddr,
-    engine: SocketAddr,
-    log: &Path,
-) -> Result<Daemon> {
-    let mut command = Command::new(artifacts::program(profile, "commerce"));
-    command.args(["--listen", &address.to_string()]).arg("--data").arg(data);
-    command.args(["--callback", &format!("http://{engine}")]).current_dir(paths::root());
-    let mut daemon = Daemon::spawn("commerce", &mut command, log)?;
-    daemon.wait_ready(address, "/healthz", READY_LIMIT)?;
-    Ok(daemon)
+pub(crate) struct Shop<'a> {
+    pub(crate) profile: Profile,
+    /// Its database.
+    pub(crate) file: &'a Path,
+    pub(crate) address: SocketAddr,
+    /// Where callbacks go, and the token they bring.
+    pub(crate) engine: SocketAddr,
+    pub(crate) token: &'a str,
+    pub(crate) log: &'a Path,
+}
+
+impl Shop<'_> {
+    /// Starts the shop and waits until it answers. Its payments settle by themselves after a moment.
+    pub(crate) fn start(&self) -> Result<Daemon> {
+        let mut command = Command::new(artifacts::program(self.profile, "commerce"));
+        command.args(["--listen", &self.address.to_string()]).arg("--data").arg(self.file);
+        command.args(["--callback-url", &format!("http://{}", self.engine)]);
+        command.args(["--auto-settle", "paid", "--settle-after-ms", SETTLE_AFTER_MS]);
+        command.env("COMMERCE_CALLBACK_TOKEN", self.token).current_dir(paths::root());
+        let mut daemon = Daemon::spawn("commerce", &mut command, self.log)?;
+        daemon.wait_ready(self.address, "/health", READY_LIMIT)?;
+        Ok(daemon)
+    }
+}
+
+/// A whole system with no past, on free ports.
+pub(crate) struct System {
+    pub(crate) address: SocketAddr,
+    pub(crate) token: String,
+    _shop: Daemon,
+    _engine: Daemon,
+}
+
+impl System {
+    /// Starts it with data in `folder`, which is emptied first. `name` begins the names of its logs.
+    pub(crate) fn start(profile: Profile, folder: &Path, name: &str) -> Result<Self> {
+        if folder.exists() {
+            fs::remove_dir_all(folder)?;
+        }
+        private_folder(folder)?;
+        let token = fresh_token()?;
+        let (address, shop) = (process::loopback(0)?, process::loopback(0)?);
+        let log = |program: &str| paths::logs().join(format!("{name}-{program}.log"));
+        let (file, shop_log, engine_log) = (folder.join("commerce.db"), log("commerce"), log("stepwell"));
+        let started =
+            Shop { profile, file: &file, address: shop, engine: address, token: &token, log: &shop_log }.start()?;
+        let engine = Engine { profile, data: folder, address, token: &token, shop: Some(shop), log: &engine_log };
+        let engine = engine.start()?;
+        Ok(Self { address, token, _shop: started, _engine: engine })
+    }
+
+    /// Tells the designer's scripts to use this system.
+    pub(crate) fn point(&self, command: &mut Command) {
+        command.env("BASE_URL", format!("http://{}", self.address)).env("TOKEN", &self.token);
+    }
 }
 
 /// Makes a folder that only its owner can enter.

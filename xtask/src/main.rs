@@ -49,8 +49,8 @@ enum Command {
     Bench(bench::Args),
     /// Leave what a release holds in dist/
     Dist,
-    /// Take the pictures that the documents show, into docs/images
-    Screenshots,
+    /// Take pictures of every page, light and dark, in both languages
+    Screenshots(screenshots::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -62,6 +62,6 @@ fn main() -> anyhow::Result<()> {
         Command::Check(args) => check::main(&args),
         Command::Bench(args) => bench::main(&args),
         Command::Dist => dist::main(),
-        Command::Screenshots => screenshots::main(),
+        Command::Screenshots(args) => screenshots::main(&args),
     }
 }

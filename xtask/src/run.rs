@@ -36,8 +36,11 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     let shop_log = paths::logs().join("commerce.log");
     let engine_log = paths::logs().join("stepwell.log");
 
-    let shop = steps
-        .call("start commerce", || launch::shop(profile, &data.join("commerce"), shop_address, address, &shop_log))?;
+    let shop = steps.call("start commerce", || {
+        let file = data.join("commerce.db");
+        let log = &shop_log;
+        launch::Shop { profile, file: &file, address: shop_address, engine: address, token: &token, log }.start()
+    })?;
     let engine = steps.call("start stepwell", || {
         let shop = Some(shop_address);
         launch::Engine { profile, data: &data, address, token: &token, shop, log: &engine_log }.start()

@@ -1,41 +1,35 @@
 //! `cargo xtask screenshots`: starts a system with fresh data and lets the designer's script take its pictures.
 //!
-//! Which pictures, and of what, is decided in `tests/designer/shots.mjs`; they land in `docs/images`.
-
-use std::fs;
+//! Which pages, in what state, is decided in `tests/designer/scenes.mjs`. All pictures land in `target/screenshots`,
+//! to be looked at; choosing the few that documents show, under `docs/images`, is for a person.
 
 use anyhow::Result;
 
 use crate::artifacts::{self, Profile, npm};
-use crate::launch;
-use crate::process;
+use crate::launch::System;
 use crate::steps::Steps;
 use crate::{needs, paths};
 
-pub(crate) fn main() -> Result<()> {
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Only scenes with this in their name
+    scene: Option<String>,
+}
+
+pub(crate) fn main(args: &Args) -> Result<()> {
     let mut steps = Steps::new("screenshots")?;
     artifacts::all(&mut steps, Profile::Dev)?;
     if !steps.has("tests/designer/shots.mjs") {
         return steps.finish();
     }
     let chromium = needs::chromium(&mut steps)?;
-    let data = paths::target().join("screenshots");
-    if data.exists() {
-        fs::remove_dir_all(&data)?;
-    }
-    launch::private_folder(&data)?;
-    let token = launch::fresh_token()?;
-    let address = process::loopback(0)?;
-    let shop = process::loopback(0)?;
-    let logs = paths::logs();
-    let _shop = launch::shop(Profile::Dev, &data.join("commerce"), shop, address, &logs.join("screenshots-shop.log"))?;
-    let log = logs.join("screenshots-engine.log");
-    let engine =
-        launch::Engine { profile: Profile::Dev, data: &data, address, token: &token, shop: Some(shop), log: &log };
-    let _engine = engine.start()?;
-    let mut command = npm(&["run", "shots"]);
-    command.env("STEPWELL_URL", format!("http://{address}")).env("STEPWELL_TOKEN", &token);
-    command.env("CHROMIUM", chromium).env("SHOTS_DIR", paths::root().join("docs/images"));
+    let folder = paths::root().join("target/screenshots");
+    let system =
+        steps.call("start", || System::start(Profile::Dev, &paths::root().join("target/system"), "screenshots"))?;
+    let mut command = npm(&["run", "shots", "--"]);
+    command.arg(&folder).args(&args.scene).env("CHROMIUM", chromium);
+    system.point(&mut command);
     steps.run("pictures", &mut command)?;
+    crate::steps::say(&format!("pictures are in {}", folder.display()));
     steps.finish()
 }
