@@ -98,7 +98,8 @@ pub(crate) fn bundled_plugins(steps: &mut Steps) -> Result<()> {
 
 /// `stepwell` and `commerce`.
 pub(crate) fn programs(steps: &mut Steps, profile: Profile) -> Result<()> {
-    let mut command = cargo(&["build", "--workspace", "--exclude", "xtask", "--bins"]);
+    let mut command = cargo_all("build");
+    command.arg("--bins");
     if profile == Profile::Release {
         command.arg("--release");
     }
@@ -110,10 +111,26 @@ pub(crate) fn program(profile: Profile, name: &str) -> PathBuf {
     paths::target().join(profile.folder()).join(name)
 }
 
-/// Cargo at the repository's root, held to `Cargo.lock`.
-pub(crate) fn cargo(arguments: &[&str]) -> Command {
+/// Cargo for every crate but this one, held to `Cargo.lock`.
+///
+/// Building `xtask` along would give its dependencies other features than `cargo xtask` gave them a moment ago, and
+/// so build the largest of them twice.
+pub(crate) fn cargo_all(verb: &str) -> Command {
+    let mut command = cargo(verb);
+    command.args(["--workspace", "--exclude", "xtask"]);
+    command
+}
+
+/// Cargo for this crate, with the features that `cargo xtask` was built with.
+pub(crate) fn cargo_xtask(verb: &str) -> Command {
+    let mut command = cargo(verb);
+    command.args(["--package", "xtask"]);
+    command
+}
+
+fn cargo(verb: &str) -> Command {
     let mut command = Command::new("cargo");
-    command.args(arguments).arg("--locked").current_dir(paths::root());
+    command.args([verb, "--locked"]).current_dir(paths::root());
     command
 }
 

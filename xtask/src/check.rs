@@ -8,9 +8,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::artifacts::{self, Profile, cargo, npm};
+use crate::artifacts::{self, Profile, cargo_all, cargo_xtask, npm};
 use crate::steps::Steps;
-use crate::{browser, licences, needs, paths};
+use crate::{browser, licences, needs, paths, suites};
 
 /// Files that a program of ours writes: the file, and how to have it printed.
 const GENERATED: [(&str, [&str; 2]); 2] =
@@ -39,8 +39,12 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         steps.attempt("designer lint and types", &mut npm(&["run", script]))?;
     }
     lints(&mut steps)?;
+    // The tests are built along with the program that prints: `test` needs both, and builds nothing again.
+    let suites = suites::build(&mut steps)?;
     generated(&mut steps, args.fix)?;
-    steps.attempt("repository rules", &mut cargo(&["test", "--workspace", "--test", "tidy", "--quiet"]))?;
+    for tidy in suites.iter().filter(|suite| suite.name == "tidy") {
+        steps.attempt("repository rules", &mut tidy.command())?;
+    }
     steps.finish()
 }
 
@@ -73,8 +77,9 @@ fn dependencies(steps: &mut Steps) -> Result<()> {
 }
 
 fn lints(steps: &mut Steps) -> Result<()> {
-    let arguments = ["clippy", "--workspace", "--all-targets"];
-    steps.attempt("lints .", cargo(&arguments).args(["--", "-D", "warnings"]))?;
+    let deny = ["--all-targets", "--", "-D", "warnings"];
+    steps.attempt("lints .", cargo_all("clippy").args(deny))?;
+    steps.attempt("lints xtask", cargo_xtask("clippy").args(deny))?;
     for guest in GUESTS {
         if steps.has(&format!("{guest}/Cargo.toml")) {
             let mut command = Command::new("cargo");
@@ -88,11 +93,10 @@ fn lints(steps: &mut Steps) -> Result<()> {
 
 /// Has each generated file printed again and compares.
 fn generated(steps: &mut Steps, fix: bool) -> Result<()> {
-    if !GENERATED.iter().any(|(file, _)| steps.has(file)) && !fix {
-        return Ok(());
-    }
-    artifacts::programs(steps, Profile::Dev)?;
     for (file, arguments) in GENERATED {
+        if !fix && !steps.has(file) {
+            continue;
+        }
         steps.attempt_call(&format!("generated {file}"), || {
             let output = Command::new(artifacts::program(Profile::Dev, "stepwell")).args(arguments).output()?;
             if !output.status.success() {

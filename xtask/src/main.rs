@@ -24,6 +24,7 @@ mod process;
 mod run;
 mod screenshots;
 mod steps;
+mod suites;
 mod test;
 
 use clap::{Parser, Subcommand};
