@@ -88,10 +88,11 @@ impl Steps {
         self.go_on(outcome)
     }
 
-    /// Says that a part is not in the repository, if it is not.
+    /// Says, once, that a part is not in the repository, if it is not.
     pub(crate) fn has(&mut self, part: &str) -> bool {
         let present = paths::present(part);
-        if !present {
+        let told = self.rows.iter().any(|row| row.name == part);
+        if !present && !told {
             say(&format!("absent: {part}"));
             self.rows.push(Row { name: part.to_owned(), took: Duration::ZERO, outcome: Outcome::Absent });
         }
@@ -175,6 +176,10 @@ impl Steps {
         let mut told = begun;
         loop {
             if let Some(status) = child.try_wait()? {
+                if !status.success() {
+                    // What it started may outlive it, and hold cargo's lock.
+                    process::kill_group(&mut child);
+                }
                 return Ok(status);
             }
             if process::interrupted() || begun.elapsed() > STEP_LIMIT {
