@@ -36,6 +36,9 @@ pub trait Journal: Send + Sync + 'static {
     /// Entries of one instance by sequence number, ascending: to fill the values a snapshot refers to.
     fn entries(&self, instance: &str, seqs: &[u64]) -> impl Future<Output = Result<Vec<Entry>, Unavailable>> + Send;
 
+    /// What waits for an instance now.
+    fn inbox(&self, instance: &str) -> impl Future<Output = Result<Vec<InboxItem>, Unavailable>> + Send;
+
     /// Keeps a message until an instance takes it or its time is over. Committed when this returns.
     fn post(&self, message: Message) -> impl Future<Output = Result<Posted, Unavailable>> + Send;
 
@@ -49,7 +52,11 @@ pub trait Journal: Send + Sync + 'static {
     ) -> impl Future<Output = Result<CommandKept, Unavailable>> + Send;
 
     /// A published version, with all it is pinned to. `None`: never published.
-    fn definition(&self, flow: &str, version: u32) -> impl Future<Output = Result<Option<Definition>, Unavailable>> + Send;
+    fn definition(
+        &self,
+        flow: &str,
+        version: u32,
+    ) -> impl Future<Output = Result<Option<Definition>, Unavailable>> + Send;
 }
 
 /// A published version as it was frozen.
@@ -68,7 +75,7 @@ pub struct Append {
     pub expected_seq: u64,
     /// The epoch under which the instance was taken; 1 with `admission`.
     pub epoch: u64,
-    /// Never empty; numbered from `expected_seq + 1`.
+    /// Numbered from `expected_seq + 1`. Empty only when the commit does nothing but use up inbox items or park.
     pub entries: Vec<Entry>,
     pub header: Header,
     /// `None` once the instance has ended: the journal alone is kept then.

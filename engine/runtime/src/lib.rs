@@ -8,10 +8,14 @@
 //!
 //! Not here: SQL (`store`), WebAssembly (`sandbox`), HTTP (`server`).
 
+mod actor;
 pub mod clock;
+mod engine;
 pub mod journal;
 pub mod nodes;
+mod sweep;
 
 pub use clock::Clock;
+pub use engine::{Answer, CommandError, Engine, FlowError, Options, StartError, StartRequest, Started, Tally};
 pub use journal::Journal;
 pub use nodes::Nodes;

@@ -26,7 +26,10 @@ pub struct Call {
     pub node: Arc<str>,
     pub visit: u32,
     pub attempt: u32,
+    /// What the call is for; the answer's event repeats it.
     pub op: Op,
+    /// The export that is called: `op`, but for an undo by another node type, which is a `run`.
+    pub export: Op,
     pub callee: Callee,
     /// Idempotency key, made when the visit was; an undo has its own.
     pub key: String,

@@ -60,6 +60,19 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The one value the event carries, if it carries one: what a snapshot may refer to by row.
+    pub fn value(&self) -> Option<&Arc<Value>> {
+        match self {
+            Self::Started { input, .. } => Some(input),
+            Self::NodeReturned { outcome: Outcome::Done { output, .. }, .. } => Some(output),
+            Self::NodeReturned { outcome: Outcome::Waiting { memo, .. }, .. } => Some(memo),
+            Self::MessageArrived { payload, .. } => Some(payload),
+            Self::NodeReturned { .. } | Self::TimerFired { .. } | Self::Commanded { .. } => None,
+        }
+    }
+}
+
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
 fn is_zero(priority: &i32) -> bool {
     *priority == 0
@@ -161,6 +174,8 @@ pub enum CutReason {
     Breaker,
     /// The digest is not loaded here; the call was not made.
     Missing,
+    /// The engine stopped during the call, and the task may not be called twice.
+    Crash,
 }
 
 /// What a failure is, for the failure table, the API and the console.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Failure, FailureClass, Op, Signal};
+use super::{FailureClass, Op, Signal};
 use crate::flow::NodeIx;
 use crate::value::Held;
 
@@ -56,9 +56,13 @@ impl State {
     }
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Instance {
+    #[serde(skip, default = "no_id")]
     pub id: Arc<str>,
+    /// The flow's version, for expressions that read `flow.version`.
+    pub version: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub business_key: Option<String>,
     pub priority: i32,
     /// The sequence number of the last event taken; 0 before the first.
@@ -66,21 +70,28 @@ pub struct Instance {
     pub started_ms: u64,
     /// The last event's time.
     pub now_ms: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<End>,
     pub input: Held,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub vars: BTreeMap<Arc<str>, Held>,
     /// Last outputs, of the nodes that some expression reads.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub outputs: BTreeMap<Arc<str>, Held>,
     pub tokens: BTreeMap<TokenId, Token>,
     pub next_token: TokenId,
     /// Visits so far, by node.
     pub visits: BTreeMap<Arc<str>, u32>,
     /// Steps that can be undone, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub done: Vec<Done>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unwinding: Option<Unwinding>,
     /// The first reply; it never changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply: Option<Held>,
     /// The output of the last `end` reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<Held>,
 }
 
@@ -105,7 +116,7 @@ pub struct Error {
 }
 
 /// Where an instance stands.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Token {
     pub node: NodeIx,
     pub visit: u32,
@@ -115,55 +126,82 @@ pub struct Token {
 }
 
 /// What a token is doing there.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum At {
     /// A call is under way.
-    Calling(Visit),
+    Calling(Box<Visit>),
     /// The next attempt is due then.
-    Retrying { visit: Visit, due_ms: u64, error: Error },
-    /// A node, or a `receive` (no visit), waits for a message.
-    Waiting { message: Arc<str>, key: String, due_ms: Option<u64>, visit: Option<Visit>, memo: Option<Held> },
-    Timer { due_ms: u64 },
+    Retrying {
+        visit: Box<Visit>,
+        due_ms: u64,
+        error: Error,
+    },
+    /// A node, or a `receive` (no visit), waits for a message. The visit holds the memo.
+    Waiting {
+        message: Arc<str>,
+        key: String,
+        due_ms: Option<u64>,
+        visit: Option<Box<Visit>>,
+    },
+    Timer {
+        due_ms: u64,
+    },
     /// Arrived at a join by this edge (index into the flow's edges).
-    Joining { edge: usize },
+    Joining {
+        edge: usize,
+    },
     /// Needs a person.
-    Incident { error: Error, visit: Option<Visit> },
+    Incident {
+        error: Error,
+        visit: Option<Box<Visit>>,
+    },
     /// A `compensate` node, until everything is undone.
     Compensating,
 }
 
 /// One visit's call state: what is needed to make the same call again.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Visit {
     pub op: Op,
+    /// Counts all calls of the visit, so that a late answer can be told.
     pub attempt: u32,
+    /// Counts the calls of this `op` since it was last due: what `retry.attempts` limits.
+    pub tries: u32,
     pub key: String,
     pub input: Held,
     /// An earlier attempt may have had its effect.
     pub maybe_done: bool,
     /// Resume only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memo: Option<Held>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<Signal>,
     /// Undo only: the step that is undone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undoing: Option<Box<Done>>,
     /// Query only: the failure that made us ask.
-    pub asked: Option<Failure>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Error>,
 }
 
 /// A completed step (or one that may have completed) that can be undone.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Done {
     pub node: NodeIx,
     pub visit: u32,
     pub key: String,
     pub input: Held,
     /// `None`: the outcome of the forward call is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<Held>,
 }
 
 /// A compensation under way.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Unwinding {
+    /// Steps that were undone, or skipped, so far.
+    pub undone: u32,
     /// The `compensate` token to go on with; `None`: the instance ends compensated.
     pub by: Option<TokenId>,
     pub cause: Option<Error>,
@@ -177,11 +215,16 @@ pub struct Subscription {
     pub key: String,
 }
 
+fn no_id() -> Arc<str> {
+    Arc::from("")
+}
+
 impl Instance {
     /// An instance before its first event.
-    pub fn new(id: Arc<str>) -> Self {
+    pub fn new(id: Arc<str>, version: u32) -> Self {
         Self {
             id,
+            version,
             business_key: None,
             priority: 0,
             seq: 0,

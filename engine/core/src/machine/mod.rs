@@ -26,9 +26,9 @@ mod walk;
 
 pub use call::{Call, Op};
 pub use event::{Command, Cut, CutReason, Entry, Event, Failure, FailureClass, Outcome, Refused, Rejection, Signal};
-pub use instance::{At, Done, Instance, State, Subscription, Token, TokenId};
-pub use snapshot::{SnapshotError, SnapshotRows, hydrate, rows, snapshot};
-pub use step::{Effect, resume, step};
+pub use instance::{At, Done, End, Error, Instance, State, Subscription, Token, TokenId, Unwinding, Visit};
+pub use snapshot::{SNAPSHOT_BYTES_MAX, Snapshot, SnapshotError, snapshot};
+pub use step::{Effect, interrupted, resume, step};
 
 /// An instance that walks further than this in one event is stopped by an incident.
 pub const STEPS_PER_EVENT_MAX: u32 = 10_000;
