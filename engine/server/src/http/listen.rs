@@ -29,7 +29,7 @@ const HEADERS_MAX: usize = 64;
 /// A failing accept (out of file handles) is not tried again at once.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n\
-content-type: application/problem+json\r\ncontent-length: 123\r\n\r\n\
+content-type: application/problem+json\r\ncontent-length: 122\r\n\r\n\
 {\"type\":\"/docs#OVERLOADED\",\"title\":\"Too much is under way\",\"status\":503,\"code\":\"OVERLOADED\",\"detail\":\"no free connection\"}";
 
 /// Serves until `stop` turns true, then lets answers under way finish for at most `grace`.
