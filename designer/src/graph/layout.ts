@@ -1,0 +1,103 @@
+// Where boxes stand. Sizes are fixed by the kind of node, so that a flow can be laid out before it is drawn.
+import dagre from '@dagrejs/dagre';
+import type { FlowNode, Graph, NodeId, Point } from './document';
+import { isEvent, isGateway, type Ports, portsOf } from './ports';
+
+export const GRID = 8;
+const CARD = { width: 232, height: 64 };
+const PORT_ROW = 24;
+const ROUND = { width: 56, height: 56 };
+
+export interface Size {
+  width: number;
+  height: number;
+}
+
+export const shapeOf = (node: FlowNode): 'card' | 'diamond' | 'circle' =>
+  isGateway(node.type) ? 'diamond' : isEvent(node.type) ? 'circle' : 'card';
+
+export function sizeOf(node: FlowNode, catalogue: Ports): Size {
+  if (shapeOf(node) !== 'card') return ROUND;
+  const extra = Math.max(0, portsOf(node, catalogue).length - 1);
+  return { width: CARD.width, height: CARD.height + (extra > 0 ? extra * PORT_ROW + 8 : 0) };
+}
+
+const snap = (value: number): number => Math.round(value / GRID) * GRID;
+
+/** Left to right, layers by distance from the start. Labels under round nodes get room of their own. */
+export function tidy(graph: Graph, catalogue: Ports): Record<NodeId, Point> {
+  const plan = new dagre.graphlib.Graph({ multigraph: true });
+  plan.setGraph({ rankdir: 'LR', nodesep: 48, ranksep: 88, marginx: 0, marginy: 0, ranker: 'network-simplex' });
+  plan.setDefaultEdgeLabel(() => ({}));
+  for (const [id, node] of Object.entries(graph.nodes)) {
+    const size = sizeOf(node, catalogue);
+    const round = shapeOf(node) !== 'card';
+    plan.setNode(id, { width: round ? size.width + 24 : size.width, height: round ? size.height + 52 : size.height });
+  }
+  graph.edges.forEach((edge, index) => {
+    const labelled = edge.when !== undefined || edge.default === true;
+    // The plain way on is kept straight; handlers and defaults bend around it.
+    const weight = edge.port !== undefined ? 1 : edge.default ? 2 : 4;
+    plan.setEdge(
+      edge.from,
+      edge.to,
+      { weight, minlen: 1, width: labelled ? 96 : 0, height: labelled ? 18 : 0, labelpos: 'c' },
+      String(index),
+    );
+  });
+  dagre.layout(plan);
+  const layout: Record<NodeId, Point> = {};
+  for (const [id, node] of Object.entries(graph.nodes)) {
+    const placed = plan.node(id);
+    const size = sizeOf(node, catalogue);
+    layout[id] = { x: snap(placed.x - size.width / 2), y: snap(placed.y - size.height / 2) };
+  }
+  return layout;
+}
+
+/** The stored place of every node; nodes without one are laid out around those that have. */
+export function positions(graph: Graph, catalogue: Ports): Record<NodeId, Point> {
+  const stored = graph.layout ?? {};
+  const ids = Object.keys(graph.nodes);
+  const missing = ids.filter((id) => stored[id] === undefined);
+  if (missing.length === 0) return stored;
+  const fresh = tidy(graph, catalogue);
+  if (missing.length > ids.length / 2) return fresh;
+  const anchor = ids.find((id) => stored[id] !== undefined);
+  const from = anchor ? fresh[anchor] : undefined;
+  const to = anchor ? stored[anchor] : undefined;
+  const dx = from && to ? to.x - from.x : 0;
+  const dy = from && to ? to.y - from.y : 0;
+  const all = { ...stored };
+  for (const id of missing) {
+    const point = fresh[id] ?? { x: 0, y: 0 };
+    all[id] = { x: point.x + dx, y: point.y + dy };
+  }
+  return all;
+}
+
+/** A free place for a new node to the right of `after`, below whatever stands there already. */
+export function placeAfter(graph: Graph, after: NodeId, node: FlowNode, catalogue: Ports): Point {
+  const all = positions(graph, catalogue);
+  const anchor = graph.nodes[after];
+  const at = all[after];
+  if (!anchor || !at) return { x: 0, y: 0 };
+  const from = sizeOf(anchor, catalogue);
+  const size = sizeOf(node, catalogue);
+  const x = snap(at.x + from.width + 88);
+  let y = snap(at.y + Math.min(from.height, 64) / 2 - Math.min(size.height, 64) / 2);
+  const hit = () =>
+    Object.entries(graph.nodes).some(([id, other]) => {
+      const point = all[id];
+      if (!point) return false;
+      const box = sizeOf(other, catalogue);
+      return (
+        x < point.x + box.width + 24 &&
+        point.x < x + size.width + 24 &&
+        y < point.y + box.height + 32 &&
+        point.y < y + size.height + 32
+      );
+    });
+  for (let tries = 0; tries < 40 && hit(); tries += 1) y += 3 * GRID;
+  return { x, y };
+}

@@ -1,0 +1,7 @@
+// Which page answers which path. Every page is its own chunk.
+import type { Route } from './router.svelte';
+
+export const routes: Route[] = [
+  { name: 'home', pattern: '/', load: () => import('../pages/Home.svelte') },
+  { name: 'flows', pattern: '/flows', load: () => import('../pages/Flows.svelte') },
+];

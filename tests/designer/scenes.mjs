@@ -1,0 +1,36 @@
+// The places worth looking at, each a way to get there from a signed-in page.
+const visit = (path, ready) => async (page, engine) => {
+  await page.goto(engine.url + path);
+  await page.waitForSelector(ready);
+  await page.waitForLoadState('networkidle').catch(() => {});
+};
+
+export const scenes = [
+  {
+    name: 'login',
+    show: async (page, engine) => {
+      await page.context().clearCookies();
+      await page.goto(engine.url);
+      await page.waitForSelector('form');
+    },
+  },
+  { name: 'home', show: visit('/', '.tiles') },
+  { name: 'flows', show: visit('/flows', '.cards') },
+  {
+    name: 'new-flow',
+    show: async (page, engine) => {
+      await visit('/flows', '.cards')(page, engine);
+      await page.click('.page-head .btn.primary');
+      await page.waitForSelector('dialog[open]');
+      await page.fill('dialog .input', 'Refund an order');
+    },
+  },
+  {
+    name: 'palette',
+    show: async (page, engine) => {
+      await visit('/flows', '.cards')(page, engine);
+      await page.keyboard.press('Control+k');
+      await page.waitForSelector('dialog[open] [role=option]');
+    },
+  },
+];
