@@ -12,6 +12,10 @@
 
 pub mod check;
 pub mod document;
+pub mod duration;
+pub(crate) mod pointer;
+mod hash;
+mod read;
 
 use std::sync::Arc;
 
