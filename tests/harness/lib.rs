@@ -16,6 +16,7 @@
 
 mod client;
 mod events;
+pub mod orders;
 mod process;
 
 pub use client::{Client, Reply};

@@ -17,7 +17,42 @@ const DEPTH_MAX: usize = 64;
 impl Template {
     /// Compiles a template; each expression that is none becomes a problem at its own pointer, and
     /// stands as null.
-    pub struct Compiler<'c> {
+    pub fn parse(source: &Value, pointer: &str, problems: &mut Vec<Problem>) -> Self {
+        Self::parse_in(source, pointer, Tz::UTC, problems)
+    }
+
+    /// As [`parse`](Self::parse); dates without a zone are read in `timezone`.
+    pub fn parse_in(source: &Value, pointer: &str, timezone: Tz, problems: &mut Vec<Problem>) -> Self {
+        Self::compile(source, pointer, timezone, problems, &mut Vec::new())
+    }
+
+    /// As [`parse_in`](Self::parse_in); adds each expression found with its pointer.
+    pub(crate) fn compile(
+        source: &Value,
+        pointer: &str,
+        timezone: Tz,
+        problems: &mut Vec<Problem>,
+        found: &mut Vec<(String, Expr)>,
+    ) -> Self {
+        Compiler { timezone, problems, found }.template(source, pointer, 0)
+    }
+
+    pub fn eval(&self, scope: &Scope<'_>) -> Result<Value, ValueError> {
+        match self {
+            Self::Literal(value) => Ok(value.clone()),
+            Self::Expr(expr) => expr.eval(scope),
+            Self::Object(fields) => {
+                let fields = fields.iter().map(|(key, value)| Ok((key.to_string(), value.eval(scope)?)));
+                Ok(Value::Object(fields.collect::<Result<Map<_, _>, ValueError>>()?))
+            }
+            Self::Array(items) => {
+                Ok(Value::Array(items.iter().map(|item| item.eval(scope)).collect::<Result<_, _>>()?))
+            }
+        }
+    }
+}
+
+struct Compiler<'c> {
     timezone: Tz,
     problems: &'c mut Vec<Problem>,
     found: &'c mut Vec<(String, Expr)>,

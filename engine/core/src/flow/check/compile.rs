@@ -236,7 +236,8 @@ impl<'d> Checker<'d> {
 
     fn retry(&mut self, node: NodeIx, retry: &RetryDocument, pointer: &str) -> Retry {
         let default = Retry::default();
-        let out_of = |field: &str, message: String| Problem::error("RETRY_OUT_OF_BOUNDS", child(pointer, field), message);
+        let out_of =
+            |field: &str, message: String| Problem::error("RETRY_OUT_OF_BOUNDS", child(pointer, field), message);
         let attempts = retry.attempts.unwrap_or(default.attempts);
         if !(1..=ATTEMPTS_MAX).contains(&attempts) {
             self.on(node, out_of("attempts", format!("{attempts} attempts; 1 to {ATTEMPTS_MAX} are possible")));
@@ -251,7 +252,10 @@ impl<'d> Checker<'d> {
         let backoff_ms = duration("backoff", retry.backoff.as_deref()).unwrap_or(default.backoff_ms);
         let max_ms = duration("max", retry.max.as_deref()).unwrap_or(default.max_ms.max(backoff_ms));
         if max_ms < backoff_ms {
-            self.on(node, out_of("max", format!("the longest wait, {max_ms} ms, is shorter than the first, {backoff_ms} ms")));
+            self.on(
+                node,
+                out_of("max", format!("the longest wait, {max_ms} ms, is shorter than the first, {backoff_ms} ms")),
+            );
         }
         Retry { attempts, backoff_ms, factor, max_ms }
     }
@@ -275,7 +279,10 @@ impl<'d> Checker<'d> {
                 BoundaryKind::Timeout => {
                     if handler.code.is_some() {
                         let message = "a timeout has no code";
-                        self.on(node, Problem::error("BOUNDARY_CODE", child(&pointer, "code"), message).fix("remove `code`"));
+                        self.on(
+                            node,
+                            Problem::error("BOUNDARY_CODE", child(&pointer, "code"), message).fix("remove `code`"),
+                        );
                     }
                     Catch::Timeout
                 }
@@ -337,7 +344,9 @@ impl<'d> Checker<'d> {
         let table = table?;
         let sees = match &with {
             None => Sees::Flow,
-            Some(Template::Object(fields)) => Sees::Fields(Some(fields.iter().map(|(name, _)| name.to_string()).collect())),
+            Some(Template::Object(fields)) => {
+                Sees::Fields(Some(fields.iter().map(|(name, _)| name.to_string()).collect()))
+            }
             Some(Template::Literal(Value::Object(map))) => Sees::Fields(Some(map.keys().cloned().collect())),
             Some(_) => Sees::Fields(None),
         };
@@ -357,7 +366,9 @@ impl<'d> Checker<'d> {
         for (name, source) in &set.vars {
             let pointer = child(&pointer, name);
             let letters = |letter: u8| letter.is_ascii_alphanumeric() || letter == b'_';
-            if !name.bytes().all(letters) || !name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_') {
+            if !name.bytes().all(letters)
+                || !name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+            {
                 let problem = Problem::error("VARIABLE_NAME", &pointer, format!("`{name}` is no name for a variable"));
                 self.on(node, problem.fix("use letters, digits and `_`, no digit first"));
             }
@@ -365,12 +376,15 @@ impl<'d> Checker<'d> {
             let template = self.template(node, source, &pointer, &Sees::Flow);
             // Object keys have no order, so what one entry sees of another would depend on nothing.
             let others = self.readings[before..].iter().flat_map(|reading| reading.expr.reads());
-            let other = others.filter(|path| &*path[0] == "vars").find_map(|path| {
-                path.get(1).filter(|other| ***other != **name && set.vars.contains_key(&***other))
-            });
+            let other = others
+                .filter(|path| &*path[0] == "vars")
+                .find_map(|path| path.get(1).filter(|other| ***other != **name && set.vars.contains_key(&***other)));
             if let Some(other) = other.cloned() {
                 let message = format!("`{name}` reads `vars.{other}`, which the same node writes");
-                self.on(node, Problem::error("SET_READS_ITSELF", &pointer, message).fix("use two set nodes, one after the other"));
+                self.on(
+                    node,
+                    Problem::error("SET_READS_ITSELF", &pointer, message).fix("use two set nodes, one after the other"),
+                );
             }
             vars.push((Arc::from(name.as_str()), template));
         }
@@ -388,7 +402,11 @@ impl<'d> Checker<'d> {
                 Some(Kind::Timer(TimerKind::Until(until)))
             }
             (after, _) => {
-                let message = if after.is_some() { "a timer has `after` or `until`, not both" } else { "a timer needs `after` or `until`" };
+                let message = if after.is_some() {
+                    "a timer has `after` or `until`, not both"
+                } else {
+                    "a timer needs `after` or `until`"
+                };
                 self.on(node, Problem::error("TIMER_FORM", pointer, message).fix("write \"after\": \"30m\""));
                 None
             }
@@ -402,7 +420,11 @@ impl<'d> Checker<'d> {
         }
         if receive.timeout.is_none() {
             let message = "nothing ends this wait if the message never comes";
-            self.on(node, Problem::warning("RECEIVE_WITHOUT_TIMEOUT", pointer, message).fix("add a `timeout` and an edge from its port"));
+            self.on(
+                node,
+                Problem::warning("RECEIVE_WITHOUT_TIMEOUT", pointer, message)
+                    .fix("add a `timeout` and an edge from its port"),
+            );
         }
         let timeout = receive.timeout.as_deref();
         let timeout_ms = self.duration(timeout, &child(pointer, "timeout"), 1..=DURATION_MS_MAX, Some(node));

@@ -11,7 +11,7 @@ use super::{Checker, Line, Sees};
 use crate::expr::Expr;
 use crate::flow::document::EdgeDocument;
 use crate::flow::pointer::{child, nearest};
-use crate::flow::{DONE, Kind, NodeIx};
+use crate::flow::{DONE, Kind, NodeIx, TIMEOUT};
 use crate::problem::Problem;
 
 impl Checker<'_> {
@@ -36,9 +36,9 @@ impl Checker<'_> {
         let found = self.by_id.get(id).copied();
         if found.is_none() {
             let problem = Problem::error("DANGLING_EDGE", pointer, format!("there is no node `{id}`"));
-            let fix = self.near_id(id).map_or("draw the edge to a node, or remove it".to_owned(), |near| {
-                format!("did you mean `{near}`?")
-            });
+            let fix = self
+                .near_id(id)
+                .map_or("draw the edge to a node, or remove it".to_owned(), |near| format!("did you mean `{near}`?"));
             self.problem(problem.fix(fix));
         }
         found
@@ -74,11 +74,17 @@ impl Checker<'_> {
         let conditional = edge.when.is_some() || edge.default;
         if conditional && !exclusive && self.nodes[from].kind.is_some() {
             let message = "only edges that leave an exclusive node have a condition";
-            self.on(from, Problem::error("CONDITION_MISPLACED", &pointer, message).fix("put an exclusive node before it"));
+            self.on(
+                from,
+                Problem::error("CONDITION_MISPLACED", &pointer, message).fix("put an exclusive node before it"),
+            );
         }
         if edge.default && edge.when.is_some() {
             let message = "the default is taken when nothing else is: it has no condition";
-            self.on(from, Problem::error("DEFAULT_WITH_CONDITION", child(&pointer, "when"), message).fix("remove `when`"));
+            self.on(
+                from,
+                Problem::error("DEFAULT_WITH_CONDITION", child(&pointer, "when"), message).fix("remove `when`"),
+            );
         }
         if exclusive && !conditional {
             let message = format!("the edge to `{}` has no condition", edge.to);
@@ -145,7 +151,8 @@ impl Checker<'_> {
         if matches!(kind, Kind::Exclusive) {
             let defaults = out.iter().filter(|line| line.default).count();
             if defaults > 1 {
-                let problem = Problem::error("DEFAULT_TWICE", pointer, format!("{defaults} default edges; one is taken"));
+                let problem =
+                    Problem::error("DEFAULT_TWICE", pointer, format!("{defaults} default edges; one is taken"));
                 return self.on(node, problem.fix("give the others a condition"));
             }
             if defaults == 0 && !exhaustive(&out) {
@@ -154,6 +161,7 @@ impl Checker<'_> {
             }
             return;
         }
+        let task = matches!(kind, Kind::Task(_));
         let handlers: Vec<Arc<str>> = entry.on.iter().map(|handler| handler.port.clone()).collect();
         let missing: Vec<Arc<str>> =
             ports.iter().filter(|port| !out.iter().any(|line| line.port == **port)).cloned().collect();
@@ -162,7 +170,7 @@ impl Checker<'_> {
                 let at = child(&child(&pointer, "on"), &port);
                 Problem::error("HANDLER_WITHOUT_EDGE", at, format!("no edge leaves by the handler `{port}`"))
                     .fix("draw an edge from it, or remove the handler")
-            } else if &*port == crate::flow::TIMEOUT && !matches!(kind, Kind::Task(_)) {
+            } else if &*port == TIMEOUT && !task {
                 let message = "when the time is up, the flow is compensated: no edge leaves by `timeout`";
                 Problem::warning("PORT_WITHOUT_EDGE", &pointer, message).fix("draw an edge from `timeout`")
             } else {

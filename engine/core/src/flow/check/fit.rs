@@ -55,13 +55,7 @@ impl Checker<'_> {
         }
     }
 
-    fn fit_object(
-        &mut self,
-        node: NodeIx,
-        fields: &[(std::sync::Arc<str>, Template)],
-        schema: &Value,
-        pointer: &str,
-    ) {
+    fn fit_object(&mut self, node: NodeIx, fields: &[(std::sync::Arc<str>, Template)], schema: &Value, pointer: &str) {
         if !may_be(schema, "object") {
             return self.wrong_shape(node, "an object", schema, pointer);
         }
@@ -102,9 +96,7 @@ impl Checker<'_> {
 /// A schema that stands for itself: parts of one that refers elsewhere are not checked alone.
 fn closed(schema: &Value) -> bool {
     match schema {
-        Value::Object(map) => {
-            !map.contains_key("$ref") && !map.contains_key("$dynamicRef") && map.values().all(closed)
-        }
+        Value::Object(map) => !map.contains_key("$ref") && !map.contains_key("$dynamicRef") && map.values().all(closed),
         Value::Array(list) => list.iter().all(closed),
         _ => true,
     }

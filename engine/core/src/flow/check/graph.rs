@@ -48,7 +48,8 @@ pub(super) struct Graph {
 impl Graph {
     fn of(checker: &Checker<'_>) -> Self {
         let nodes = checker.nodes.len();
-        let mut graph = Self { out: vec![Vec::new(); nodes], into: vec![Vec::new(); nodes], to: Vec::new(), from: Vec::new() };
+        let mut graph =
+            Self { out: vec![Vec::new(); nodes], into: vec![Vec::new(); nodes], to: Vec::new(), from: Vec::new() };
         for (index, line) in checker.edges.iter().enumerate() {
             graph.out[line.from].push(index);
             graph.into[line.to].push(index);
@@ -86,7 +87,11 @@ impl Checker<'_> {
         if let [start] = starts[..] {
             let reached = graph.reach([start], None, true);
             for node in (0..self.nodes.len()).filter(|&node| !reached.has(node)) {
-                let problem = Problem::error("UNREACHABLE", &self.nodes[node].pointer, format!("nothing leads to `{}`", self.nodes[node].id));
+                let problem = Problem::error(
+                    "UNREACHABLE",
+                    &self.nodes[node].pointer,
+                    format!("nothing leads to `{}`", self.nodes[node].id),
+                );
                 self.on(node, problem.fix("draw an edge to it, or remove it"));
             }
         }
@@ -198,7 +203,11 @@ impl Checker<'_> {
             let later = graph.reach(graph.out[node].iter().map(|&edge| graph.to[edge]), None, true);
             if later.meets(&failing) {
                 let message = format!("a later step can fail, and what `{}` did stays done", self.nodes[node].id);
-                let fix = if task.call.undo { "add \"undo\": true" } else { "add `undo` with a node type that takes it back" };
+                let fix = if task.call.undo {
+                    "add \"undo\": true"
+                } else {
+                    "add `undo` with a node type that takes it back"
+                };
                 let problem = Problem::warning("NO_UNDO", &self.nodes[node].pointer, message);
                 self.on(node, problem.fix(fix));
             }
@@ -252,7 +261,8 @@ impl Checker<'_> {
                 graph.out[split].iter().map(|&edge| graph.reach([graph.to[edge]], Some(split), true)).collect();
             // A node in two branches comes after their join, or is reached by either.
             let alone = |node: NodeIx| {
-                let mut found = branches.iter().enumerate().filter(|(_, reached)| reached.has(node)).map(|(branch, _)| branch);
+                let mut found =
+                    branches.iter().enumerate().filter(|(_, reached)| reached.has(node)).map(|(branch, _)| branch);
                 found.next().filter(|_| found.next().is_none())
             };
             for (index, (node, names)) in writers.iter().enumerate() {

@@ -79,7 +79,8 @@ impl Checker<'_> {
             "vars" => (!written.contains(name)).then(|| {
                 let message = format!("no set node writes `vars.{name}`");
                 let near = nearest(name, written.iter().map(|one| &**one));
-                let fix = near.map_or("add a set node that writes it".to_owned(), |near| format!("did you mean `vars.{near}`?"));
+                let fix = near
+                    .map_or("add a set node that writes it".to_owned(), |near| format!("did you mean `vars.{near}`?"));
                 (Problem::error("UNKNOWN_REFERENCE", "", message), fix)
             }),
             "input" => {
@@ -105,20 +106,28 @@ impl Checker<'_> {
     ) -> Option<(Problem, String)> {
         let Some(&node) = self.by_id.get(&**id) else {
             let message = format!("there is no node `{id}`");
-            let fix = self.near_id(id).map_or("name a node of this flow".to_owned(), |near| format!("did you mean `nodes.{near}`?"));
+            let fix = self
+                .near_id(id)
+                .map_or("name a node of this flow".to_owned(), |near| format!("did you mean `nodes.{near}`?"));
             return Some((Problem::error("UNKNOWN_REFERENCE", "", message), fix));
         };
         let entry = &self.nodes[node];
         let gives = matches!(entry.kind, Some(Kind::Task(_) | Kind::Decision(_) | Kind::Receive { .. }) | None);
         if !gives {
             let message = format!("`{id}` has no output");
-            return Some((Problem::error("NODE_WITHOUT_OUTPUT", "", message), "read a task, decision or receive".to_owned()));
+            return Some((
+                Problem::error("NODE_WITHOUT_OUTPUT", "", message),
+                "read a task, decision or receive".to_owned(),
+            ));
         }
         if let Some(at) = at
             && !before[at].has(node)
         {
             let message = format!("`{id}` cannot have run when this is computed");
-            return Some((Problem::warning("READ_BEFORE_RUN", "", message), format!("lead the flow through `{id}` first")));
+            return Some((
+                Problem::warning("READ_BEFORE_RUN", "", message),
+                format!("lead the flow through `{id}` first"),
+            ));
         }
         let (field, node_type) = (field?, entry.node_type?);
         // A failure that a handler caught is read as `error`.
