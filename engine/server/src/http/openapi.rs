@@ -20,7 +20,18 @@ use super::problem::Code;
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     paths(
+        super::flows::list, super::flows::show, super::flows::version, super::flows::check, super::flows::publish,
+        super::drafts::show, super::drafts::save, super::drafts::drop_draft,
+        super::start::start, super::start::trigger,
+        super::instances::list, super::instances::show, super::instances::journal, super::instances::cancel,
+        super::instances::retry, super::instances::compensate,
+        super::messages::post,
+        super::plugins::list, super::plugins::show, super::plugins::upload, super::plugins::node_types,
+        super::connections::list, super::connections::show, super::connections::put,
+        super::connections::grants, super::connections::grant, super::connections::ungrant,
+        super::events::follow,
         super::session::log_in, super::session::show, super::session::log_out,
+        super::ops::audit, super::ops::status, super::ops::healthz, super::ops::readyz, super::ops::metrics,
     ),
     components(schemas(super::shapes::NodeType)),
     modifiers(&Schemes),

@@ -1,7 +1,7 @@
 //! Shapes of the API that more than one resource uses, and mirrors for the OpenAPI document of
 //! types that live in the core (which knows nothing of OpenAPI).
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 /// Mirror of `stepwell_core::problem::Problem`: a finding about a document.
