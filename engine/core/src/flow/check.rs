@@ -251,7 +251,9 @@ impl<'d> Checker<'d> {
             && key.starts_with(|first: char| first.is_ascii_alphanumeric());
         if !well_formed {
             let problem = Problem::error("FLOW_KEY", "/key", format!("`{key}` is no key for a flow"));
-            self.problem(problem.fix("use small letters, digits, `_`, `-` and `.`, at most 64, a letter or digit first"));
+            self.problem(
+                problem.fix("use small letters, digits, `_`, `-` and `.`, at most 64, a letter or digit first"),
+            );
         }
         Some(key)
     }

@@ -58,15 +58,31 @@ mod tests {
 
     #[test]
     fn meaning_is_hashed_and_layout_is_not() {
-        let base = json!({ "key": "a", "nodes": { "x": { "type": "start" }, "y": { "type": "end" } }, "edges": [1, 2] });
+        let base =
+            json!({ "key": "a", "nodes": { "x": { "type": "start" }, "y": { "type": "end" } }, "edges": [1, 2] });
         let of = |document: &Value| hash(document, &BTreeMap::new());
         for (other, same) in [
-            (json!({ "edges": [1, 2], "nodes": { "y": { "type": "end" }, "x": { "type": "start" } }, "key": "a" }), true),
-            (json!({ "key": "a", "nodes": { "x": { "type": "start" }, "y": { "type": "end" } }, "edges": [1, 2], "layout": { "x": { "x": 1, "y": 2 } } }), true),
-            (json!({ "key": "b", "nodes": { "x": { "type": "start" }, "y": { "type": "end" } }, "edges": [1, 2] }), false),
-            (json!({ "key": "a", "nodes": { "x": { "type": "start" }, "y": { "type": "end" } }, "edges": [2, 1] }), false),
+            (
+                json!({ "edges": [1, 2], "nodes": { "y": { "type": "end" }, "x": { "type": "start" } }, "key": "a" }),
+                true,
+            ),
+            (
+                json!({ "key": "a", "nodes": { "x": { "type": "start" }, "y": { "type": "end" } }, "edges": [1, 2], "layout": { "x": { "x": 1, "y": 2 } } }),
+                true,
+            ),
+            (
+                json!({ "key": "b", "nodes": { "x": { "type": "start" }, "y": { "type": "end" } }, "edges": [1, 2] }),
+                false,
+            ),
+            (
+                json!({ "key": "a", "nodes": { "x": { "type": "start" }, "y": { "type": "end" } }, "edges": [2, 1] }),
+                false,
+            ),
             // Only the document's own layout: a field of that name further down has a meaning.
-            (json!({ "key": "a", "nodes": { "x": { "type": "start", "layout": 1 }, "y": { "type": "end" } }, "edges": [1, 2] }), false),
+            (
+                json!({ "key": "a", "nodes": { "x": { "type": "start", "layout": 1 }, "y": { "type": "end" } }, "edges": [1, 2] }),
+                false,
+            ),
         ] {
             assert_eq!(of(&base) == of(&other), same, "{other}");
         }

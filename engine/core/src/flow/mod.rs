@@ -13,8 +13,8 @@
 pub mod check;
 pub mod document;
 pub mod duration;
-pub(crate) mod pointer;
 mod hash;
+pub(crate) mod pointer;
 mod read;
 
 use std::sync::Arc;

@@ -8,7 +8,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::document::{NodeDocument, TriggerDocument};
+use super::document::NodeDocument;
 use super::pointer::{child, nearest};
 use crate::problem::Problem;
 
@@ -17,9 +17,8 @@ const TRIES_MAX: usize = 64;
 
 /// Constructs of the design that this release does not run.
 const LATER: [&str; 7] = ["inclusive", "event-gateway", "user-task", "external-task", "call", "for-each", "stage"];
-const NOW: [&str; 11] = [
-    "start", "end", "task", "decision", "exclusive", "parallel", "set", "timer", "receive", "reply", "compensate",
-];
+const NOW: [&str; 11] =
+    ["start", "end", "task", "decision", "exclusive", "parallel", "set", "timer", "receive", "reply", "compensate"];
 
 /// The document's own fields, read one by one.
 pub(super) struct Reader<'d> {
@@ -121,10 +120,6 @@ impl<'d> Reader<'d> {
                 return None;
             }
         })
-    }
-
-    pub(super) fn triggers(&mut self) -> Vec<(usize, TriggerDocument)> {
-        self.list("triggers")
     }
 
     /// The readable entries of a list, with their places in it.
@@ -239,9 +234,13 @@ fn explain(message: &str, pointer: &str) -> (Problem, Option<String>) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("use one of {}", known.join(", ")),
         };
-        return (Problem::error("UNKNOWN_VALUE", pointer, format!("`{value}` is not one of the values here")).fix(fix), None);
+        return (
+            Problem::error("UNKNOWN_VALUE", pointer, format!("`{value}` is not one of the values here")).fix(fix),
+            None,
+        );
     }
-    let message = if message.starts_with("data did not match any variant") { "this value has the wrong shape" } else { message };
+    let message =
+        if message.starts_with("data did not match any variant") { "this value has the wrong shape" } else { message };
     (Problem::error("WRONG_TYPE", pointer, message.replace(", expected ", "; it should be ")), None)
 }
 
