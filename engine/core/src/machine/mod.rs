@@ -22,6 +22,8 @@ mod instance;
 mod snapshot;
 mod step;
 mod undo;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 pub use call::{Call, Op};

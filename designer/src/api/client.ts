@@ -1,0 +1,164 @@
+// Every request the console makes. A refusal is an ApiError that carries the problem document; what to say to the
+// person is the caller's business. Imports nothing of ours outside this folder.
+import type {
+  AuditEntry,
+  CheckResult,
+  Draft,
+  DraftSaved,
+  FlowDetail,
+  FlowSummary,
+  InstanceDetail,
+  InstanceSummary,
+  JournalEntry,
+  Json,
+  NodeType,
+  Page,
+  Plugin,
+  ProblemBody,
+  Published,
+  Session,
+  StartResult,
+  Status,
+  VersionDetail,
+} from './types';
+
+const BASE = '/api/v1';
+
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    readonly body: ProblemBody,
+  ) {
+    super(body.detail ?? body.title ?? code);
+  }
+}
+
+let unauthorized: () => void = () => {};
+/** Called when the server no longer knows the session. */
+export function onUnauthorized(handler: () => void): void {
+  unauthorized = handler;
+}
+
+interface Options {
+  method?: string;
+  body?: unknown;
+  headers?: Record<string, string>;
+  signal?: AbortSignal;
+}
+
+async function send(path: string, options: Options = {}): Promise<Response> {
+  const method = options.method ?? 'GET';
+  const headers: Record<string, string> = { accept: 'application/json', ...options.headers };
+  let body: BodyInit | undefined;
+  if (options.body !== undefined) {
+    headers['content-type'] = 'application/json';
+    body = JSON.stringify(options.body);
+  }
+  if (method !== 'GET') headers['stepwell-csrf'] = '1';
+  let response: Response;
+  try {
+    response = await fetch(BASE + path, { method, headers, body, signal: options.signal, credentials: 'same-origin' });
+  } catch (cause) {
+    if (options.signal?.aborted) throw cause;
+    throw new ApiError(0, 'UNREACHABLE', { status: 0, title: 'The engine cannot be reached' });
+  }
+  if (response.ok) return response;
+  throw await refusal(response);
+}
+
+async function refusal(response: Response): Promise<ApiError> {
+  let body: ProblemBody = { status: response.status, title: response.statusText };
+  try {
+    body = { ...body, ...((await response.json()) as ProblemBody) };
+  } catch {
+    // A proxy may answer with HTML; the status has to do.
+  }
+  if (response.status === 401) unauthorized();
+  return new ApiError(response.status, body.code ?? `HTTP_${response.status}`, body);
+}
+
+async function json<T>(path: string, options?: Options): Promise<T> {
+  const response = await send(path, options);
+  const text = await response.text();
+  return (text === '' ? null : JSON.parse(text)) as T;
+}
+
+const part = encodeURIComponent;
+
+function query(params: Record<string, string | number | undefined | null>): string {
+  const search = new URLSearchParams();
+  for (const [key, value] of Object.entries(params)) {
+    if (value !== undefined && value !== null && value !== '') search.set(key, String(value));
+  }
+  const text = search.toString();
+  return text === '' ? '' : `?${text}`;
+}
+
+const post = (body: unknown = {}, headers?: Record<string, string>): Options => ({ method: 'POST', body, headers });
+
+export const api = {
+  session: () => json<Session>('/session'),
+  login: (token: string) => json<Session | null>('/session', post({ token })),
+  logout: () => json<null>('/session', { method: 'DELETE' }),
+  status: () => json<Status>('/status'),
+
+  flows: () => json<Page<FlowSummary>>('/flows'),
+  flow: (key: string) => json<FlowDetail>(`/flows/${part(key)}`),
+  draft: (key: string) => json<Draft>(`/flows/${part(key)}/draft`),
+  saveDraft: (key: string, document: unknown, revision: string | number | null) =>
+    json<DraftSaved>(`/flows/${part(key)}/draft`, {
+      method: 'PUT',
+      body: { document },
+      headers: revision === null ? { 'if-none-match': '*' } : { 'if-match': `"${revision}"` },
+    }),
+  dropDraft: (key: string) => json<null>(`/flows/${part(key)}/draft`, { method: 'DELETE' }),
+  check: (document: unknown, signal?: AbortSignal) =>
+    json<CheckResult>('/flows/check', { ...post({ document }), signal }),
+  publish: (key: string, body: { revision?: string | number | null; label?: string; document?: unknown }) =>
+    json<Published>(`/flows/${part(key)}/publish`, post(body)),
+  version: (key: string, version: number) => json<VersionDetail>(`/flows/${part(key)}/versions/${version}`),
+  start: (key: string, body: { input: Json; businessKey?: string; version?: number }, idempotencyKey: string) =>
+    json<StartResult>(`/flows/${part(key)}/instances`, post(body, { 'idempotency-key': idempotencyKey })),
+
+  instances: (filter: Record<string, string | number | undefined | null>, signal?: AbortSignal) =>
+    json<Page<InstanceSummary>>(`/instances${query(filter)}`, { signal }),
+  instance: (id: string) => json<InstanceDetail>(`/instances/${part(id)}`),
+  journal: (id: string, after?: number, limit = 500) =>
+    json<Page<JournalEntry>>(`/instances/${part(id)}/journal${query({ after, limit })}`),
+  cancel: (id: string, reason?: string) => json<unknown>(`/instances/${part(id)}/cancel`, post({ reason })),
+  retry: (id: string, node?: string) => json<unknown>(`/instances/${part(id)}/retry`, post({ node })),
+  compensate: (id: string, reason?: string) => json<unknown>(`/instances/${part(id)}/compensate`, post({ reason })),
+  message: (body: { name: string; key: string; payload: Json; id?: string }) => json<unknown>('/messages', post(body)),
+
+  plugins: () => json<Page<Plugin>>('/plugins'),
+  nodeTypes: () => json<{ items: NodeType[]; hash?: string }>('/node-types'),
+  audit: (cursor?: string) => json<Page<AuditEntry>>(`/audit${query({ cursor })}`),
+};
+
+/** Sends a component. fetch() cannot report upload progress, so this one uses XMLHttpRequest. */
+export function uploadPlugin(file: Blob, progress: (sent: number) => void): Promise<Plugin> {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open('POST', `${BASE}/plugins`);
+    request.setRequestHeader('content-type', 'application/wasm');
+    request.setRequestHeader('stepwell-csrf', '1');
+    request.upload.onprogress = (event) => progress(event.lengthComputable ? event.loaded / event.total : 0);
+    request.onerror = () =>
+      reject(new ApiError(0, 'UNREACHABLE', { status: 0, title: 'The engine cannot be reached' }));
+    request.onload = () => {
+      let body: unknown = null;
+      try {
+        body = JSON.parse(request.responseText);
+      } catch {
+        // Left null: the status alone decides.
+      }
+      if (request.status < 300) resolve(body as Plugin);
+      else {
+        const problem = (body ?? { status: request.status, title: request.statusText }) as ProblemBody;
+        reject(new ApiError(request.status, problem.code ?? `HTTP_${request.status}`, problem));
+      }
+    };
+    request.send(file);
+  });
+}

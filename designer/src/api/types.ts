@@ -1,0 +1,276 @@
+// The HTTP contract as the console sees it. Times are RFC 3339 text, ids are text, JSON values stay unknown
+// until something that knows their schema looks at them. Imports nothing of ours.
+
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+export type Text = string | { en?: string; 'zh-CN'?: string };
+
+export interface JsonSchema {
+  type?: string | string[];
+  title?: Text;
+  description?: Text;
+  properties?: Record<string, JsonSchema>;
+  required?: string[];
+  items?: JsonSchema;
+  enum?: Json[];
+  const?: Json;
+  default?: Json;
+  examples?: Json[];
+  oneOf?: JsonSchema[];
+  anyOf?: JsonSchema[];
+  additionalProperties?: boolean | JsonSchema;
+  format?: string;
+  minimum?: number;
+  maximum?: number;
+  minLength?: number;
+  maxLength?: number;
+  pattern?: string;
+  $ref?: string;
+  $defs?: Record<string, JsonSchema>;
+  [hint: `x-${string}`]: unknown;
+}
+
+export interface Problem {
+  severity: 'error' | 'warning';
+  code: string;
+  pointer: string;
+  message: string;
+  fix?: string | null;
+  node?: string | null;
+}
+
+export const INSTANCE_STATES = [
+  'running',
+  'waiting',
+  'incident',
+  'suspended',
+  'compensating',
+  'completed',
+  'failed',
+  'compensated',
+  'cancelled',
+] as const;
+export type InstanceState = (typeof INSTANCE_STATES)[number];
+export type Counts = Partial<Record<InstanceState, number>>;
+
+export interface FlowSummary {
+  key: string;
+  title: Text;
+  kind: string;
+  latestVersion: number | null;
+  hasDraft: boolean;
+  draftDiffers: boolean;
+  updatedAt: string;
+  counts: Counts;
+}
+
+export interface VersionSummary {
+  version: number;
+  label?: string | null;
+  hash: string;
+  publishedAt: string;
+  publishedBy?: string | null;
+  counts?: Counts;
+}
+
+export interface FlowDetail extends FlowSummary {
+  versions: VersionSummary[];
+}
+
+export interface VersionDetail extends VersionSummary {
+  key: string;
+  document: Json;
+  digests?: Record<string, { plugin: string; digest: string }>;
+}
+
+export interface Draft {
+  document: Json;
+  revision: string | number;
+  updatedAt: string;
+  baseVersion: number | null;
+}
+
+export interface DraftSaved {
+  revision: string | number;
+  updatedAt: string;
+  problems: Problem[];
+}
+
+export interface CheckResult {
+  problems: Problem[];
+  hash?: string;
+}
+
+export interface Published {
+  key: string;
+  version: number;
+  hash: string;
+  warnings?: Problem[];
+}
+
+export interface NodeError {
+  code: string;
+  message: string;
+  node?: string | null;
+  class?: string | null;
+}
+
+export interface InstanceSummary {
+  id: string;
+  flow: string;
+  version: number;
+  businessKey: string | null;
+  state: InstanceState;
+  priority: number | string | null;
+  startedAt: string;
+  updatedAt: string;
+  endedAt: string | null;
+  error: NodeError | null;
+}
+
+export type TokenState = 'calling' | 'retrying' | 'waiting' | 'timer' | 'joining' | 'incident' | 'undoing';
+
+export interface Token {
+  token: string | number;
+  node: string;
+  visit: number;
+  state: TokenState;
+  attempt: number;
+  since: string;
+  dueAt: string | null;
+  waiting: { message: string; key: string } | null;
+  error: NodeError | null;
+}
+
+export type NodeRunState = 'done' | 'active' | 'waiting' | 'incident' | 'failed' | 'undone' | 'skipped';
+
+export interface NodeRun {
+  state: NodeRunState;
+  visits: number;
+  attempts: number;
+  lastInput?: Json;
+  lastOutput?: Json;
+  port?: string | null;
+  error?: NodeError | null;
+  startedAt?: string | null;
+  endedAt?: string | null;
+  durationMs?: number | null;
+}
+
+export interface InstanceDetail extends InstanceSummary {
+  input: Json;
+  output: Json;
+  reply: Json;
+  vars: Json;
+  tokens: Token[];
+  nodes: Record<string, NodeRun>;
+  document: Json;
+  undoPlan: { node: string; visit: number }[];
+  seq: number;
+}
+
+export interface JournalEntry {
+  seq: number;
+  at: string;
+  type: string;
+  node?: string | null;
+  visit?: number | null;
+  attempt?: number | null;
+  data?: Json;
+}
+
+export type EffectClass = 'pure' | 'recorded' | 'transactional' | 'external';
+
+export interface NodeType {
+  id: string;
+  major: number;
+  uses: string;
+  plugin: string;
+  digest: string;
+  effect: EffectClass;
+  title: Text;
+  summary?: Text;
+  category?: Text;
+  icon?: string;
+  config?: JsonSchema;
+  input?: JsonSchema;
+  ports: { name: string; title?: Text; output?: JsonSchema }[];
+  errors?: { code: string; title?: Text }[];
+  undo: boolean;
+  resume?: boolean;
+  query?: boolean;
+  examples?: { title?: Text; config?: Json; input?: Json; port?: string; output?: Json }[];
+}
+
+export interface Plugin {
+  name: string;
+  version: string;
+  digest: string;
+  effect: EffectClass;
+  bytes: number;
+  imports: string[];
+  loadedAt: string;
+  nodeTypes: NodeType[];
+  usedBy: { flow: string; version: number }[];
+  status: 'live' | 'superseded' | 'failed';
+  problems?: Problem[];
+}
+
+export interface AuditEntry {
+  at: string;
+  who: string;
+  action: string;
+  target: string;
+  detail?: Json;
+}
+
+export interface Status {
+  version: string;
+  engine: string;
+  startedAt: string;
+  store: string;
+  schema: number | string;
+  counts: Counts;
+}
+
+export interface Session {
+  user: string;
+  roles: string[];
+}
+
+export interface Page<T> {
+  items: T[];
+  next?: string | null;
+}
+
+export interface StartResult {
+  id: string;
+  state: InstanceState;
+  output?: Json;
+}
+
+export interface ProblemBody {
+  type?: string;
+  title?: string;
+  status: number;
+  detail?: string;
+  code?: string;
+  problems?: Problem[];
+  [extra: string]: unknown;
+}
+
+export type FeedEvent =
+  | {
+      name: 'instance';
+      data: {
+        id: string;
+        flow: string;
+        version: number;
+        state: InstanceState;
+        seq: number;
+        businessKey?: string | null;
+        nodes?: { node: string; state: NodeRunState }[];
+      };
+    }
+  | { name: 'flow'; data: { key: string; kind: 'draft' | 'published'; version?: number } }
+  | { name: 'plugin'; data: { name: string; version: string; digest: string; status: string } }
+  | { name: 'reset'; data: unknown };

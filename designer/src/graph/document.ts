@@ -1,0 +1,128 @@
+// The flow document as the editor holds it: plain, immutable data. Commands in `commands.ts` make a new document out
+// of an old one; unknown fields are carried along untouched, so that a newer engine's document survives an edit.
+// Imports nothing of ours: what the server says arrives as `unknown` and is read here.
+
+export type NodeId = string;
+export type Value = null | boolean | number | string | Value[] | { [key: string]: Value };
+export type Title = string | { en?: string; 'zh-CN'?: string };
+
+export interface Boundary {
+  type: 'error' | 'timeout' | 'message';
+  code?: string;
+  interrupting?: boolean;
+  [more: string]: unknown;
+}
+
+export interface FlowNode {
+  type: string;
+  title?: Title;
+  uses?: string;
+  config?: Record<string, Value>;
+  with?: Record<string, Value>;
+  timeout?: string;
+  retry?: { attempts?: number; backoff?: string; factor?: number; max?: string };
+  undo?: boolean | { uses: string; with?: Record<string, Value> };
+  delivery?: string;
+  on?: Record<string, Boundary>;
+  output?: Value;
+  vars?: Record<string, Value>;
+  after?: string;
+  until?: string;
+  message?: string;
+  key?: string;
+  table?: Value;
+  [more: string]: unknown;
+}
+
+export interface FlowEdge {
+  from: NodeId;
+  port?: string;
+  to: NodeId;
+  when?: string;
+  default?: boolean;
+  title?: Title;
+  [more: string]: unknown;
+}
+
+export interface Point {
+  x: number;
+  y: number;
+}
+
+export interface Graph {
+  stepwell: number;
+  kind: string;
+  key: string;
+  title?: Title;
+  input?: Record<string, unknown>;
+  nodes: Record<NodeId, FlowNode>;
+  edges: FlowEdge[];
+  layout?: Record<NodeId, Point>;
+  [more: string]: unknown;
+}
+
+/** The constructs one can add. Task is added through its node types. */
+export const CONSTRUCTS = [
+  'start',
+  'end',
+  'exclusive',
+  'parallel',
+  'decision',
+  'set',
+  'timer',
+  'receive',
+  'reply',
+  'compensate',
+] as const;
+export type Construct = (typeof CONSTRUCTS)[number] | 'task';
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Reads a document leniently: what cannot be drawn is left out, what is merely unknown is kept. */
+export function readGraph(value: unknown): Graph {
+  const source = isObject(value) ? value : {};
+  const nodes: Record<NodeId, FlowNode> = {};
+  if (isObject(source.nodes)) {
+    for (const [id, node] of Object.entries(source.nodes)) {
+      if (isObject(node)) nodes[id] = { ...node, type: typeof node.type === 'string' ? node.type : 'unknown' };
+    }
+  }
+  const edges = (Array.isArray(source.edges) ? source.edges : []).filter(
+    (edge): edge is FlowEdge => isObject(edge) && typeof edge.from === 'string' && typeof edge.to === 'string',
+  );
+  return {
+    ...source,
+    stepwell: typeof source.stepwell === 'number' ? source.stepwell : 1,
+    kind: typeof source.kind === 'string' ? source.kind : 'graph',
+    key: typeof source.key === 'string' ? source.key : '',
+    nodes,
+    edges: edges.filter((edge) => nodes[edge.from] !== undefined && nodes[edge.to] !== undefined),
+    ...(isObject(source.layout) ? { layout: source.layout as Record<NodeId, Point> } : {}),
+  };
+}
+
+/** Names an edge on the canvas. Two edges may share both ends (parallel branches), so the place in the list counts. */
+export const edgeId = (edge: FlowEdge, index: number): string => `${index}:${edge.from}:${edge.port ?? ''}:${edge.to}`;
+
+export function edgeIndex(graph: Graph, id: string): number {
+  const index = Number.parseInt(id, 10);
+  const edge = graph.edges[index];
+  return edge && edgeId(edge, index) === id ? index : -1;
+}
+
+export const ID = /^[a-z_][a-z0-9_]*$/i;
+
+/** A free node id near `wanted`: ids stand in expressions (`nodes.<id>`), so they are plain words. */
+export function freeId(graph: Graph, wanted: string): NodeId {
+  const base =
+    wanted
+      .toLowerCase()
+      .replace(/[^a-z0-9]+/g, '_')
+      .replace(/^_+|_+$/g, '')
+      .replace(/^(\d)/, '_$1') || 'node';
+  if (graph.nodes[base] === undefined) return base;
+  for (let n = 2; ; n += 1) {
+    if (graph.nodes[`${base}_${n}`] === undefined) return `${base}_${n}`;
+  }
+}

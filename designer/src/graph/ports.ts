@@ -1,0 +1,60 @@
+// Where edges may leave and arrive. An edge without `port` leaves from the node's first port; a task's ports come from
+// its node type, and boundary handlers add one each.
+import type { FlowEdge, FlowNode, Graph, NodeId } from './document';
+
+export interface Port {
+  /** Absent for the first port: that is how the document writes it. */
+  name?: string;
+  label: string;
+  kind: 'flow' | 'error' | 'timeout' | 'message';
+}
+
+/** What the editor knows of a node type; the catalogue is the server's. */
+export interface PortSource {
+  ports: { name: string }[];
+}
+
+export type Ports = (uses: string) => PortSource | undefined;
+
+const BRANCHES = new Set(['exclusive', 'parallel', 'inclusive', 'event-gateway']);
+
+export const isGateway = (type: string): boolean => BRANCHES.has(type);
+export const isEvent = (type: string): boolean =>
+  type === 'start' ||
+  type === 'end' ||
+  type === 'timer' ||
+  type === 'receive' ||
+  type === 'reply' ||
+  type === 'compensate';
+
+export const hasInput = (node: FlowNode): boolean => node.type !== 'start';
+export const hasOutput = (node: FlowNode): boolean => node.type !== 'end';
+/** Gateways send many edges from their one port. */
+export const manyEdges = (node: FlowNode): boolean => BRANCHES.has(node.type);
+
+export function portsOf(node: FlowNode, catalogue: Ports): Port[] {
+  if (!hasOutput(node)) return [];
+  const ports: Port[] = [];
+  const typed = node.uses ? (catalogue(node.uses)?.ports ?? []) : [];
+  typed.forEach((port, index) => {
+    ports.push({ ...(index === 0 ? {} : { name: port.name }), label: port.name, kind: 'flow' });
+  });
+  if (ports.length === 0) ports.push({ label: 'out', kind: 'flow' });
+  if (node.type === 'receive' && node.timeout !== undefined && node.on?.timeout === undefined) {
+    ports.push({ name: 'timeout', label: 'timeout', kind: 'timeout' });
+  }
+  for (const [name, boundary] of Object.entries(node.on ?? {})) ports.push({ name, label: name, kind: boundary.type });
+  return ports;
+}
+
+/** The document may name the first port or leave it out; both mean the same. */
+export function portOf(graph: Graph, edge: FlowEdge, catalogue: Ports): string | undefined {
+  const node = graph.nodes[edge.from];
+  if (edge.port === undefined || node === undefined) return undefined;
+  const first = node.uses ? catalogue(node.uses)?.ports[0]?.name : undefined;
+  return edge.port === (first ?? 'out') || (first === undefined && edge.port === 'done') ? undefined : edge.port;
+}
+
+export function edgesFrom(graph: Graph, id: NodeId, port: string | undefined, catalogue: Ports): FlowEdge[] {
+  return graph.edges.filter((edge) => edge.from === id && portOf(graph, edge, catalogue) === port);
+}

@@ -1,0 +1,61 @@
+// A headless browser with a fresh profile, and the stand-in engine unless BASE_URL names a real one.
+import { createRequire } from 'node:module';
+import { start } from './mock.mjs';
+
+const require = createRequire(new URL('../../designer/package.json', import.meta.url));
+const { chromium } = require('playwright-core');
+export const axePath = require.resolve('axe-core/axe.min.js');
+
+const FLAGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--font-render-hinting=none',
+];
+
+export async function launch() {
+  return chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', headless: true, args: FLAGS });
+}
+
+/** The engine under test: `{url, token, mock?, stop}`. */
+export async function target(options = {}) {
+  if (process.env.BASE_URL)
+    return { url: process.env.BASE_URL.replace(/\/$/, ''), token: process.env.TOKEN ?? '', stop: () => {} };
+  const mock = await start(options);
+  return { url: mock.url, token: 'demo', mock, stop: mock.stop };
+}
+
+/** A signed-in page. Console errors are collected in `page.troubles`. */
+export async function open(
+  browser,
+  engine,
+  { theme = 'light', locale = 'en', width = 1440, height = 900, reducedMotion = 'reduce' } = {},
+) {
+  const context = await browser.newContext({
+    viewport: { width, height },
+    colorScheme: theme,
+    reducedMotion,
+    deviceScaleFactor: Number(process.env.SCALE ?? 1),
+  });
+  await context.addInitScript(
+    ([wantedTheme, wantedLocale]) => {
+      localStorage.setItem('stepwell.theme', wantedTheme);
+      localStorage.setItem('stepwell.locale', wantedLocale);
+    },
+    [theme, locale],
+  );
+  const page = await context.newPage();
+  page.troubles = [];
+  page.on('pageerror', (error) => page.troubles.push(String(error)));
+  page.on('console', (message) => {
+    if (message.type() === 'error' && !/Failed to load resource/.test(message.text()))
+      page.troubles.push(message.text());
+  });
+  await page.goto(`${engine.url}/?token=${engine.token}`);
+  await page.waitForSelector('#main');
+  return page;
+}

@@ -1,0 +1,240 @@
+// A stand-in engine for the console: the HTTP contract in memory, with a small interpreter that walks a flow slowly
+// enough to watch. It also serves the built console under the same content policy as the engine. For tests,
+// screenshots and development without Rust; it promises nothing about durability.
+
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { extname, join, normalize } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { check } from './mock-check.mjs';
+import { Engine } from './mock-engine.mjs';
+import { communityOrder, nodeTypes, order5, plugins } from './samples.mjs';
+
+const DIST = fileURLToPath(new URL('../../designer/dist/', import.meta.url));
+const CSP =
+  "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
+const TYPES = {
+  '.html': 'text/html',
+  '.js': 'text/javascript',
+  '.css': 'text/css',
+  '.svg': 'image/svg+xml',
+  '.json': 'application/json',
+  '.woff2': 'font/woff2',
+  '.wasm': 'application/wasm',
+};
+const BODY_MAX = 33 * 1024 * 1024;
+
+export function start({ port = 0, speed = 1, seed = true } = {}) {
+  const engine = new Engine({ speed, nodeTypes, plugins });
+  if (seed) {
+    engine.publish(order5, { by: 'system' });
+    for (let version = 1; version <= 3; version += 1) {
+      engine.publish(
+        { ...communityOrder, note: `v${version}` },
+        { by: version === 1 ? 'system' : 'admin', label: version === 3 ? '1.2.0' : undefined },
+      );
+    }
+    engine.sampleInstances();
+  }
+  const feed = new Set();
+  engine.onEvent = (event) => {
+    for (const response of feed)
+      response.write(`id: mock:${event.id}\nevent: ${event.name}\ndata: ${JSON.stringify(event.data)}\n\n`);
+  };
+
+  const server = createServer(async (request, response) => {
+    const url = new URL(request.url, 'http://mock');
+    try {
+      if (url.pathname.startsWith('/api/v1/')) await api(engine, feed, request, response, url);
+      else if (url.pathname.startsWith('/t/')) await trigger(engine, request, response, url);
+      else await file(response, url);
+    } catch (error) {
+      if (error.problem) answer(response, error.problem.status, error.problem, 'application/problem+json');
+      else
+        answer(
+          response,
+          500,
+          { status: 500, title: String(error.stack ?? error), code: 'MOCK_FAILED' },
+          'application/problem+json',
+        );
+    }
+  });
+  return new Promise((resolve) => {
+    server.listen(port, '127.0.0.1', () => {
+      resolve({
+        engine,
+        url: `http://127.0.0.1:${server.address().port}`,
+        stop: () => {
+          for (const one of feed) one.end();
+          engine.stop();
+          server.closeAllConnections();
+          server.close();
+        },
+      });
+    });
+  });
+}
+
+function answer(response, status, body, type = 'application/json', headers = {}) {
+  response.writeHead(status, { 'content-type': type, ...headers });
+  response.end(body === undefined ? '' : JSON.stringify(body));
+}
+
+export function refuse(status, code, title, extra = {}) {
+  return Object.assign(new Error(title), { problem: { type: 'about:blank', title, status, code, ...extra } });
+}
+
+async function bytes(request) {
+  const chunks = [];
+  let size = 0;
+  for await (const chunk of request) {
+    size += chunk.length;
+    if (size > BODY_MAX) throw refuse(413, 'BODY_TOO_LARGE', 'The body is larger than 32 MiB');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+async function body(request) {
+  const text = (await bytes(request)).toString('utf8');
+  try {
+    return text === '' ? {} : JSON.parse(text);
+  } catch {
+    throw refuse(400, 'BODY_NOT_JSON', 'The body is not JSON');
+  }
+}
+
+async function api(engine, feed, request, response, url) {
+  const path = url.pathname.slice('/api/v1'.length);
+  const route = `${request.method} ${path}`;
+  const cookie = /stepwell_session=([^;]+)/.exec(request.headers.cookie ?? '')?.[1];
+  if (route === 'POST /session') {
+    const { token } = await body(request);
+    if (token !== 'demo') throw refuse(401, 'TOKEN_UNKNOWN', 'This token is not known');
+    return answer(response, 200, engine.session, undefined, {
+      'set-cookie': 'stepwell_session=1; HttpOnly; SameSite=Strict; Path=/',
+    });
+  }
+  if (cookie !== '1' && request.headers.authorization !== 'Bearer demo')
+    throw refuse(401, 'SIGNED_OUT', 'Sign in first');
+  if (cookie === '1' && request.method !== 'GET' && request.headers['stepwell-csrf'] !== '1')
+    throw refuse(403, 'CSRF', 'The request lacks its header');
+  if (route === 'GET /session') return answer(response, 200, engine.session);
+  if (route === 'DELETE /session')
+    return answer(response, 204, undefined, undefined, { 'set-cookie': 'stepwell_session=; Max-Age=0; Path=/' });
+  if (route === 'GET /events') {
+    response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
+    response.write(': hello\n\n');
+    feed.add(response);
+    const beat = setInterval(() => response.write(': beat\n\n'), 15_000);
+    request.on('close', () => {
+      clearInterval(beat);
+      feed.delete(response);
+    });
+    return undefined;
+  }
+  if (route === 'GET /status') return answer(response, 200, engine.status());
+  if (route === 'GET /flows') return answer(response, 200, { items: engine.flowList(), next: null });
+  if (route === 'POST /flows/check') {
+    const { document } = await body(request);
+    return answer(response, 200, { problems: check(document, engine.nodeTypes), hash: engine.hash(document) });
+  }
+  if (route === 'GET /node-types') return answer(response, 200, { items: engine.nodeTypes, hash: 'mock' });
+  if (route === 'GET /plugins') return answer(response, 200, { items: engine.plugins, next: null });
+  if (route === 'POST /plugins') {
+    const wasm = await bytes(request);
+    if (wasm.subarray(0, 4).toString('latin1') !== '\0asm')
+      throw refuse(422, 'PLUGIN_REFUSED', 'This is not a WebAssembly component', {
+        problems: [
+          {
+            severity: 'error',
+            code: 'NOT_WASM',
+            pointer: '',
+            message: 'The file does not begin with the WebAssembly magic number',
+            fix: 'Build the plugin as a component and upload the .wasm file',
+          },
+        ],
+      });
+    return answer(response, 200, engine.plugins[0]);
+  }
+  if (route === 'GET /audit') return answer(response, 200, { items: engine.audit.slice(-100).reverse(), next: null });
+  if (route === 'POST /messages') return answer(response, 202, engine.message(await body(request)));
+  if (route === 'GET /instances') return answer(response, 200, engine.find(Object.fromEntries(url.searchParams)));
+
+  const parts = path.split('/').filter(Boolean).map(decodeURIComponent);
+  if (parts[0] === 'flows') return flows(engine, request, response, parts);
+  if (parts[0] === 'instances') return instances(engine, request, response, parts, url);
+  throw refuse(404, 'NOT_FOUND', 'There is no such resource');
+}
+
+async function flows(engine, request, response, [, key, what, rest]) {
+  const method = request.method;
+  if (method === 'GET' && !what) return answer(response, 200, engine.flowDetail(key));
+  if (what === 'draft' && method === 'GET') return answer(response, 200, engine.draft(key));
+  if (what === 'draft' && method === 'DELETE') return answer(response, 204, engine.dropDraft(key));
+  if (what === 'draft' && method === 'PUT') {
+    const { document } = await body(request);
+    const saved = engine.saveDraft(key, document, request.headers['if-match']?.replaceAll('"', '') ?? null);
+    return answer(response, 200, { ...saved, problems: check(document, engine.nodeTypes) });
+  }
+  if (what === 'publish' && method === 'POST') {
+    const { label, document } = await body(request);
+    const wanted = document ?? engine.draft(key).document;
+    const problems = check(wanted, engine.nodeTypes);
+    if (problems.some((problem) => problem.severity === 'error'))
+      throw refuse(422, 'FLOW_HAS_PROBLEMS', 'The flow has problems', { problems });
+    const done = engine.publish(wanted, { by: 'admin', label });
+    return answer(response, done.again ? 200 : 201, { ...done, warnings: problems });
+  }
+  if (what === 'versions' && method === 'GET') return answer(response, 200, engine.version(key, Number(rest)));
+  if (what === 'instances' && method === 'POST') {
+    const { input, businessKey, version } = await body(request);
+    const instance = engine.startInstance(key, { input, businessKey, version });
+    return answer(response, 202, { id: instance.id, state: instance.state });
+  }
+  throw refuse(404, 'NOT_FOUND', 'There is no such resource');
+}
+
+async function instances(engine, request, response, [, id, what], url) {
+  if (request.method === 'GET' && !what) return answer(response, 200, engine.instance(id));
+  if (request.method === 'GET' && what === 'journal') {
+    const after = Number(url.searchParams.get('after') ?? 0);
+    const limit = Number(url.searchParams.get('limit') ?? 200);
+    const all = engine.need(id).journal.filter((entry) => entry.seq > after);
+    return answer(response, 200, {
+      items: all.slice(0, limit),
+      next: all.length > limit ? String(all[limit - 1].seq) : null,
+    });
+  }
+  if (request.method === 'POST' && ['cancel', 'retry', 'compensate'].includes(what)) {
+    return answer(response, 202, engine.command(id, what, await body(request)));
+  }
+  throw refuse(404, 'NOT_FOUND', 'There is no such resource');
+}
+
+async function trigger(engine, request, response, url) {
+  const input = await body(request);
+  const instance = engine.startInstance(decodeURIComponent(url.pathname.slice(3)), { input });
+  answer(response, 202, { id: instance.id });
+}
+
+async function file(response, url) {
+  const wanted = normalize(decodeURIComponent(url.pathname)).replace(/^\/+/, '');
+  const asset = wanted !== '' && extname(wanted) !== '';
+  try {
+    const data = await readFile(join(DIST, asset ? wanted : 'index.html'));
+    response.writeHead(200, {
+      'content-type': TYPES[asset ? extname(wanted) : '.html'] ?? 'application/octet-stream',
+      'content-security-policy': CSP,
+      'cache-control': wanted.startsWith('assets/') ? 'public, max-age=31536000, immutable' : 'no-cache',
+    });
+    response.end(data);
+  } catch {
+    answer(response, 404, { status: 404, title: 'There is no such file', code: 'NOT_FOUND' });
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { url } = await start({ port: Number(process.env.PORT ?? 7070) });
+  console.log(`${url}/?token=demo`);
+}
