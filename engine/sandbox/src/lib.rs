@@ -1,1 +1,313 @@
+//! Runs node plugins: WebAssembly components, each call in a store of its own.
+//!
+//! The way of a call: [`Nodes::call`] finds the plugin by digest (`registry`), waits for a slot,
+//! makes a store with its limits (`limits`) and host state (`host`), enters the guest (`call`), and
+//! tells what came of it. The way of a plugin: [`Sandbox::load`] (`load`, `capabilities`, `compile`,
+//! `manifest`, `examples`).
+//!
+//! Invariants:
+//! - Nothing a guest does ends or blocks the process; nothing it sees outlives its call.
+//! - What a guest can reach is decided by the linker and by grants, never by its good will.
+//!
+//! Not here: when a node is called, and what follows from its answer (`runtime`, `core`).
 
+mod call;
+mod capabilities;
+mod compile;
+mod contract;
+mod engine;
+mod examples;
+mod host;
+mod http;
+mod limits;
+mod load;
+mod manifest;
+mod problems;
+mod registry;
+mod said;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use sha2::{Digest as _, Sha256};
+use stepwell_core::catalog::{Catalog, EffectClass, NodeType};
+use stepwell_core::machine::{Call, CutReason, Failure, Op, Outcome, Signal};
+use stepwell_core::problem::Problem;
+use stepwell_runtime::Nodes;
+use stepwell_runtime::nodes::{About, Answer};
+use tokio::sync::Semaphore;
+
+pub use crate::http::grants::{Connection, ConnectionScheme, Grant, Grants, Secret};
+pub use crate::limits::Limits;
+
+use crate::call::{Attempt, CallContext, NodeCall, Operation, Stopped, cut};
+use crate::compile::Compiler;
+use crate::engine::Engines;
+use crate::http::Outgoing;
+use crate::http::client::Client;
+use crate::http::grants::Reach;
+use crate::load::{Loader, Plugin};
+use crate::registry::Registry;
+
+/// SHA-256 of a plugin's `.wasm`; shown and read as lower-case hex.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    pub fn of(wasm: &[u8]) -> Self {
+        Self(Sha256::digest(wasm).into())
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Not 64 hexadecimal digits.
+#[derive(Debug, thiserror::Error)]
+#[error("not a digest: {0}")]
+pub struct NotADigest(String);
+
+impl FromStr for Digest {
+    type Err = NotADigest;
+
+    fn from_str(text: &str) -> Result<Self, NotADigest> {
+        let wrong = || NotADigest(text.chars().take(80).collect());
+        if text.len() != 64 || !text.is_ascii() {
+            return Err(wrong());
+        }
+        let mut bytes = [0; 32];
+        for (at, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&text[at * 2..at * 2 + 2], 16).map_err(|_| wrong())?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+/// Why there is no sandbox. All are of the machine, none of a plugin.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("no WebAssembly engine: {0}")]
+    Engine(String),
+    #[error("the folder for machine code cannot be used: {0}")]
+    Cache(#[source] std::io::Error),
+    #[error("no TLS: {0}")]
+    Tls(String),
+}
+
+/// A plugin as the console lists it.
+#[derive(Debug, Clone)]
+pub struct PluginInfo {
+    pub name: String,
+    pub version: String,
+    pub licence: String,
+    pub digest: Digest,
+    pub effect: EffectClass,
+    pub node_types: Vec<NodeType>,
+}
+
+/// Loads plugins and calls them.
+pub struct Sandbox {
+    engines: Engines,
+    compiler: Compiler,
+    limits: Limits,
+    registry: Registry,
+    slots: Semaphore,
+    client: Arc<Client>,
+    reach: RwLock<Arc<Reach>>,
+}
+
+impl Sandbox {
+    /// `cache` is the folder for machine code; without one, every start compiles anew.
+    ///
+    /// Must be dropped inside a tokio runtime or after it has ended.
+    pub fn new(cache: Option<PathBuf>, limits: Limits) -> Result<Self, Error> {
+        Ok(Self {
+            engines: Engines::new(&limits).map_err(|error| Error::Engine(format!("{error:#}")))?,
+            compiler: Compiler::new(cache, limits.compile_ms_max).map_err(Error::Cache)?,
+            registry: Registry::default(),
+            slots: Semaphore::new(limits.calls_max as usize),
+            client: Arc::new(Client::new().map_err(|error| Error::Tls(error.to_string()))?),
+            reach: RwLock::default(),
+            limits,
+        })
+    }
+
+    /// Checks, compiles and rehearses a plugin and makes it live; the whole of DESIGN's load order.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong with it. Nothing has changed then: an older version stays live.
+    pub async fn load(&self, wasm: impl Into<Arc<[u8]>>) -> Result<PluginInfo, Vec<Problem>> {
+        self.bring(wasm.into(), true).await
+    }
+
+    /// Brings back a plugin that was loaded before, without running its examples again.
+    pub async fn restore(&self, wasm: impl Into<Arc<[u8]>>) -> Result<PluginInfo, Vec<Problem>> {
+        self.bring(wasm.into(), false).await
+    }
+
+    async fn bring(&self, wasm: Arc<[u8]>, rehearse: bool) -> Result<PluginInfo, Vec<Problem>> {
+        let digest = Digest::of(&wasm);
+        if let Some(plugin) = self.registry.revive(&digest) {
+            return Ok(info(&plugin));
+        }
+        let loader = Loader { engines: &self.engines, compiler: &self.compiler, limits: &self.limits };
+        let plugin = loader.load(wasm, rehearse).await?;
+        Ok(info(&self.registry.insert(plugin)))
+    }
+
+    /// Takes a plugin out: new calls fail with `PLUGIN_MISSING`, calls in flight finish.
+    pub fn remove(&self, digest: &Digest) -> bool {
+        self.registry.remove(digest)
+    }
+
+    /// The plugins that stand for their name and version.
+    pub fn plugins(&self) -> Vec<PluginInfo> {
+        self.registry.all().iter().map(|plugin| info(plugin)).collect()
+    }
+
+    /// The node types that flows may use now.
+    pub fn catalog(&self) -> Catalog {
+        self.registry.catalog()
+    }
+
+    /// Puts grants in force for every request sent from now on.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong with them; the ones before stay in force.
+    pub fn set_grants(&self, grants: &Grants) -> Result<(), Vec<Problem>> {
+        let reach = Arc::new(grants.reach()?);
+        *self.reach.write().unwrap_or_else(PoisonError::into_inner) = reach;
+        Ok(())
+    }
+
+    async fn answer(&self, about: &About, call: &Call) -> Answer {
+        let plugin = call.callee.digest.parse().ok().and_then(|digest| self.registry.get(&digest));
+        let Some(plugin) = plugin else {
+            let message = format!("no plugin with digest {} is loaded", call.callee.digest);
+            return unsaid(Outcome::Cut(cut(CutReason::Missing, message)));
+        };
+        let call = node_call(about, call);
+        let patience = Duration::from_millis(call.timeout_ms);
+        // A slot is waited for as long as the call may take: nothing has happened yet.
+        let Ok(Ok(_slot)) = tokio::time::timeout(patience, self.slots.acquire()).await else {
+            let running = self.limits.calls_max;
+            return busy(format!("no free slot within {} ms: {running} calls are running", call.timeout_ms));
+        };
+        let deadline = Instant::now() + patience;
+        let outgoing = self.way_out(&plugin, &call.context, deadline);
+        let attempt = Attempt { call: &call, class: plugin.class, limits: &self.limits, outgoing, deadline };
+        let answered = match attempt.on(&plugin.first).await {
+            Err(Stopped::PoolExhausted) => match plugin.spare(&self.engines).await {
+                Ok(spare) => attempt.on(spare).await,
+                Err(error) => Err(Stopped::Cut(cut(CutReason::Trap, format!("{error:#}")))),
+            },
+            other => other,
+        };
+        let answer = match answered {
+            Ok(answer) => answer,
+            Err(Stopped::Cut(cut)) => unsaid(Outcome::Cut(cut)),
+            Err(Stopped::PoolExhausted) => busy("no memory for another instance".to_owned()),
+        };
+        note_traps(&plugin, &answer);
+        answer
+    }
+
+    fn way_out(&self, plugin: &Plugin, context: &CallContext, deadline: Instant) -> Outgoing {
+        if plugin.class < EffectClass::External {
+            return Outgoing::default();
+        }
+        let reach = Arc::clone(&self.reach.read().unwrap_or_else(PoisonError::into_inner));
+        let client = Arc::clone(&self.client);
+        Outgoing::network(client, reach, &plugin.described.name, context, deadline, &self.limits)
+    }
+}
+
+impl Nodes for Sandbox {
+    async fn call(&self, about: &About, call: &Call) -> Answer {
+        // Boxed: a call's state is large, and the driver holds many futures.
+        Box::pin(self.answer(about, call)).await
+    }
+}
+
+/// The core's call as the guest gets it: JSON becomes text.
+fn node_call<'a>(about: &About, call: &'a Call) -> NodeCall<'a> {
+    let input = || call.input.to_string();
+    let operation = match call.op {
+        Op::Run => Operation::Run { input: input() },
+        Op::Undo => {
+            Operation::Undo { input: input(), output: call.output.as_ref().map(|output| output.to_string()) }
+        }
+        Op::Query => Operation::Query { input: input() },
+        Op::Resume => {
+            let memo = call.memo.as_ref().map_or_else(|| "null".to_owned(), |memo| memo.to_string());
+            let (signal, payload) = match &call.signal {
+                Some(Signal::Message { payload }) => (contract::SignalKind::Message, payload.to_string()),
+                Some(Signal::Timeout) => (contract::SignalKind::Timeout, "null".to_owned()),
+                Some(Signal::Cancelled) | None => (contract::SignalKind::Cancelled, "null".to_owned()),
+            };
+            Operation::Resume { memo, signal, payload }
+        }
+    };
+    NodeCall {
+        node_type: &call.callee.node_type,
+        operation,
+        context: CallContext {
+            instance: Arc::clone(&about.instance),
+            flow: Arc::clone(&about.flow),
+            version: about.version,
+            node: Arc::clone(&call.node),
+            visit: call.visit,
+            attempt: call.attempt,
+            key: call.key.clone(),
+            forward_key: call.forward_key.clone(),
+            business_key: about.business_key.clone(),
+            traceparent: about.traceparent.clone(),
+        },
+        config: call.callee.config.to_string(),
+        visit_started_ms: call.visit_started_ms,
+        timeout_ms: call.callee.timeout_ms,
+    }
+}
+
+fn note_traps(plugin: &Plugin, answer: &Answer) {
+    match &answer.outcome {
+        Outcome::Cut(cut) if cut.reason != CutReason::Deadline => {
+            let in_a_row = plugin.traps.fetch_add(1, Ordering::Relaxed) + 1;
+            let (name, reason, message) = (&plugin.described.name, cut.reason, &cut.message);
+            tracing::warn!(plugin = %name, ?reason, %message, in_a_row, "a node call was cut");
+        }
+        Outcome::Cut(_) => {}
+        _ => plugin.traps.store(0, Ordering::Relaxed),
+    }
+}
+
+/// Nothing was sent and nothing was run: trying again is safe, whatever the class.
+fn busy(message: String) -> Answer {
+    unsaid(Outcome::Failed(Failure::Transient { message, retry_after_ms: None }))
+}
+
+/// An answer of the host's: the guest was not asked.
+fn unsaid(outcome: Outcome) -> Answer {
+    Answer { outcome, duration_us: 0, logs: Vec::new() }
+}
+
+fn info(plugin: &Plugin) -> PluginInfo {
+    let described = &plugin.described;
+    PluginInfo {
+        name: described.name.clone(),
+        version: described.version.clone(),
+        licence: described.licence.clone(),
+        digest: plugin.digest,
+        effect: plugin.class,
+        node_types: described.node_types.iter().map(|node_type| node_type.entry.clone()).collect(),
+    }
+}

@@ -1,0 +1,282 @@
+//! What comes of a call: the failure table of the design, in its fixed order.
+//!
+//! | | query, if offered | retry, attempts left | boundary handler | then |
+//! |---|---|---|---|---|
+//! | rejected | – | – | by code | compensation |
+//! | transient | – | yes | by code | incident |
+//! | permanent | – | – | by code | incident |
+//! | trap, memory (not external) | – | yes | by code | incident |
+//! | timed out | external only | yes | timeout, by code | compensation |
+//! | unknown | yes | yes | by code | compensation |
+//! | at-most-once and not known | yes | – | – | incident |
+//!
+//! Invariant: a step whose outcome is not known is remembered before the flow goes on without it,
+//! so that its undo is called.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::instance::{At, Error, Token, TokenId, Visit};
+use super::walk::Walk;
+use super::{CutReason, Failure, FailureClass, Op, Outcome, UNDO_ATTEMPTS};
+use crate::catalog::EffectClass;
+use crate::flow::{Catch, Delivery, Kind, NodeIx, Retry};
+use crate::value::Held;
+
+/// A failure, classed.
+struct Fault {
+    error: Error,
+    /// The call may have had its effect all the same.
+    unknown: bool,
+    retry_after_ms: u64,
+}
+
+impl Walk<'_> {
+    pub(super) fn returned(&mut self, id: TokenId, outcome: &Outcome) {
+        let Some(Token { node, visit, since_ms, at: At::Calling(state) }) = self.it.tokens.remove(&id) else { return };
+        if state.undoing.is_some() {
+            self.undo_returned(id, node, visit, since_ms, state, outcome);
+        } else if self.it.unwinding.is_some() {
+            self.drained(node, visit, &state, outcome);
+        } else {
+            self.forward_returned(id, node, visit, since_ms, state, outcome);
+        }
+        self.run();
+    }
+
+    fn forward_returned(
+        &mut self,
+        id: TokenId,
+        node: NodeIx,
+        visit: u32,
+        since_ms: u64,
+        mut state: Box<Visit>,
+        outcome: &Outcome,
+    ) {
+        match outcome {
+            Outcome::Done { port, output } => {
+                let held = self.from_event(output);
+                self.remember(node, visit, &state, Some(held.clone()));
+                self.keep_output(node, held);
+                self.leave(node, port);
+            }
+            Outcome::Waiting { message, key, timeout_ms, memo } => {
+                state.memo = Some(self.from_event(memo));
+                state.signal = None;
+                // The node began something: whatever ends the wait early must undo it.
+                state.maybe_done = true;
+                let due_ms = timeout_ms.map(|timeout| self.it.now_ms.saturating_add(timeout));
+                let at = At::Waiting { message: message.clone(), key: key.clone(), due_ms, visit: Some(state) };
+                self.it.tokens.insert(id, Token { node, visit, since_ms, at });
+            }
+            Outcome::NeverRan => {
+                // The answer to a query: nothing happened, so the failure that made us ask is an ordinary one.
+                let error = state.asked.take().unwrap_or_else(|| {
+                    self.error(FailureClass::Permanent, "NO_OUTCOME", "the node gave no outcome".into(), node)
+                });
+                state.maybe_done = false;
+                let fault = Fault { error, unknown: false, retry_after_ms: 0 };
+                self.failed(id, node, visit, since_ms, state, fault);
+            }
+            Outcome::Failed(_) | Outcome::Cut(_) => {
+                let mut fault = self.class(node, outcome);
+                if let Some(asked) = state.asked.take() {
+                    // The query itself failed: what we asked about is still not known.
+                    fault = Fault { error: asked, unknown: true, retry_after_ms: fault.retry_after_ms };
+                    state.maybe_done = true;
+                } else if fault.unknown {
+                    state.maybe_done = true;
+                    if let Kind::Task(task) = &self.flow.nodes[node].kind
+                        && task.call.query
+                    {
+                        state.asked = Some(fault.error);
+                        state.op = Op::Query;
+                        state.attempt += 1;
+                        self.call(id, node, visit, since_ms, state);
+                        return;
+                    }
+                }
+                self.failed(id, node, visit, since_ms, state, fault);
+            }
+        }
+    }
+
+    /// The table, from `retry` on.
+    fn failed(&mut self, id: TokenId, node: NodeIx, visit: u32, since_ms: u64, mut state: Box<Visit>, fault: Fault) {
+        let flow = self.flow;
+        let Kind::Task(task) = &flow.nodes[node].kind else { return };
+        if state.op == Op::Query {
+            state.op = if state.memo.is_some() { Op::Resume } else { Op::Run };
+        }
+        let class = fault.error.class;
+        let once = task.delivery == Delivery::AtMostOnce;
+        if once && fault.unknown {
+            let at = At::Incident { error: fault.error, visit: Some(state) };
+            self.it.tokens.insert(id, Token { node, visit, since_ms, at });
+            return;
+        }
+        let worth_it = !matches!(class, FailureClass::Rejected | FailureClass::Permanent | FailureClass::Flow);
+        if worth_it && state.tries < task.retry.attempts {
+            let wait_ms = backoff_ms(&task.retry, state.tries).max(fault.retry_after_ms);
+            let due_ms = self.it.now_ms.saturating_add(wait_ms);
+            let at = At::Retrying { visit: state, due_ms, error: fault.error };
+            self.it.tokens.insert(id, Token { node, visit, since_ms, at });
+            return;
+        }
+        if state.maybe_done && class != FailureClass::Rejected {
+            if self.handler(node, &fault.error).is_some() || compensates(class) {
+                self.remember(node, visit, &state, None);
+                self.give_up(node, fault.error);
+                return;
+            }
+        } else if self.handler(node, &fault.error).is_some() || compensates(class) {
+            self.give_up(node, fault.error);
+            return;
+        }
+        let at = At::Incident { error: fault.error, visit: Some(state) };
+        self.it.tokens.insert(id, Token { node, visit, since_ms, at });
+    }
+
+    /// No attempts are left: the boundary handler, else by class.
+    pub(super) fn give_up(&mut self, node: NodeIx, error: Error) {
+        if let Some(port) = self.handler(node, &error) {
+            let seen = json!({ "error": { "code": error.code, "message": error.message, "data": error.data } });
+            self.keep_output(node, Held::computed(seen));
+            self.leave(node, &port);
+        } else {
+            self.unwind(None, Some(error));
+        }
+    }
+
+    fn handler(&self, node: NodeIx, error: &Error) -> Option<Arc<str>> {
+        let handlers = &self.flow.nodes[node].on;
+        let timed_out = error.class == FailureClass::TimedOut;
+        let exact = handlers.iter().find(|handler| match &handler.catches {
+            Catch::Timeout => timed_out,
+            Catch::Error { code } => code.as_deref() == Some(error.code.as_str()),
+        });
+        let any = || handlers.iter().find(|handler| handler.catches == Catch::Error { code: None });
+        exact.or_else(any).map(|handler| handler.port.clone())
+    }
+
+    fn class(&self, node: NodeIx, outcome: &Outcome) -> Fault {
+        let external = match &self.flow.nodes[node].kind {
+            Kind::Task(task) => task.call.effect == EffectClass::External,
+            _ => false,
+        };
+        let fault = |class, code: &str, message: &str, unknown| Fault {
+            error: self.error(class, code, message.to_owned(), node),
+            unknown,
+            retry_after_ms: 0,
+        };
+        match outcome {
+            Outcome::Failed(Failure::Rejected(rejection)) => {
+                let mut fault = fault(FailureClass::Rejected, &rejection.code, &rejection.message, false);
+                fault.error.data.clone_from(&rejection.data);
+                fault
+            }
+            Outcome::Failed(Failure::Transient { message, retry_after_ms }) => Fault {
+                retry_after_ms: retry_after_ms.unwrap_or(0).min(RETRY_AFTER_MAX_MS),
+                ..fault(FailureClass::Transient, "TRANSIENT", message, false)
+            },
+            Outcome::Failed(Failure::Permanent { message, code }) => {
+                fault(FailureClass::Permanent, code.as_deref().unwrap_or("PERMANENT"), message, false)
+            }
+            Outcome::Failed(Failure::Unknown { message }) => fault(FailureClass::Unknown, "UNKNOWN", message, true),
+            Outcome::Cut(cut) => match cut.reason {
+                CutReason::Deadline => fault(FailureClass::TimedOut, "TIMEOUT", &cut.message, external),
+                CutReason::Breaker => fault(FailureClass::Transient, "BREAKER_OPEN", &cut.message, false),
+                CutReason::Missing => fault(FailureClass::Transient, "PLUGIN_MISSING", &cut.message, false),
+                CutReason::Crash => fault(FailureClass::Unknown, "CRASH", &cut.message, true),
+                CutReason::Trap | CutReason::Memory | CutReason::Output => {
+                    let code = match cut.reason {
+                        CutReason::Memory => "OUT_OF_MEMORY",
+                        CutReason::Output => "BAD_OUTPUT",
+                        _ => "TRAP",
+                    };
+                    let class = if external { FailureClass::Unknown } else { FailureClass::Trap };
+                    fault(class, code, &cut.message, external)
+                }
+            },
+            Outcome::Done { .. } | Outcome::Waiting { .. } | Outcome::NeverRan => {
+                fault(FailureClass::Permanent, "NO_OUTCOME", "the node gave no outcome", false)
+            }
+        }
+    }
+
+    /// A forward call that came back after compensation began. Its token is gone; was there an effect?
+    fn drained(&mut self, node: NodeIx, visit: u32, state: &Visit, outcome: &Outcome) {
+        match outcome {
+            Outcome::Done { output, .. } => {
+                let held = self.from_event(output);
+                self.remember(node, visit, state, Some(held));
+            }
+            Outcome::Waiting { .. } => self.remember(node, visit, state, None),
+            Outcome::NeverRan => {}
+            Outcome::Failed(_) | Outcome::Cut(_) => {
+                if state.maybe_done || self.class(node, outcome).unknown {
+                    self.remember(node, visit, state, None);
+                }
+            }
+        }
+        self.go_on_undoing();
+    }
+
+    fn undo_returned(
+        &mut self,
+        id: TokenId,
+        node: NodeIx,
+        visit: u32,
+        since_ms: u64,
+        mut state: Box<Visit>,
+        outcome: &Outcome,
+    ) {
+        let at = match outcome {
+            Outcome::Done { .. } | Outcome::NeverRan => {
+                self.undone();
+                return;
+            }
+            Outcome::Waiting { message, key, timeout_ms, memo } => {
+                state.memo = Some(self.from_event(memo));
+                state.signal = None;
+                let due_ms = timeout_ms.map(|timeout| self.it.now_ms.saturating_add(timeout));
+                At::Waiting { message: message.clone(), key: key.clone(), due_ms, visit: Some(state) }
+            }
+            Outcome::Failed(_) | Outcome::Cut(_) => {
+                let fault = self.class(node, outcome);
+                let Kind::Task(task) = &self.flow.nodes[node].kind else { return };
+                if state.tries < UNDO_ATTEMPTS {
+                    let wait_ms = backoff_ms(&task.retry, state.tries).max(fault.retry_after_ms);
+                    let due_ms = self.it.now_ms.saturating_add(wait_ms);
+                    At::Retrying { visit: state, due_ms, error: fault.error }
+                } else {
+                    At::Incident { error: fault.error, visit: Some(state) }
+                }
+            }
+        };
+        self.it.tokens.insert(id, Token { node, visit, since_ms, at });
+    }
+}
+
+/// A node cannot ask to be left alone for longer than this.
+const RETRY_AFTER_MAX_MS: u64 = 24 * 60 * 60 * 1000;
+
+fn compensates(class: FailureClass) -> bool {
+    matches!(class, FailureClass::Rejected | FailureClass::TimedOut | FailureClass::Unknown)
+}
+
+/// `backoff × factor^(tries - 1)`, at most `max`.
+fn backoff_ms(retry: &Retry, tries: u32) -> u64 {
+    let exponent = i32::try_from(tries.saturating_sub(1)).unwrap_or(i32::MAX);
+    #[allow(clippy::cast_precision_loss, reason = "a wait of centuries may be off by some milliseconds")]
+    let wait = retry.backoff_ms as f64 * retry.factor.powi(exponent);
+    #[allow(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "clamped to 0..=max before the cast"
+    )]
+    let wait = wait.clamp(0.0, retry.max_ms as f64) as u64;
+    wait
+}

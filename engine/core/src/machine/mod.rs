@@ -1,0 +1,42 @@
+//! Decides what an instance does next. Nothing here reads a clock, a socket or a table.
+//!
+//! [`step`] takes an instance and one event; it returns the instance as it becomes and the effects
+//! to carry out, in order. The journal is the list of events given to `step`, so an instance is
+//! the fold of its journal.
+//!
+//! Invariants:
+//! - `step` is total: an event that does not fit is answered with [`Refused`], never a panic, and
+//!   changes nothing.
+//! - An external effect is performed only after its event is in the journal, and perhaps more than
+//!   once, each time with the same key.
+//! - What an instance waits for ([`Instance::due_ms`], [`Instance::subscriptions`],
+//!   [`Instance::calls`]) is read off the instance; nothing is kept beside it.
+//!
+//! Not here: which version an instance runs (`bind`); how effects are performed (`runtime`); how
+//! a failure is classed by the sandbox.
+
+mod call;
+mod event;
+mod fail;
+mod instance;
+mod snapshot;
+mod step;
+mod undo;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+pub use call::{Call, Op};
+pub use event::{Command, Cut, CutReason, Entry, Event, Failure, FailureClass, Outcome, Refused, Rejection, Signal};
+pub use instance::{At, Done, End, Error, Instance, State, Subscription, Token, TokenId, Unwinding, Visit};
+pub use snapshot::{SNAPSHOT_BYTES_MAX, Snapshot, SnapshotError, snapshot};
+pub use step::{Effect, interrupted, resume, step};
+
+/// An instance that walks further than this in one event is stopped by an incident.
+pub const STEPS_PER_EVENT_MAX: u32 = 10_000;
+/// Visits of one node in one instance, then an incident.
+pub const VISITS_MAX: u32 = 10_000;
+/// Events of one instance, then an incident.
+pub const EVENTS_MAX: u64 = 50_000;
+/// Tries of one undo before it becomes an incident.
+pub const UNDO_ATTEMPTS: u32 = 10;

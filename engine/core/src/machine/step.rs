@@ -1,0 +1,242 @@
+//! The one door of the machine: an event in, effects out.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::instance::{At, End, Error, Instance, State, TokenId};
+use super::walk::Walk;
+use super::{Call, Command, CutReason, EVENTS_MAX, Event, FailureClass, Op, Outcome, Refused, Signal};
+use crate::flow::{Delivery, Flow, Kind, TIMEOUT};
+
+/// What the core asks to be done, in order, once the event is committed. (A pure call may be made
+/// before the commit: it does not leave the process.)
+#[derive(Debug, Clone)]
+pub enum Effect {
+    Call(Box<Call>),
+    /// Answers callers that wait. At most one in an instance's life.
+    Reply(Arc<Value>),
+    /// The instance has ended; calls under way no longer matter.
+    Ended(State),
+}
+
+/// Takes one event. `at_ms` is the event's time, milliseconds since the Unix epoch; a time before
+/// the last event's counts as the last event's.
+///
+/// A refused event changes nothing and is not to be journaled.
+pub fn step(flow: &Flow, instance: Instance, at_ms: u64, event: &Event) -> (Instance, Result<Vec<Effect>, Refused>) {
+    if let Err(refused) = fits(flow, &instance, event) {
+        return (instance, Err(refused));
+    }
+    let mut walk = Walk::new(flow, instance, at_ms);
+    match event {
+        Event::Started { input, business_key, priority } => walk.start(input, business_key.as_ref(), *priority),
+        Event::NodeReturned { token, outcome, .. } => walk.returned(*token, outcome),
+        Event::TimerFired { token, .. } => walk.timer_fired(*token),
+        Event::MessageArrived { token, payload, .. } => walk.message_arrived(*token, payload),
+        Event::Commanded { command, .. } => walk.commanded(command),
+    }
+    walk.settle();
+    if walk.it.seq >= EVENTS_MAX && walk.it.end.is_none() {
+        walk.stop_at_the_limit();
+    }
+    let (instance, effects) = walk.finish();
+    (instance, Ok(effects))
+}
+
+/// What to do for an instance that was taken over: the calls that were under way, to be made again.
+pub fn resume(flow: &Flow, instance: &Instance) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for (&id, token) in &instance.tokens {
+        if let At::Calling(visit) = &token.at
+            && !(visit.op == Op::Run && at_most_once(flow, token.node))
+        {
+            let call = super::walk::call(flow, instance, id, token, visit);
+            effects.extend(call.map(|call| Effect::Call(Box::new(call))));
+        }
+    }
+    effects
+}
+
+/// The events an instance that was taken over must be given first: calls that may not be made twice
+/// and were under way when the engine stopped.
+pub fn interrupted(flow: &Flow, instance: &Instance) -> Vec<Event> {
+    let mut events = Vec::new();
+    for (&token, one) in &instance.tokens {
+        if let At::Calling(visit) = &one.at
+            && visit.op == Op::Run
+            && at_most_once(flow, one.node)
+        {
+            let message = "the engine stopped during the call".to_owned();
+            events.push(Event::NodeReturned {
+                token,
+                attempt: visit.attempt,
+                op: visit.op,
+                outcome: Outcome::Cut(super::Cut { reason: CutReason::Crash, message }),
+            });
+        }
+    }
+    events
+}
+
+fn at_most_once(flow: &Flow, node: usize) -> bool {
+    matches!(&flow.nodes[node].kind, Kind::Task(task) if task.delivery == Delivery::AtMostOnce)
+}
+
+/// Whether the event can be taken, before anything is changed.
+fn fits(flow: &Flow, it: &Instance, event: &Event) -> Result<(), Refused> {
+    if it.end.is_some() {
+        return Err(Refused::Ended);
+    }
+    if matches!(event, Event::Started { .. }) != (it.seq == 0) {
+        return Err(Refused::NotFirst);
+    }
+    let at = |token: &TokenId| it.tokens.get(token).map(|token| &token.at);
+    let fits = match event {
+        Event::Started { .. } => true,
+        Event::NodeReturned { token, attempt, op, .. } => {
+            matches!(at(token), Some(At::Calling(visit)) if visit.attempt == *attempt && visit.op == *op)
+        }
+        Event::TimerFired { token, due_ms } => at(token).and_then(At::due_ms) == Some(*due_ms),
+        Event::MessageArrived { token, .. } => matches!(at(token), Some(At::Waiting { .. })),
+        Event::Commanded { command, .. } => return can_command(flow, it, command),
+    };
+    if fits { Ok(()) } else { Err(Refused::Late) }
+}
+
+fn can_command(flow: &Flow, it: &Instance, command: &Command) -> Result<(), Refused> {
+    let incident = |token: &TokenId| matches!(it.tokens.get(token).map(|t| &t.at), Some(At::Incident { .. }));
+    let can = match command {
+        Command::Cancel { .. } => true,
+        Command::Retry { token: Some(token) } => incident(token) && can_retry(flow, it, *token),
+        Command::Retry { token: None } => it.tokens.keys().any(|token| incident(token) && can_retry(flow, it, *token)),
+        Command::Compensate { .. } => it.unwinding.is_none(),
+        Command::SkipUndo { token } => it.tokens.get(token).is_some_and(
+            |token| matches!(&token.at, At::Incident { visit: Some(visit), .. } if visit.undoing.is_some()),
+        ),
+    };
+    if can { Ok(()) } else { Err(Refused::NothingToDo) }
+}
+
+/// A join that can never fire has nothing to try again.
+fn can_retry(flow: &Flow, it: &Instance, token: TokenId) -> bool {
+    it.tokens.get(&token).is_some_and(|token| !matches!(flow.nodes[token.node].kind, Kind::Parallel))
+}
+
+impl Walk<'_> {
+    fn start(&mut self, input: &Arc<Value>, business_key: Option<&String>, priority: i32) {
+        self.it.input = self.from_event(input);
+        self.it.business_key = business_key.cloned();
+        self.it.priority = priority;
+        self.it.started_ms = self.it.now_ms;
+        self.arrive(self.flow.start, None);
+        self.run();
+    }
+
+    fn timer_fired(&mut self, id: TokenId) {
+        let Some(token) = self.it.tokens.remove(&id) else { return };
+        match token.at {
+            At::Retrying { mut visit, .. } => {
+                visit.attempt += 1;
+                visit.tries += 1;
+                self.call(id, token.node, token.visit, token.since_ms, visit);
+            }
+            At::Waiting { visit: Some(mut visit), .. } => {
+                visit.op = if visit.undoing.is_some() { Op::Undo } else { Op::Resume };
+                visit.attempt += 1;
+                visit.tries = 1;
+                visit.signal = Some(Signal::Timeout);
+                self.call(id, token.node, token.visit, token.since_ms, visit);
+            }
+            At::Waiting { visit: None, message, key, .. } => {
+                if self.flow.edge(token.node, TIMEOUT).is_some() {
+                    self.leave(token.node, TIMEOUT);
+                } else {
+                    let text = format!("no message {message} for {key} in time");
+                    let error = self.error(FailureClass::TimedOut, "TIMEOUT", text, token.node);
+                    self.give_up(token.node, error);
+                }
+            }
+            At::Timer { .. } => self.leave(token.node, crate::flow::DONE),
+            // `fits` lets only tokens with a due time through.
+            At::Calling(_) | At::Joining { .. } | At::Incident { .. } | At::Compensating => {}
+        }
+        self.run();
+    }
+
+    fn message_arrived(&mut self, id: TokenId, payload: &Arc<Value>) {
+        let Some(token) = self.it.tokens.remove(&id) else { return };
+        let At::Waiting { visit, .. } = token.at else { return };
+        match visit {
+            Some(mut visit) => {
+                visit.op = if visit.undoing.is_some() { Op::Undo } else { Op::Resume };
+                visit.attempt += 1;
+                visit.tries = 1;
+                visit.signal = Some(Signal::Message { payload: payload.clone() });
+                self.call(id, token.node, token.visit, token.since_ms, visit);
+            }
+            None => {
+                let held = self.from_event(payload);
+                self.keep_output(token.node, held);
+                self.leave(token.node, crate::flow::DONE);
+            }
+        }
+        self.run();
+    }
+
+    fn commanded(&mut self, command: &Command) {
+        match command {
+            Command::Cancel { reason } => {
+                let error = (!reason.is_empty()).then(|| Error {
+                    class: FailureClass::Flow,
+                    code: "CANCELLED".to_owned(),
+                    message: reason.clone(),
+                    node: None,
+                    data: None,
+                });
+                self.end(End { state: State::Cancelled, error });
+            }
+            Command::Retry { token } => {
+                let stuck: Vec<TokenId> = match token {
+                    Some(token) => vec![*token],
+                    None => self.it.tokens.keys().copied().collect(),
+                };
+                for id in stuck {
+                    self.retry(id);
+                }
+            }
+            Command::Compensate { reason } => {
+                let message = if reason.is_empty() { "compensation was asked for".to_owned() } else { reason.clone() };
+                let cause = Error {
+                    class: FailureClass::Flow,
+                    code: "COMPENSATION_REQUESTED".to_owned(),
+                    message,
+                    node: None,
+                    data: None,
+                };
+                self.unwind(None, Some(cause));
+            }
+            Command::SkipUndo { token } => self.skip_undo(*token),
+        }
+        self.run();
+    }
+
+    /// Operator retry: same visit, same key, one more attempt.
+    fn retry(&mut self, id: TokenId) {
+        if !can_retry(self.flow, &self.it, id) {
+            return;
+        }
+        let Some(token) = self.it.tokens.get(&id) else { return };
+        let At::Incident { visit, .. } = &token.at else { return };
+        let (node, count, since_ms) = (token.node, token.visit, token.since_ms);
+        let visit = visit.clone();
+        self.it.tokens.remove(&id);
+        match visit {
+            Some(mut visit) => {
+                visit.attempt += 1;
+                self.call(id, node, count, since_ms, visit);
+            }
+            None => self.arrive(node, None),
+        }
+    }
+}

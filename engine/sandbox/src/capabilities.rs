@@ -1,0 +1,181 @@
+//! The one list of what the host offers to guests, and the effect class each item leads to.
+//!
+//! A component's class is the highest class among the interfaces it imports *functions* from;
+//! interfaces that only lend types are free. The linker binds the items that are imported, all of
+//! them of the component's class or below; what is not in the list is refused with its name.
+//!
+//! Invariants:
+//! - Nothing is linked that is not in [`CAPABILITIES`].
+//! - Filesystem and sockets are not in it, and no grant puts them there.
+//!
+//! Not here: what an external component may reach (`http::grants`).
+
+use stepwell_core::catalog::EffectClass::{self, External, Pure, Recorded, Transactional};
+use stepwell_core::problem::Problem;
+use wasmtime::Engine;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, Linker};
+use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
+use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView as _};
+use wasmtime_wasi::p2::bindings::{cli, clocks, io, random};
+use wasmtime_wasi::random::{WasiRandom, WasiRandomView as _};
+use wasmtime_wasi_http::WasiHttp;
+use wasmtime_wasi_http::WasiHttpView as _;
+use wasmtime_wasi_http::p2::bindings::http;
+
+use crate::host::{self, CallState, HasTable};
+use crate::problems;
+
+/// One interface that a guest may import.
+struct Capability {
+    /// Without the version; any version that the linker finds compatible is accepted.
+    interface: &'static str,
+    class: EffectClass,
+    link: fn(&mut Linker<CallState>) -> wasmtime::Result<()>,
+}
+
+const fn offer(
+    class: EffectClass,
+    interface: &'static str,
+    link: fn(&mut Linker<CallState>) -> wasmtime::Result<()>,
+) -> Capability {
+    Capability { interface, class, link }
+}
+
+static CAPABILITIES: &[Capability] = &[
+    offer(Pure, "stepwell:host/log", host::link_log),
+    // Inert: no arguments, no variables, closed input, output that goes nowhere.
+    offer(Pure, "wasi:io/error", |l| io::error::add_to_linker::<_, HasTable>(l, CallState::table)),
+    offer(Pure, "wasi:io/poll", |l| io::poll::add_to_linker::<_, HasTable>(l, CallState::table)),
+    offer(Pure, "wasi:io/streams", |l| io::streams::add_to_linker::<_, HasTable>(l, CallState::table)),
+    offer(Pure, "wasi:cli/environment", |l| cli::environment::add_to_linker::<_, WasiCli>(l, CallState::cli)),
+    offer(Pure, "wasi:cli/exit", |l| cli::exit::add_to_linker::<_, WasiCli>(l, CallState::cli)),
+    offer(Pure, "wasi:cli/stdin", |l| cli::stdin::add_to_linker::<_, WasiCli>(l, CallState::cli)),
+    offer(Pure, "wasi:cli/stdout", |l| cli::stdout::add_to_linker::<_, WasiCli>(l, CallState::cli)),
+    offer(Pure, "wasi:cli/stderr", |l| cli::stderr::add_to_linker::<_, WasiCli>(l, CallState::cli)),
+    offer(Pure, "wasi:cli/terminal-input", |l| cli::terminal_input::add_to_linker::<_, WasiCli>(l, CallState::cli)),
+    offer(Pure, "wasi:cli/terminal-output", |l| cli::terminal_output::add_to_linker::<_, WasiCli>(l, CallState::cli)),
+    offer(Pure, "wasi:cli/terminal-stdin", |l| cli::terminal_stdin::add_to_linker::<_, WasiCli>(l, CallState::cli)),
+    offer(Pure, "wasi:cli/terminal-stdout", |l| cli::terminal_stdout::add_to_linker::<_, WasiCli>(l, CallState::cli)),
+    offer(Pure, "wasi:cli/terminal-stderr", |l| cli::terminal_stderr::add_to_linker::<_, WasiCli>(l, CallState::cli)),
+    // Fixed by the visit for recorded components, real for external ones: see `host`.
+    offer(Recorded, "wasi:clocks/wall-clock", |l| {
+        clocks::wall_clock::add_to_linker::<_, WasiClocks>(l, CallState::clocks)
+    }),
+    offer(Recorded, "wasi:clocks/monotonic-clock", |l| {
+        clocks::monotonic_clock::add_to_linker::<_, WasiClocks>(l, CallState::clocks)
+    }),
+    offer(Recorded, "wasi:random/random", |l| random::random::add_to_linker::<_, WasiRandom>(l, CallState::random)),
+    offer(Recorded, "wasi:random/insecure", |l| {
+        random::insecure::add_to_linker::<_, WasiRandom>(l, CallState::random)
+    }),
+    offer(Recorded, "wasi:random/insecure-seed", |l| {
+        random::insecure_seed::add_to_linker::<_, WasiRandom>(l, CallState::random)
+    }),
+    // Only to what a grant names: see `http`.
+    offer(External, "wasi:http/types", |l| {
+        http::types::add_to_linker::<_, WasiHttp>(l, &http::types::LinkOptions::default(), CallState::http)
+    }),
+    offer(External, "wasi:http/outgoing-handler", |l| {
+        http::outgoing_handler::add_to_linker::<_, WasiHttp>(l, CallState::http)
+    }),
+];
+
+/// Interfaces of the contract that this release does not serve yet.
+const NOT_YET: &[(&str, EffectClass)] =
+    &[("stepwell:host/records-read", Transactional), ("stepwell:host/records-write", Transactional)];
+
+/// What a component imports functions or resources from, and what follows.
+pub(crate) struct Imports {
+    pub(crate) class: EffectClass,
+    offered: Vec<&'static Capability>,
+}
+
+/// Classifies a component, or says all that stands against loading it.
+pub(crate) fn classify(engine: &Engine, component: &Component) -> Result<Imports, Vec<Problem>> {
+    let mut class = Pure;
+    let mut offered = Vec::new();
+    let mut refused = Vec::new();
+    let (mut sends, mut writes) = (false, false);
+    let ty = component.component_type();
+    for (name, item) in ty.imports(engine) {
+        if only_lends_types(engine, &item.ty) {
+            continue;
+        }
+        let interface = name.split_once('@').map_or(name, |(interface, _version)| interface);
+        sends |= interface == "wasi:http/outgoing-handler";
+        writes |= interface == "stepwell:host/records-write";
+        if let Some(capability) = CAPABILITIES.iter().find(|capability| capability.interface == interface) {
+            class = class.max(capability.class);
+            offered.push(capability);
+        } else if let Some((_, later)) = NOT_YET.iter().find(|(later, _)| *later == interface) {
+            class = class.max(*later);
+            refused.push(problems::records_later(name));
+        } else {
+            refused.push(problems::import_refused(name, remedy(interface)));
+        }
+    }
+    if sends && writes {
+        refused.insert(0, problems::http_beside_records());
+    }
+    if refused.is_empty() { Ok(Imports { class, offered }) } else { Err(refused) }
+}
+
+impl Imports {
+    /// Binds what the component imports, and nothing else.
+    pub(crate) fn linker(&self, engine: &Engine) -> wasmtime::Result<Linker<CallState>> {
+        self.link(engine, External)
+    }
+
+    /// Binds only what cannot act, for `describe`; the rest traps when it is called.
+    pub(crate) fn inert_linker(&self, engine: &Engine, component: &Component) -> wasmtime::Result<Linker<CallState>> {
+        let mut linker = self.link(engine, Recorded)?;
+        linker.define_unknown_imports_as_traps(component)?;
+        Ok(linker)
+    }
+
+    fn link(&self, engine: &Engine, up_to: EffectClass) -> wasmtime::Result<Linker<CallState>> {
+        let mut linker = Linker::new(engine);
+        for capability in self.offered.iter().filter(|capability| capability.class <= up_to) {
+            (capability.link)(&mut linker)?;
+        }
+        Ok(linker)
+    }
+}
+
+/// An interface without functions and resources of its own gives no power.
+fn only_lends_types(engine: &Engine, item: &ComponentItem) -> bool {
+    match item {
+        ComponentItem::Type(_) => true,
+        ComponentItem::ComponentInstance(instance) => {
+            instance.exports(engine).all(|(_, export)| only_lends_types(engine, &export.ty))
+        }
+        ComponentItem::ComponentFunc(_)
+        | ComponentItem::CoreFunc(_)
+        | ComponentItem::Module(_)
+        | ComponentItem::Component(_)
+        | ComponentItem::Resource(_) => false,
+    }
+}
+
+/// What a plugin author can do about a refused import.
+fn remedy(interface: &str) -> &'static str {
+    let package = interface.split_once('/').map_or(interface, |(package, _)| package);
+    match package {
+        "wasi:filesystem" => {
+            "Rust: build for wasm32-unknown-unknown instead of wasm32-wasip2; \
+             JavaScript: `jco componentize --disable all`; Python: `componentize-py componentize --stub-wasi`; \
+             C: link without wasi-libc's file functions"
+        }
+        "wasi:sockets" => {
+            "import wasi:http/outgoing-handler and reach the world through a granted connection; \
+             Rust: build for wasm32-unknown-unknown; JavaScript: `jco componentize --disable all`; \
+             Python: `componentize-py componentize --stub-wasi`"
+        }
+        "wasi:config" | "wasi:keyvalue" | "wasi:blobstore" | "wasi:messaging" => {
+            "pass settings in the node's config and data in its input"
+        }
+        "wasi:cli" => "use a reactor, not a command: no `main`, build with `--crate-type cdylib` or `-mexec-model=reactor`",
+        _ => "remove what imports it; docs list the interfaces a plugin may import",
+    }
+}

@@ -1,0 +1,110 @@
+//! The limits of a call, and the ledger that holds a store to its memory.
+//!
+//! Invariants:
+//! - The sum over *all* memories and tables of a store stays within the limit, however many a
+//!   component declares.
+//! - A refusal is remembered, so that what the guest does next (usually a trap in its allocator)
+//!   is reported as out of memory.
+
+use wasmtime::ResourceLimiter;
+
+/// What one sandbox allows. The defaults are those of the contract in `wit/`.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Calls that may run at once; one more waits for a free slot, at most as long as its timeout.
+    pub calls_max: u32,
+    /// All memories and tables of a call together.
+    pub memory_bytes_max: usize,
+    /// Length of a result, a memo or any other text a guest hands over.
+    pub output_bytes_max: usize,
+    /// Size of a plugin's `.wasm`.
+    pub wasm_bytes_max: usize,
+    /// Time to compile a plugin.
+    pub compile_ms_max: u64,
+    /// Time for `describe` and for each `check`.
+    pub describe_ms_max: u64,
+    /// Body of a request that a guest sends.
+    pub request_bytes_max: usize,
+    /// Body of a response that a guest receives.
+    pub response_bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            calls_max: 512,
+            memory_bytes_max: 64 << 20,
+            output_bytes_max: 1 << 20,
+            wasm_bytes_max: 32 << 20,
+            compile_ms_max: 60_000,
+            describe_ms_max: 2_000,
+            request_bytes_max: 1 << 20,
+            response_bytes_max: 4 << 20,
+        }
+    }
+}
+
+/// What a table element costs the host.
+const TABLE_ELEMENT_BYTES: usize = size_of::<usize>();
+
+/// Counts the memory of one store.
+pub(crate) struct MemoryLedger {
+    bytes: usize,
+    bytes_max: usize,
+    /// What the store would have held, had the last refused growth been granted.
+    pub(crate) refused_bytes: Option<usize>,
+}
+
+impl MemoryLedger {
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        Self { bytes: 0, bytes_max, refused_bytes: None }
+    }
+
+    fn grow(&mut self, current: usize, desired: usize) -> bool {
+        let total = self.bytes.saturating_sub(current).saturating_add(desired);
+        if total > self.bytes_max {
+            self.refused_bytes = Some(total);
+            return false;
+        }
+        self.bytes = total;
+        true
+    }
+}
+
+impl ResourceLimiter for MemoryLedger {
+    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(self.grow(current, desired))
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let [current, desired] = [current, desired].map(|elements| elements.saturating_mul(TABLE_ELEMENT_BYTES));
+        Ok(self.grow(current, desired))
+    }
+
+    fn instances(&self) -> usize {
+        128
+    }
+
+    fn tables(&self) -> usize {
+        64
+    }
+
+    fn memories(&self) -> usize {
+        16
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_memories_and_tables_share_one_limit() {
+        let mut ledger = MemoryLedger::new(1000);
+        assert!(ledger.grow(0, 600));
+        assert!(ledger.table_growing(0, 25, None).unwrap_or(false), "200 bytes of table");
+        assert!(!ledger.grow(0, 300), "a second memory would make 1100");
+        assert_eq!(ledger.refused_bytes, Some(1100));
+        assert!(ledger.grow(600, 800), "the first may still grow to 1000 in all");
+    }
+}

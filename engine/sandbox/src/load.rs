@@ -1,0 +1,222 @@
+//! From bytes to a plugin that can be called: size and form, imports, machine code, `describe`,
+//! manifest, examples. Each step says all that is wrong before the next is tried.
+//!
+//! Invariant: a [`Plugin`] exists only if every step went well; nothing is live before.
+//!
+//! Not here: making it live (`registry`), keeping its bytes (`store`).
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::time::{Duration, Instant};
+
+use stepwell_core::catalog::EffectClass;
+use stepwell_core::problem::Problem;
+use tokio::sync::OnceCell;
+use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, Instance, Lift, Linker, Lower};
+use wasmtime::Store;
+
+use crate::call::{self, Exports, Prepared, Stopped};
+use crate::capabilities::{self, Imports};
+use crate::compile::{self, CompileError, Compiler};
+use crate::engine::Engines;
+use crate::examples::Rehearsal;
+use crate::host::{CallState, Visit};
+use crate::http::Outgoing;
+use crate::limits::Limits;
+use crate::manifest::{self, Described, Facts};
+use crate::{Digest, contract, problems};
+
+/// What a manifest may weigh: icons, schemas, examples of all node types.
+const MANIFEST_BYTES_MAX: usize = 4 << 20;
+
+/// A loaded component and all that is known of it.
+pub(crate) struct Plugin {
+    pub(crate) digest: Digest,
+    pub(crate) class: EffectClass,
+    pub(crate) described: Described,
+    pub(crate) first: Prepared,
+    /// Made when the pool is first exhausted.
+    spare: OnceCell<Prepared>,
+    /// Linked to nothing that acts; what `check` runs in.
+    pub(crate) inert: Prepared,
+    imports: Imports,
+    /// Traps since the last call that went well.
+    pub(crate) traps: AtomicU32,
+}
+
+impl Plugin {
+    /// The same component on the engine that allocates on demand.
+    pub(crate) async fn spare(&self, engines: &Engines) -> wasmtime::Result<&Prepared> {
+        let make = async || {
+            let component = compile::transfer(self.first.pre.component(), &engines.spare)?;
+            prepare(&component, &self.imports.linker(&engines.spare)?)
+        };
+        self.spare.get_or_try_init(make).await
+    }
+}
+
+pub(crate) struct Loader<'a> {
+    pub(crate) engines: &'a Engines,
+    pub(crate) compiler: &'a Compiler,
+    pub(crate) limits: &'a Limits,
+}
+
+impl Loader<'_> {
+    /// Loads a component. `rehearse` runs its examples; a plugin that did so before may be spared.
+    pub(crate) async fn load(&self, wasm: Arc<[u8]>, rehearse: bool) -> Result<Plugin, Vec<Problem>> {
+        let digest = Digest::of(&wasm);
+        let wasm = self.component_of(wasm).map_err(|problem| vec![problem])?;
+        let engine = self.engines.first();
+        let component = self.compiler.compile(engine, &digest, wasm).await.map_err(|error| {
+            let hint = matches!(error, CompileError::TooSlow(_));
+            let problem = problems::not_compiled(error.to_string());
+            vec![if hint { problem.fix("split very large functions or build for size") } else { problem }]
+        })?;
+        let imports = capabilities::classify(engine, &component)?;
+        let class = imports.class;
+        let inert = self.prepare(&component, imports.inert_linker(engine, &component))?;
+        let manifest = self.describe(&inert, class).await?;
+        let exports = &inert.exports;
+        let facts = Facts {
+            digest: &digest,
+            class,
+            undo: exports.undo.is_some(),
+            resume: exports.resume.is_some(),
+            query: exports.query.is_some(),
+            check: exports.check.is_some(),
+        };
+        let described = manifest::read(manifest, &facts)?;
+        let first = self.prepare(&component, imports.linker(engine))?;
+        if rehearse {
+            let limits = self.limits;
+            let rehearsal = Rehearsal { prepared: &first, described: &described, class, limits };
+            let problems = rehearsal.run().await;
+            if !problems.is_empty() {
+                return Err(problems);
+            }
+        }
+        let traps = AtomicU32::new(0);
+        Ok(Plugin { digest, class, described, first, spare: OnceCell::new(), inert, imports, traps })
+    }
+
+    /// The bytes of a component: as given, or made of a core module that carries its interface.
+    fn component_of(&self, wasm: Arc<[u8]>) -> Result<Arc<[u8]>, Problem> {
+        let max = self.limits.wasm_bytes_max;
+        if wasm.len() > max {
+            return Err(problems::too_large(wasm.len(), max));
+        }
+        match wasm.get(..8) {
+            Some([0, b'a', b's', b'm', 0x0d, 0, 1, 0]) => Ok(wasm),
+            Some([0, b'a', b's', b'm', 1, 0, 0, 0]) => encode(&wasm).map(Arc::from),
+            Some([0x7f, b'E', b'L', b'F', ..]) => {
+                Err(problems::not_a_component("the file is machine code (`.cwasm` or a program): it is never accepted"))
+            }
+            _ => Err(problems::not_a_component("the file is no WebAssembly")),
+        }
+    }
+
+    fn prepare(
+        &self,
+        component: &Component,
+        linker: wasmtime::Result<Linker<CallState>>,
+    ) -> Result<Prepared, Vec<Problem>> {
+        let linker = linker.map_err(|error| vec![problems::not_compiled(format!("{error:#}"))])?;
+        let missing = |export: &str| problems::export_missing("", export).fix("export the interface `node` of wit/");
+        if exports(component).is_none() {
+            return Err(vec![missing(contract::NODE)]);
+        }
+        prepare(component, &linker).map_err(|error| vec![problems::not_compiled(format!("cannot be linked: {error:#}"))])
+    }
+
+    /// Type-checks every export the engine may call, then asks the plugin what it offers.
+    async fn describe(&self, inert: &Prepared, class: EffectClass) -> Result<contract::Manifest, Vec<Problem>> {
+        let limits = self.limits;
+        let state = CallState::new(class, Visit::default(), Outgoing::default(), limits.memory_bytes_max);
+        let mut store = call::new_store(inert, state, MANIFEST_BYTES_MAX);
+        let deadline = Instant::now() + Duration::from_millis(limits.describe_ms_max);
+        let work = async {
+            let instance = inert.pre.instantiate_async(&mut store).await.map_err(Err)?;
+            let mistyped = mistyped(&mut store, &instance, &inert.exports);
+            if !mistyped.is_empty() {
+                return Err(Ok(mistyped));
+            }
+            let described = call::invoke(&mut store, &instance, Some(&inert.exports.describe), ()).await;
+            described.map(|(manifest,): contract::DescribeResult| manifest).map_err(Err)
+        };
+        let result = tokio::time::timeout_at(deadline.into(), work).await;
+        match result {
+            Ok(Ok(manifest)) => Ok(manifest),
+            Ok(Err(Ok(problems))) => Err(problems),
+            Ok(Err(Err(error))) => {
+                let message = match call::stopped(&error, &store.data().ledger, limits) {
+                    Stopped::Cut(cut) => format!("`describe` was cut ({:?}): {}", cut.reason, cut.message),
+                    Stopped::PoolExhausted => "no free instance to run `describe` in".into(),
+                };
+                Err(vec![problems::not_described(message)])
+            }
+            Err(_) => {
+                let message = format!("`describe` gave no answer within {} ms", limits.describe_ms_max);
+                Err(vec![problems::not_described(message)])
+            }
+        }
+    }
+}
+
+/// Wraps a core module, as `cargo build --target wasm32-unknown-unknown` leaves it, into a component.
+fn encode(module: &[u8]) -> Result<Vec<u8>, Problem> {
+    let encoded = wit_component::ComponentEncoder::default().validate(true).module(module);
+    encoded.and_then(|mut encoder| encoder.encode()).map_err(|error| {
+        problems::not_a_component(&format!("the file is a core module that no component can be made of: {error:#}"))
+    })
+}
+
+fn prepare(component: &Component, linker: &Linker<CallState>) -> wasmtime::Result<Prepared> {
+    let Some(exports) = exports(component) else { wasmtime::bail!("no export {}", contract::NODE) };
+    Ok(Prepared { pre: linker.instantiate_pre(component)?, exports })
+}
+
+/// None without `describe` and `run`.
+fn exports(component: &Component) -> Option<Exports> {
+    let find = |interface: &str, function: &str| -> Option<ComponentExportIndex> {
+        let interface = component.get_export_index(None, interface)?;
+        component.get_export_index(Some(&interface), function)
+    };
+    Some(Exports {
+        describe: find(contract::NODE, "describe")?,
+        run: find(contract::NODE, "run")?,
+        undo: find(contract::UNDO, "undo"),
+        resume: find(contract::RESUME, "resume"),
+        query: find(contract::QUERY, "query"),
+        check: find(contract::CHECK, "check"),
+    })
+}
+
+fn mistyped(store: &mut Store<CallState>, instance: &Instance, exports: &Exports) -> Vec<Problem> {
+    use contract::{
+        CheckParams, CheckResult, DescribeResult, QueryParams, QueryResult, ResumeParams, RunParams, RunResult,
+        UndoParams, UndoResult,
+    };
+    let checks = [
+        typed::<(), DescribeResult>(store, instance, Some(&exports.describe), "node.describe"),
+        typed::<RunParams<'_>, RunResult>(store, instance, Some(&exports.run), "node.run"),
+        typed::<UndoParams<'_>, UndoResult>(store, instance, exports.undo.as_ref(), contract::UNDO),
+        typed::<ResumeParams<'_>, RunResult>(store, instance, exports.resume.as_ref(), contract::RESUME),
+        typed::<QueryParams<'_>, QueryResult>(store, instance, exports.query.as_ref(), contract::QUERY),
+        typed::<CheckParams<'_>, CheckResult>(store, instance, exports.check.as_ref(), contract::CHECK),
+    ];
+    checks.into_iter().flatten().collect()
+}
+
+fn typed<P, R>(
+    store: &mut Store<CallState>,
+    instance: &Instance,
+    export: Option<&ComponentExportIndex>,
+    name: &str,
+) -> Option<Problem>
+where
+    P: ComponentNamedList + Lower,
+    R: ComponentNamedList + Lift,
+{
+    let error = instance.get_typed_func::<P, R>(store, export?).err()?;
+    Some(problems::export_mistyped(name, &error.root_cause().to_string()))
+}

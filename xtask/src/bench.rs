@@ -1,0 +1,121 @@
+//! `cargo xtask bench order-5`: the engine under load on this machine, and its peers in the same run.
+//!
+//! Every subject does the same work for the same closed loop of wrk, one after the other, in turns, so that a noisy
+//! machine is noisy for all. Medians are shown; every single run is in `target/bench/order-5.json`.
+//!
+//! The engine runs as a release would: optimised, fresh data on this disk, full durability, a fresh sandbox per call.
+//!
+//! Not here: judgement. The figures go to `docs/benchmarks.md` by hand, with how they were taken.
+
+mod load;
+mod report;
+mod subject;
+mod usage;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::artifacts::{self, Profile};
+use crate::steps::Steps;
+use crate::{needs, paths};
+use report::Run;
+use subject::{Kind, Subject};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    work: Work,
+}
+
+#[derive(clap::Subcommand)]
+enum Work {
+    /// One HTTP order in, one answer out, five steps between
+    #[command(name = "order-5")]
+    Order5(Order5),
+}
+
+#[derive(clap::Args)]
+struct Order5 {
+    /// Length of one measured run
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    /// Load before each measured run, not counted
+    #[arg(long, default_value_t = 3)]
+    warmup: u64,
+    /// Runs of each kind; the median is shown
+    #[arg(long, default_value_t = 2)]
+    repeats: usize,
+    /// Connections of the closed loop
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64])]
+    connections: Vec<usize>,
+    /// Beside it: Node-RED, and the same work in a plain Node.js function
+    #[arg(long)]
+    vs_node: bool,
+}
+
+pub(crate) fn main(args: &Args) -> Result<()> {
+    let Work::Order5(order) = &args.work;
+    let mut steps = Steps::new("bench")?;
+    needs::wrk(&mut steps)?;
+    artifacts::all(&mut steps, Profile::Release)?;
+    let folder = paths::root().join("target/bench");
+    fs::create_dir_all(&folder)?;
+    let mut kinds = vec![Kind::Stepwell];
+    if order.vs_node {
+        subject::install_peers(&mut steps, &folder)?;
+        kinds.extend([Kind::NodeRed, Kind::Node]);
+    }
+    let prepared = steps.call("prepare", || subject::prepare(&folder))?;
+    let mut runs = Vec::new();
+    for repeat in 1..=order.repeats {
+        for &connections in &order.connections {
+            for &kind in &kinds {
+                let name = format!("{} at {connections}, {repeat} of {}", kind.name(), order.repeats);
+                runs.push(steps.call(&name, || measure(kind, connections, order, &folder, &prepared))?);
+            }
+        }
+    }
+    report::show(&runs, order.seconds, &folder.join("order-5.json"))?;
+    steps.finish()
+}
+
+/// One subject, started fresh, warmed up, loaded, stopped.
+fn measure(kind: Kind, connections: usize, order: &Order5, folder: &Path, prepared: &subject::Prepared) -> Result<Run> {
+    let subject = Subject::start(kind, folder, prepared)?;
+    let mut warm_requests = 0;
+    if order.warmup > 0 {
+        warm_requests = subject.load("w", connections, order.warmup, folder, || {})?.requests;
+    }
+    let before = usage::read(subject.pid())?;
+    let mut rss_bytes_max = 0;
+    let pid = subject.pid();
+    let load = subject.load("m", connections, order.seconds, folder, || {
+        rss_bytes_max = rss_bytes_max.max(usage::rss_bytes(pid));
+    })?;
+    let after = usage::read(subject.pid())?;
+    subject.check_settled()?;
+    let started_ms = subject.started_ms;
+    let database_bytes = subject.stop_and_weigh(prepared)?;
+    let requests = load.requests.max(1);
+    #[expect(clippy::cast_precision_loss, reason = "counts of one run are far below 2^52")]
+    let per_request = |amount: u64| amount as f64 / requests as f64;
+    #[expect(clippy::cast_precision_loss, reason = "counts of one run are far below 2^52")]
+    let kept = database_bytes.map(|bytes| bytes as f64 / (requests + warm_requests) as f64);
+    Ok(Run {
+        subject: kind.name(),
+        connections,
+        cpu_ms_per_request: per_request(after.cpu_ms - before.cpu_ms),
+        written_bytes_per_request: per_request(after.written_bytes - before.written_bytes),
+        kept_bytes_per_request: kept,
+        rss_bytes_max,
+        started_ms,
+        load,
+    })
+}
+
+/// Where the load's own files are.
+fn material(name: &str) -> PathBuf {
+    paths::root().join("tests/bench").join(name)
+}

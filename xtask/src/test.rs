@@ -1,0 +1,68 @@
+//! `cargo xtask test [SUITE…]`: builds everything once, then runs each test program as a step of its own.
+//!
+//! Suites are those of [`suites`], and: `docs` for the examples in doc comments, `xtask` for this crate,
+//! `designer-unit` and `designer-browser`, or both as `designer`. They go on after a failure.
+
+use anyhow::{Result, bail};
+
+use crate::artifacts::{self, cargo_all, cargo_xtask, npm};
+use crate::steps::Steps;
+use crate::{needs, suites};
+
+/// These need neither plugins nor the designer, so a person who asks for one does not wait for those.
+const ALONE: [&str; 6] = ["core", "runtime", "store", "tidy", "docs", "xtask"];
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Only these suites: core, runtime, store, sandbox, server, http, crash, tidy, docs, designer, …
+    suites: Vec<String>,
+}
+
+pub(crate) fn main(args: &Args) -> Result<()> {
+    let mut steps = Steps::new("test")?;
+    let wants = |suite: &str| {
+        let family = suite.split(['-', ':']).next().unwrap_or(suite);
+        args.suites.is_empty() || args.suites.iter().any(|asked| asked == suite || asked == family)
+    };
+    if args.suites.is_empty() || args.suites.iter().any(|suite| !ALONE.contains(&suite.as_str())) {
+        needs::rust_targets(&mut steps)?;
+        artifacts::designer(&mut steps)?;
+        artifacts::bundled_plugins(&mut steps)?;
+    }
+    let suites = suites::build(&mut steps)?;
+    let mut known = 0;
+    for suite in suites.iter().filter(|suite| wants(&suite.name)) {
+        known += 1;
+        steps.attempt(&suite.name, &mut suite.command())?;
+    }
+    if wants("docs") {
+        known += 1;
+        steps.attempt("docs", cargo_all("test").args(["--doc", "--quiet"]))?;
+    }
+    if wants("xtask") {
+        known += 1;
+        steps.attempt("xtask", cargo_xtask("test").arg("--quiet"))?;
+    }
+    known += designer(&mut steps, wants)?;
+    if known == 0 {
+        let names: Vec<&str> = suites.iter().map(|suite| suite.name.as_str()).collect();
+        bail!("no such suite\nhint: {}, docs, xtask, designer", names.join(", "));
+    }
+    steps.finish()
+}
+
+/// The designer's own suites. Returns how many were asked for.
+fn designer(steps: &mut Steps, wants: impl Fn(&str) -> bool) -> Result<usize> {
+    let (unit, browser) = (wants("designer-unit"), wants("designer-browser"));
+    if !(unit || browser) || !steps.has("designer/package.json") {
+        return Ok(0);
+    }
+    if unit {
+        steps.attempt("designer-unit", &mut npm(&["test"]))?;
+    }
+    if browser && steps.has("tests/designer") {
+        let chromium = needs::chromium(steps)?;
+        steps.attempt("designer-browser", npm(&["run", "test:browser"]).env("CHROMIUM", chromium))?;
+    }
+    Ok(usize::from(unit) + usize::from(browser))
+}
