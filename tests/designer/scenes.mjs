@@ -34,3 +34,27 @@ export const scenes = [
     },
   },
 ];
+
+const designer = (key = 'community_order') => visit(`/flows/${key}`, '[data-face]');
+
+scenes.push(
+  { name: 'designer', show: designer() },
+  {
+    name: 'designer-node',
+    show: async (page, engine) => {
+      await designer()(page, engine);
+      await page.click('[data-face=validate_stock]');
+      await page.waitForTimeout(500);
+    },
+  },
+  {
+    name: 'designer-edge',
+    show: async (page, engine) => {
+      await designer()(page, engine);
+      await page.click('[data-face=pay_check]');
+      await page.click('.way >> nth=0');
+      await page.waitForTimeout(500);
+    },
+  },
+  { name: 'designer-order5', show: designer('order-5') },
+);

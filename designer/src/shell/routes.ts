@@ -4,4 +4,5 @@ import type { Route } from './router.svelte';
 export const routes: Route[] = [
   { name: 'home', pattern: '/', load: () => import('../pages/Home.svelte') },
   { name: 'flows', pattern: '/flows', load: () => import('../pages/Flows.svelte') },
+  { name: 'designer', pattern: '/flows/:key', load: () => import('../pages/Designer.svelte'), full: true },
 ];

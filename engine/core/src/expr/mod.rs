@@ -125,6 +125,13 @@ impl Expr {
         Ok(Self { source: source.into(), program: Arc::new(Program { node, reads, timezone }) })
     }
 
+    /// The expression that always has this value.
+    pub fn literal(value: Value) -> Self {
+        let source = value.to_string().into();
+        let program = Program { node: Node::Literal(value), reads: Vec::new(), timezone: chrono_tz::Tz::UTC };
+        Self { source, program: Arc::new(program) }
+    }
+
     /// The value in this scope. What is not there is `null`, as in ZEN.
     pub fn eval(&self, scope: &Scope<'_>) -> Result<Value, ValueError> {
         if let Some(found) = self.borrow(scope) {

@@ -1,0 +1,244 @@
+//! Lists and searches of instances, one instance, its journal. All of it is read from the rows the
+//! driver's commits write: never stale.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use rusqlite::types::Value as Column;
+use rusqlite::{OptionalExtension as _, Row, params_from_iter};
+use serde_json::Value;
+use stepwell_core::machine::{Entry, Error, State};
+use stepwell_runtime::journal::Unavailable;
+
+use crate::Store;
+use crate::rows::{id, id_bytes, id_text, integer, json_or_null, natural, shared, state, state_number};
+
+/// Where a page ended. Opaque to callers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor(pub i64);
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::str::FromStr for Cursor {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
+/// A part of a list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    /// `None`: this was the end.
+    pub next: Option<Cursor>,
+}
+
+impl<T> Page<T> {
+    /// Of `limit + 1` rows that were asked for.
+    pub(crate) fn new(mut items: Vec<T>, limit: u32, cursor: impl Fn(&T) -> Cursor) -> Self {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let next = if more { items.last().map(cursor) } else { None };
+        Self { items, next }
+    }
+}
+
+/// Every given part must match.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    pub flow: Option<String>,
+    pub version: Option<u32>,
+    pub state: Option<State>,
+    pub business_key: Option<String>,
+    /// An instance's id, or a part of a business key, upper or lower case.
+    pub text: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct InstanceSummary {
+    pub id: Arc<str>,
+    pub flow: Arc<str>,
+    pub version: u32,
+    pub business_key: Option<String>,
+    pub state: State,
+    pub priority: i32,
+    pub started_ms: u64,
+    pub updated_ms: u64,
+    pub error: Option<Error>,
+    pub(crate) n: i64,
+}
+
+impl InstanceSummary {
+    pub fn ended_ms(&self) -> Option<u64> {
+        self.state.ended().then_some(self.updated_ms)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct InstanceDetail {
+    pub summary: InstanceSummary,
+    pub seq: u64,
+    pub reply: Option<Arc<Value>>,
+    pub output: Option<Arc<Value>>,
+    pub traceparent: Option<String>,
+    /// `None` once ended.
+    pub snapshot: Option<String>,
+}
+
+const COLUMNS: &str =
+    "i.n, i.id, i.flow, i.version, i.business_key, i.state, i.priority, i.started_ms, i.updated_ms, i.error";
+
+impl Store {
+    /// The newest first.
+    pub async fn instances(
+        &self,
+        filter: Filter,
+        cursor: Option<Cursor>,
+        limit: u32,
+    ) -> Result<Page<InstanceSummary>, Unavailable> {
+        let (sql, params) = listing(&filter, cursor, limit);
+        self.read(move |connection| {
+            let items = connection
+                .prepare_cached(&sql)?
+                .query_map(params_from_iter(params), summary)?
+                .collect::<rusqlite::Result<Vec<_>>>()?;
+            Ok(Page::new(items, limit, |instance| Cursor(instance.n)))
+        })
+        .await
+    }
+
+    pub async fn instance(&self, instance: &str) -> Result<Option<InstanceDetail>, Unavailable> {
+        let Some(bytes) = id_bytes(instance) else { return Ok(None) };
+        self.read(move |connection| {
+            connection
+                .prepare_cached(&format!(
+                    "select {COLUMNS}, i.seq, i.reply, i.output = '=', nullif(i.output, '='), i.traceparent, s.body
+                     from instance as i left join snapshot as s on s.instance = i.n where i.id = ?1"
+                ))?
+                .query_row([bytes], |row| {
+                    let reply: Option<Arc<Value>> = json_or_null(row, 11)?.map(shared);
+                    let as_replied = row.get::<_, Option<bool>>(12)?.unwrap_or_default();
+                    Ok(InstanceDetail {
+                        summary: summary(row)?,
+                        seq: natural(row, 10)?,
+                        output: if as_replied { reply.clone() } else { json_or_null(row, 13)?.map(shared) },
+                        reply,
+                        traceparent: row.get(14)?,
+                        snapshot: row.get(15)?,
+                    })
+                })
+                .optional()
+        })
+        .await
+    }
+
+    /// Entries after `after`, in order, at least `limit` where there are as many: whole commits are
+    /// read, and cut at `limit`.
+    pub async fn journal(&self, instance: &str, after: u64, limit: u32) -> Result<Vec<Entry>, Unavailable> {
+        let Some(bytes) = id_bytes(instance) else { return Ok(Vec::new()) };
+        self.read(move |connection| {
+            let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+            let mut statement = connection.prepare_cached(
+                "select entries from journal
+                 where instance = (select n from instance where id = ?1)
+                   and first_seq >= coalesce((select max(first_seq) from journal
+                       where instance = (select n from instance where id = ?1) and first_seq <= ?2 + 1), 0)
+                 order by first_seq",
+            )?;
+            let mut rows = statement.query((bytes, integer(after)))?;
+            let mut items: Vec<Entry> = Vec::new();
+            while items.len() < limit {
+                let Some(row) = rows.next()? else { break };
+                let entries: Vec<Entry> = crate::rows::json(row, 0)?;
+                items.extend(entries.into_iter().filter(|entry| entry.seq > after));
+            }
+            items.truncate(limit);
+            Ok(items)
+        })
+        .await
+    }
+
+    /// The instance an `Idempotency-Key` stands for, and the sha256 of what it was asked.
+    pub async fn idempotent(&self, flow: &str, key: &str) -> Result<Option<(Arc<str>, String)>, Unavailable> {
+        let (flow, key) = (flow.to_owned(), key.to_owned());
+        self.read(move |connection| {
+            connection
+                .prepare_cached(
+                    "select i.id, k.request from idempotency as k join instance as i on i.n = k.instance
+                     where k.flow = ?1 and k.key = ?2",
+                )?
+                .query_row((flow, key), |row| Ok((id(row, 0)?, row.get(1)?)))
+                .optional()
+        })
+        .await
+    }
+}
+
+/// The statement for a filter: the index is chosen here, by name, so that no shape of data makes a
+/// list slow. The narrowest part wins.
+fn listing(filter: &Filter, cursor: Option<Cursor>, limit: u32) -> (String, Vec<Column>) {
+    let mut params: Vec<Column> = Vec::new();
+    let mut conditions = String::new();
+    let mut narrow = |condition: &str, value: Column| {
+        params.push(value);
+        let joint = if conditions.is_empty() { "where" } else { " and" };
+        let _ = write!(conditions, "{joint} {}", condition.replace('?', &format!("?{}", params.len())));
+    };
+    let mut index = "not indexed";
+    if let Some(flow) = &filter.flow {
+        index = "indexed by instance_by_flow";
+        narrow("i.flow = ?", flow.clone().into());
+    }
+    if let Some(version) = filter.version {
+        narrow("i.version = ?", i64::from(version).into());
+    }
+    if let Some(state) = filter.state {
+        narrow("i.state = ?", i64::from(state_number(state)).into());
+        if state != State::Completed {
+            index = "indexed by instance_by_state";
+            // Says to the planner that the partial index covers it.
+            narrow("i.state <> 5 and ? = 0", 0.into());
+        }
+    }
+    let id = filter.text.as_deref().and_then(id_bytes);
+    if let Some(id) = id {
+        index = "";
+        narrow("i.id = ?", id.to_vec().into());
+    } else if let Some(text) = &filter.text {
+        index = "indexed by instance_by_business_key";
+        narrow("i.business_key is not null and instr(lower(i.business_key), lower(?)) > 0", text.clone().into());
+    }
+    if let Some(business_key) = &filter.business_key {
+        index = "indexed by instance_by_business_key";
+        narrow("i.business_key = ?", business_key.clone().into());
+    }
+    if let Some(Cursor(before)) = cursor {
+        narrow("i.n < ?", before.into());
+    }
+    params.push(i64::from(limit.saturating_add(1)).into());
+    let sql =
+        format!("select {COLUMNS} from instance as i {index} {conditions} order by i.n desc limit ?{}", params.len());
+    (sql, params)
+}
+
+fn summary(row: &Row<'_>) -> rusqlite::Result<InstanceSummary> {
+    Ok(InstanceSummary {
+        n: row.get(0)?,
+        id: id_text(row.get(1)?),
+        flow: row.get(2)?,
+        version: row.get(3)?,
+        business_key: row.get(4)?,
+        state: state(row, 5)?,
+        priority: row.get(6)?,
+        started_ms: natural(row, 7)?,
+        updated_ms: natural(row, 8)?,
+        error: json_or_null(row, 9)?,
+    })
+}

@@ -1,0 +1,130 @@
+//! Opens the file: claims it for this process, brings its schema up to date, gives ownerless
+//! instances back to whoever takes them.
+//!
+//! Invariant: the claim is a lock on a file beside the database, held by the writer until its
+//! connection is closed; the system lets go of it when the process ends, however it ends.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::migrate;
+
+/// Sizes of a store. The defaults suit a machine of a few cores.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The most items one transaction carries.
+    pub batch_max: usize,
+    /// Writes that may wait for the writer; beyond, callers wait to be let in.
+    pub queue_max: usize,
+    /// Connections that read at the same time.
+    pub readers_max: usize,
+    /// Items a subscriber of the feed may lag behind before it has to read on from the journal.
+    pub feed_lag_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { batch_max: 512, queue_max: 4096, readers_max: 4, feed_lag_max: 4096 }
+    }
+}
+
+/// Why the store was not opened. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has the file. Stop it, or use another file.
+    #[error("{path} is in use by process {owner}: one process owns a store")]
+    InUse { path: PathBuf, owner: String },
+    /// Written by a newer engine. Start that one.
+    #[error("{path} has schema {found}, and this engine knows up to {known}: start a newer engine")]
+    NewerSchema { path: PathBuf, found: u32, known: u32 },
+    /// A database of something else. Give another path.
+    #[error("{0} is not a Stepwell database")]
+    Foreign(PathBuf),
+    /// The file or its folder cannot be used as it is.
+    #[error("{path} cannot be opened: {reason}")]
+    Unusable { path: PathBuf, reason: String },
+}
+
+impl OpenError {
+    pub(crate) fn unusable(path: &Path, reason: impl ToString) -> Self {
+        Self::Unusable { path: path.to_owned(), reason: reason.to_string() }
+    }
+}
+
+/// This process's claim to a database; dropped, others may have it.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    _file: File,
+}
+
+/// Claims the database for this process.
+pub(crate) fn claim(path: &Path) -> Result<Claim, OpenError> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".lock");
+    let lock = PathBuf::from(beside);
+    let unusable = |error: std::io::Error| OpenError::unusable(&lock, error);
+    let mut file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&lock).map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut owner = String::new();
+            // A few digits; whatever else stands there is of no use.
+            let read = (&file).take(20).read_to_string(&mut owner);
+            let owner = owner.trim();
+            let known = read.is_ok() && !owner.is_empty();
+            return Err(OpenError::InUse {
+                path: path.to_owned(),
+                owner: if known { owner.to_owned() } else { "unknown".to_owned() },
+            });
+        }
+        Err(TryLockError::Error(error)) => return Err(unusable(error)),
+    }
+    // For whoever is refused: the lock itself is what counts.
+    file.set_len(0).map_err(unusable)?;
+    file.rewind().map_err(unusable)?;
+    write!(file, "{}", std::process::id()).map_err(unusable)?;
+    file.flush().map_err(unusable)?;
+    Ok(Claim { _file: file })
+}
+
+/// Opens and migrates; the caller holds the [`Claim`].
+pub(crate) fn prepare(path: &Path) -> Result<Connection, OpenError> {
+    let mut connection = writing(path).map_err(|error| OpenError::unusable(path, error))?;
+    migrate::up(path, &mut connection)?;
+    // Whoever drove an instance is gone with the process that had the file before.
+    connection
+        .execute("update instance set owned = 0, wake_ms = 0 where state <= 4 and owned = 1", [])
+        .map_err(|error| OpenError::unusable(path, error))?;
+    Ok(connection)
+}
+
+/// A connection for the writer.
+pub(crate) fn writing(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    // Somebody may look at the file with a tool, and hold it for a moment.
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    // In pages: each commit writes its last pages anew, so a longer log means fewer bytes at the
+    // checkpoint and fewer of them. 16 MiB.
+    connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
+    connection.pragma_update(None, "cache_size", -32_768)?;
+    connection.set_prepared_statement_cache_capacity(128);
+    Ok(connection)
+}
+
+/// A connection that only reads.
+pub(crate) fn reading(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.pragma_update(None, "cache_size", -4_096)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
