@@ -153,11 +153,9 @@ impl Stepwell {
         let mut command = Command::new(binary());
         command.current_dir(self.folder.path()).arg("serve");
         command.arg("--data").arg(self.data()).arg("--listen").arg(&self.address);
-        for (flag, value) in [
-            ("--plugins", &self.options.plugins),
-            ("--flows", &self.options.flows),
-            ("--grants", &self.options.grants),
-        ] {
+        for (flag, value) in
+            [("--plugins", &self.options.plugins), ("--flows", &self.options.flows), ("--grants", &self.options.grants)]
+        {
             if let Some(value) = value {
                 command.arg(flag).arg(value);
             }
