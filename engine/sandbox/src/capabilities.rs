@@ -5,7 +5,8 @@
 //! them of the component's class or below; what is not in the list is refused with its name.
 //!
 //! Invariants:
-//! - Nothing is linked that is not in [`CAPABILITIES`].
+//! - Nothing is linked that is not in [`CAPABILITIES`]. What stands behind it follows from the state of
+//!   the store: while a plugin is described or asked to check, clocks stand still and the way out is shut.
 //! - Filesystem and sockets are not in it, and no grant puts them there.
 //!
 //! Not here: what an external component may reach (`http::grants`).
@@ -127,19 +128,8 @@ pub(crate) fn classify(engine: &Engine, component: &Component) -> Result<Imports
 impl Imports {
     /// Binds what the component imports, and nothing else.
     pub(crate) fn linker(&self, engine: &Engine) -> wasmtime::Result<Linker<CallState>> {
-        self.link(engine, External)
-    }
-
-    /// Binds only what cannot act, for `describe`; the rest traps when it is called.
-    pub(crate) fn inert_linker(&self, engine: &Engine, component: &Component) -> wasmtime::Result<Linker<CallState>> {
-        let mut linker = self.link(engine, Recorded)?;
-        linker.define_unknown_imports_as_traps(component)?;
-        Ok(linker)
-    }
-
-    fn link(&self, engine: &Engine, up_to: EffectClass) -> wasmtime::Result<Linker<CallState>> {
         let mut linker = Linker::new(engine);
-        for capability in self.offered.iter().filter(|capability| capability.class <= up_to) {
+        for capability in &self.offered {
             (capability.link)(&mut linker)?;
         }
         Ok(linker)

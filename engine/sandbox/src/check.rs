@@ -1,4 +1,4 @@
-//! Asks a plugin about a configuration, while a flow is checked. Inert: nothing that acts is linked.
+//! Asks a plugin about a configuration, while a flow is checked. The store is inert: nothing it could call acts.
 
 use std::time::{Duration, Instant};
 
@@ -7,8 +7,7 @@ use stepwell_core::problem::Problem;
 
 use crate::call::{self, Stopped};
 use crate::contract::{CheckParams, CheckResult};
-use crate::host::{CallState, Visit};
-use crate::http::Outgoing;
+use crate::host::CallState;
 use crate::limits::Limits;
 use crate::load::Plugin;
 use crate::said::{MESSAGE_BYTES_MAX, clip};
@@ -19,13 +18,13 @@ const CODE_BYTES_MAX: usize = 64;
 /// Pointers are into `config`. A check that does not answer is a warning: it must not keep a flow
 /// from being published for a fault of the plugin's.
 pub(crate) async fn run(plugin: &Plugin, limits: &Limits, node_type: &str, config: &Value) -> Vec<Problem> {
-    let state = CallState::new(plugin.class, Visit::default(), Outgoing::default(), limits.memory_bytes_max);
-    let mut store = call::new_store(&plugin.inert, state, limits.output_bytes_max);
+    let prepared = &plugin.first;
+    let mut store = call::new_store(prepared, CallState::inert(limits.memory_bytes_max), limits.output_bytes_max);
     let config = config.to_string();
     let work = async {
-        let instance = plugin.inert.pre.instantiate_async(&mut store).await?;
+        let instance = prepared.pre.instantiate_async(&mut store).await?;
         let params: CheckParams<'_> = (node_type, &config);
-        call::invoke(&mut store, &instance, plugin.inert.exports.check.as_ref(), params).await
+        call::invoke(&mut store, &instance, prepared.exports.check.as_ref(), params).await
     };
     let deadline = Instant::now() + Duration::from_millis(limits.describe_ms_max);
     let not_made = |why: String| {

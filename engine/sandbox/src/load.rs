@@ -20,8 +20,7 @@ use crate::capabilities::{self, Imports};
 use crate::compile::{self, CompileError, Compiler};
 use crate::engine::Engines;
 use crate::examples::Rehearsal;
-use crate::host::{CallState, Visit};
-use crate::http::Outgoing;
+use crate::host::CallState;
 use crate::limits::Limits;
 use crate::manifest::{self, Described, Facts};
 use crate::{Digest, contract, problems};
@@ -37,8 +36,6 @@ pub(crate) struct Plugin {
     pub(crate) first: Prepared,
     /// Made when the pool is first exhausted.
     spare: OnceCell<Prepared>,
-    /// Linked to nothing that acts; what `check` runs in.
-    pub(crate) inert: Prepared,
     pub(crate) imports: Imports,
     pub(crate) breaker: Breaker,
 }
@@ -73,9 +70,9 @@ impl Loader<'_> {
         })?;
         let imports = capabilities::classify(engine, &component)?;
         let class = imports.class;
-        let inert = self.prepare(&component, imports.inert_linker(engine, &component))?;
-        let manifest = self.describe(&inert, class).await?;
-        let exports = &inert.exports;
+        let first = self.prepare(&component, imports.linker(engine))?;
+        let manifest = self.describe(&first).await?;
+        let exports = &first.exports;
         let facts = Facts {
             digest: &digest,
             class,
@@ -85,7 +82,6 @@ impl Loader<'_> {
             check: exports.check.is_some(),
         };
         let described = manifest::read(manifest, &facts)?;
-        let first = self.prepare(&component, imports.linker(engine))?;
         if rehearse {
             let limits = self.limits;
             let rehearsal = Rehearsal { prepared: &first, described: &described, class, limits };
@@ -95,7 +91,7 @@ impl Loader<'_> {
             }
         }
         let (spare, breaker) = (OnceCell::new(), Breaker::default());
-        Ok(Plugin { digest, class, described, first, spare, inert, imports, breaker })
+        Ok(Plugin { digest, class, described, first, spare, imports, breaker })
     }
 
     /// The bytes of a component: as given, or made of a core module that carries its interface.
@@ -128,18 +124,17 @@ impl Loader<'_> {
     }
 
     /// Type-checks every export the engine may call, then asks the plugin what it offers.
-    async fn describe(&self, inert: &Prepared, class: EffectClass) -> Result<contract::Manifest, Vec<Problem>> {
+    async fn describe(&self, prepared: &Prepared) -> Result<contract::Manifest, Vec<Problem>> {
         let limits = self.limits;
-        let state = CallState::new(class, Visit::default(), Outgoing::default(), limits.memory_bytes_max);
-        let mut store = call::new_store(inert, state, MANIFEST_BYTES_MAX);
+        let mut store = call::new_store(prepared, CallState::inert(limits.memory_bytes_max), MANIFEST_BYTES_MAX);
         let deadline = Instant::now() + Duration::from_millis(limits.describe_ms_max);
         let work = async {
-            let instance = inert.pre.instantiate_async(&mut store).await.map_err(Err)?;
-            let mistyped = mistyped(&mut store, &instance, &inert.exports);
+            let instance = prepared.pre.instantiate_async(&mut store).await.map_err(Err)?;
+            let mistyped = mistyped(&mut store, &instance, &prepared.exports);
             if !mistyped.is_empty() {
                 return Err(Ok(mistyped));
             }
-            let described = call::invoke(&mut store, &instance, Some(&inert.exports.describe), ()).await;
+            let described = call::invoke(&mut store, &instance, Some(&prepared.exports.describe), ()).await;
             described.map(|(manifest,): contract::DescribeResult| manifest).map_err(Err)
         };
         let result = tokio::time::timeout_at(deadline.into(), work).await;
