@@ -147,6 +147,8 @@ struct Checker<'d> {
     by_id: BTreeMap<&'d str, NodeIx>,
     edges: Vec<Line>,
     readings: Vec<Reading>,
+    /// Compiled schemas of node types, by the address of their source in the catalogue.
+    schemas: BTreeMap<usize, Option<Schema>>,
 }
 
 /// A node of the document, as far as it could be understood.
@@ -202,6 +204,7 @@ impl<'d> Checker<'d> {
             by_id: BTreeMap::new(),
             edges: Vec::new(),
             readings: Vec::new(),
+            schemas: BTreeMap::new(),
         }
     }
 
