@@ -1,5 +1,5 @@
 //! Runs a module's costly start once, now, and keeps the memory it leaves behind as the memory the module starts
-//! with: what takes QuickJS most of a millisecond then takes a call nothing.
+//! with: what takes a JavaScript engine most of a millisecond then takes a call nothing.
 //!
 //! Works on modules that export `wizer-initialize`, the customary name, and import nothing. Tables are taken to be
 //! as they were: guests in Rust and C do not write to them.
