@@ -13,7 +13,8 @@ async function violations(page, theme) {
     document.documentElement.dataset.theme = wanted;
   }, theme);
   // Colours fade into the other theme; contrast is measured when they have arrived.
-  await page.waitForTimeout(60);
+  await page.waitForTimeout(300);
+  await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
   // The policy forbids inline scripts, so the checker comes in through the debugger.
   if (!(await page.evaluate(() => 'axe' in window))) await page.evaluate(axe);
   const result = await page.evaluate((rules) => window.axe.run(document, rules), RULES);

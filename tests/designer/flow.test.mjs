@@ -8,7 +8,7 @@ const noProblems = (page) => page.waitForFunction(() => !document.querySelector(
 async function newFlow(page, engine, title, template = 'blank') {
   await page.goto(`${engine.url}/flows?new=1`);
   await page.fill('dialog .input >> nth=0', title);
-  if (template !== 'blank') await page.check(`dialog input[value=${template}]`, { force: true });
+  if (template !== 'blank') await page.click(`dialog label.choice:has(input[value=${template}])`);
   await page.click('dialog .btn.primary');
   await page.waitForSelector('[data-face=start]');
 }
@@ -34,8 +34,13 @@ export const tests = [
       const title = unique();
       await newFlow(page, engine, title);
       // The plus on the line from start to end.
-      await page.hover('.svelte-flow__edge .svelte-flow__edge-interaction', { force: true });
-      await page.click('.label .plus', { force: true });
+      const line = await page.evaluate(() =>
+        document.querySelector('.svelte-flow__edge-path').getBoundingClientRect().toJSON(),
+      );
+      await page.mouse.move(line.x + line.width / 2, line.y);
+      await page.waitForSelector('.label.hover .plus');
+      await page.mouse.down();
+      await page.mouse.up();
       await page.fill('dialog [role=combobox]', 'set');
       await page.keyboard.press('Enter');
       await page.waitForSelector('[data-face=set]');
