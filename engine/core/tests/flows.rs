@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use stepwell_core::catalog::Catalog;
+use stepwell_core::catalog::{Catalog, NodeType};
 use stepwell_core::expr::{Root, Scope};
 use stepwell_core::flow::check::{Checked, check};
 use stepwell_core::flow::{Kind, document};
@@ -24,7 +24,9 @@ fn read(path: &Path) -> Value {
 }
 
 fn catalog() -> Catalog {
-    serde_json::from_value(read(&root().join("flows/checks/catalog.json"))).unwrap()
+    let types: Vec<NodeType> =
+        serde_json::from_value(read(&root().join("flows/checks/catalog.json"))["nodeTypes"].take()).unwrap();
+    Catalog::new(types)
 }
 
 fn cases() -> Vec<(String, Value)> {

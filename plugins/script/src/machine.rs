@@ -40,7 +40,7 @@ thread_local! {
 
 /// Runs when the component is built; see `xtask/src/plugins.rs`.
 #[cfg(target_arch = "wasm32")]
-#[allow(unsafe_code, reason = "an export has a fixed name")]
+#[allow(unsafe_code, unreachable_pub, reason = "an export has a fixed name")]
 #[unsafe(export_name = "wizer-initialize")]
 pub extern "C" fn wizer_initialize() {
     if let Ok(machine) = Machine::start() {
@@ -51,7 +51,7 @@ pub extern "C" fn wizer_initialize() {
 /// The clock that QuickJS is linked with. Scripts cannot reach it (see `prelude.js`); it is read only
 /// to seed the random numbers that they cannot reach either.
 #[cfg(target_arch = "wasm32")]
-#[allow(unsafe_code, reason = "the name that QuickJS is linked with")]
+#[allow(unsafe_code, unreachable_pub, reason = "the name that QuickJS is linked with")]
 #[unsafe(no_mangle)]
 pub extern "C" fn __rquickjs_host_now_us() -> f64 {
     0.0
