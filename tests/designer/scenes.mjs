@@ -34,3 +34,126 @@ export const scenes = [
     },
   },
 ];
+
+const designer = (key = 'community_order') => visit(`/flows/${key}`, '[data-face]');
+
+scenes.push(
+  { name: 'designer', show: designer() },
+  {
+    name: 'designer-node',
+    show: async (page, engine) => {
+      await designer()(page, engine);
+      await page.click('[data-face=validate_stock]');
+      await page.waitForTimeout(500);
+    },
+  },
+  {
+    name: 'designer-edge',
+    show: async (page, engine) => {
+      await designer()(page, engine);
+      await page.click('[data-face=pay_check]');
+      await page.click('.way >> nth=0');
+      await page.waitForTimeout(500);
+    },
+  },
+  { name: 'designer-order5', show: designer('order-5') },
+);
+
+/** An instance in the given state, found through the API with the page's own session. */
+async function instanceIn(page, state, flow = 'community_order') {
+  return page.evaluate(
+    async ([wanted, key]) =>
+      (await (await fetch(`/api/v1/instances?state=${wanted}&flow=${key}&limit=1`)).json()).items[0]?.id,
+    [state, flow],
+  );
+}
+const instance = (state, then) => async (page, engine) => {
+  const id = await instanceIn(page, state);
+  await visit(`/instances/${id}`, '[data-face]')(page, engine);
+  await page.waitForTimeout(300);
+  await then?.(page);
+};
+
+scenes.push(
+  { name: 'instances', show: visit('/instances?flow=community_order', 'tbody tr') },
+  {
+    name: 'instance-incident',
+    show: instance('incident', async (page) => {
+      await page.click('.banner');
+    }),
+  },
+  {
+    name: 'instance-waiting',
+    show: instance('waiting', async (page) => {
+      await page.click('[data-face=paid]');
+    }),
+  },
+  { name: 'instance-compensated', show: instance('compensated') },
+  {
+    name: 'instance-completed',
+    show: instance('completed', async (page) => {
+      await page.click('#time-journal');
+    }),
+  },
+);
+scenes.push(
+  { name: 'plugins', show: visit('/plugins', '.plugin') },
+  { name: 'audit', show: visit('/audit', 'tbody tr') },
+  {
+    name: 'designer-new',
+    show: async (page, engine) => {
+      await page.evaluate(() =>
+        fetch('/api/v1/flows/refund/draft', {
+          method: 'PUT',
+          headers: { 'content-type': 'application/json', 'stepwell-csrf': '1', 'if-none-match': '*' },
+          body: JSON.stringify({
+            document: {
+              stepwell: 1,
+              kind: 'graph',
+              key: 'refund',
+              title: 'Refund an order',
+              nodes: { start: { type: 'start' }, end: { type: 'end', output: {} } },
+              edges: [{ from: 'start', to: 'end' }],
+            },
+          }),
+        }),
+      );
+      await visit('/flows/refund', '[data-face]')(page, engine);
+    },
+  },
+  {
+    name: 'designer-start',
+    show: async (page, engine) => {
+      await designer()(page, engine);
+      await page.keyboard.press('s');
+      await page.waitForSelector('dialog form');
+    },
+  },
+  {
+    name: 'designer-publish',
+    show: async (page, engine) => {
+      await designer()(page, engine);
+      await page.keyboard.press('Control+Enter');
+      await page.waitForSelector('dialog[open]');
+    },
+  },
+  {
+    name: 'designer-add',
+    show: async (page, engine) => {
+      await designer()(page, engine);
+      await page.focus('[data-face=lock_pickup]');
+      await page.keyboard.press('a');
+      await page.waitForSelector('dialog [role=option]');
+    },
+  },
+  {
+    name: 'designer-table',
+    show: async (page, engine) => {
+      await designer('order-5')(page, engine);
+      await page.keyboard.press('o');
+      await page.click('.outline button:has-text("Discount"), .outline button:has-text("折扣")');
+      await page.click('aside.right .btn:has-text("table"), aside.right .btn:has-text("决策表")');
+      await page.waitForSelector('dialog table');
+    },
+  },
+);

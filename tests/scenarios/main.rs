@@ -103,8 +103,7 @@ async fn a_slow_call_is_cut_and_undone() {
     let shown = reaches(&orders, &id, "compensated").await;
     assert_eq!(shown["error"]["code"], "TIMEOUT");
     assert_eq!(shown["error"]["node"], "lock_pickup");
-    let undone: Vec<String> =
-        orders.paths("C-1").await.into_iter().filter(|path| path.ends_with("release")).collect();
+    let undone: Vec<String> = orders.paths("C-1").await.into_iter().filter(|path| path.ends_with("release")).collect();
     assert_eq!(undone, ["/lockers/locks/release", "/stock/reservations/release"]);
     // The forward call was still under way at the shop: it must not take a locker after its undo.
     until("nothing is kept", SOON, || async {
@@ -131,7 +130,9 @@ async fn a_refused_step_undoes_the_ones_before() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_callback_from_inside_the_reply_is_not_lost() {
     let orders = Orders::start().await;
-    orders.fault(&json!({ "path_prefix": "/gateway/payments", "callback_inside_reply": true, "duplicate_callbacks": 1 })).await;
+    orders
+        .fault(&json!({ "path_prefix": "/gateway/payments", "callback_inside_reply": true, "duplicate_callbacks": 1 }))
+        .await;
     orders.settings(&json!({ "auto_settle": "paid" })).await;
     let mut ids = Vec::new();
     for number in 0..20 {
@@ -153,8 +154,11 @@ async fn order_5_gives_the_totals_of_the_benchmark() {
     {
         let body = std::fs::read_to_string(folder.join(file)).expect("a body").replace("__ID__", file);
         let input: Value = serde_json::from_str(&body).expect("JSON");
-        let reply =
-            orders.engine.post("/api/v1/flows/order-5/instances?wait=10s", &json!({ "input": input })).await.expect(200);
+        let reply = orders
+            .engine
+            .post("/api/v1/flows/order-5/instances?wait=10s", &json!({ "input": input }))
+            .await
+            .expect(200);
         let output = reply.json()["output"].clone();
         assert_eq!(output["total_cents"], total, "{output:#}");
         assert_eq!(output["fulfilment"], fulfilment, "{output:#}");

@@ -12,9 +12,9 @@ const FUNCTION_LINES_MAX: usize = 70;
 const LONG_FUNCTIONS: [(&str, &str, usize, &str); 0] = [];
 
 /// Names that say nothing of what is inside.
-const GRAB_BAGS: [&str; 14] = [
+const GRAB_BAGS: [&str; 13] = [
     "util", "utils", "common", "commons", "types", "service", "services", "helper", "helpers", "misc", "shared",
-    "manager", "stuff", "base",
+    "manager", "stuff",
 ];
 
 fn is_code(file: &File) -> bool {
@@ -75,7 +75,7 @@ fn has_header(text: &str) -> bool {
 fn names_say_what_is_inside() {
     let vague: Vec<String> = files()
         .iter()
-        .filter(|file| is_code(file))
+        .filter(|file| ["rs", "ts", "svelte", "js", "mjs"].contains(&file.extension()))
         .filter(|file| {
             let mut parts = file.path.split('/').map(|part| part.split('.').next().unwrap_or(part).to_lowercase());
             parts.any(|part| GRAB_BAGS.contains(&part.as_str()))
@@ -87,7 +87,9 @@ fn names_say_what_is_inside() {
 
 #[test]
 fn crates_share_the_lints() {
-    let manifests = files().into_iter().filter(|file| {
+    // The guests that the sandbox is tried with are badly behaved on purpose.
+    let ours = files().into_iter().filter(|file| !file.path.starts_with("tests/wasm/guests/"));
+    let manifests = ours.filter(|file| {
         file.path.ends_with("/Cargo.toml") && file.text.contains("[package]") && file.text.contains(".workspace = true")
     });
     let without: Vec<String> =

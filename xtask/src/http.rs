@@ -54,3 +54,10 @@ fn parse(text: &str) -> Option<Answer> {
     let status = head.split(' ').nth(1)?.parse().ok()?;
     Some(Answer { status, body: body.to_owned() })
 }
+
+#[test]
+fn answers_are_taken_apart() {
+    let answer = parse("HTTP/1.1 422 Unprocessable Entity\r\nA: b\r\n\r\n{}\r\n\r\n");
+    assert_eq!(answer.map(|answer| (answer.status, answer.body)), Some((422, "{}\r\n\r\n".to_owned())));
+    assert!(parse("HTTP/1.1 200 OK\r\n").is_none()); // Cut off before its end.
+}

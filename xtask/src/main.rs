@@ -27,6 +27,8 @@ mod steps;
 mod suites;
 mod test;
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
@@ -54,9 +56,17 @@ enum Command {
     Screenshots(screenshots::Args),
 }
 
-fn main() -> anyhow::Result<()> {
-    process::watch_signals()?;
-    match Cli::parse().command {
+fn main() -> ExitCode {
+    let outcome = process::watch_signals().and_then(|()| perform(Cli::parse().command));
+    if let Err(error) = &outcome {
+        // In full, but without a backtrace: the reader looks for what failed, not where in xtask.
+        steps::say(&format!("error: {error:#}"));
+    }
+    if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn perform(command: Command) -> anyhow::Result<()> {
+    match command {
         Command::Run(args) => run::main(&args),
         Command::Build(args) => artifacts::main(&args),
         Command::Test(args) => test::main(&args),

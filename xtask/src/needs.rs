@@ -45,10 +45,10 @@ pub(crate) fn npm_packages(steps: &mut Steps, folder: &str) -> Result<()> {
     if !has_program("npm") {
         bail!("npm is absent\nhint: install Node.js 20 or newer");
     }
-    steps.run(
-        &format!("npm packages of {folder}"),
-        Command::new("npm").args(["ci", "--no-audit", "--no-fund", "--prefer-offline"]).current_dir(&dir),
-    )?;
+    // Not `npm ci`: it refuses a lock file that lacks optional packages of other platforms, and those come and go
+    // with the registry. `--no-save` keeps to the lock file and leaves it as it is.
+    let arguments = ["install", "--no-save", "--no-audit", "--no-fund", "--prefer-offline"];
+    steps.run(&format!("npm packages of {folder}"), Command::new("npm").args(arguments).current_dir(&dir))?;
     fs::write(&stamp, lock).with_context(|| format!("cannot write {}", stamp.display()))
 }
 

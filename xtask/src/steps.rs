@@ -88,10 +88,11 @@ impl Steps {
         self.go_on(outcome)
     }
 
-    /// Says that a part is not in the repository, if it is not.
+    /// Says, once, that a part is not in the repository, if it is not.
     pub(crate) fn has(&mut self, part: &str) -> bool {
         let present = paths::present(part);
-        if !present {
+        let told = self.rows.iter().any(|row| row.name == part);
+        if !present && !told {
             say(&format!("absent: {part}"));
             self.rows.push(Row { name: part.to_owned(), took: Duration::ZERO, outcome: Outcome::Absent });
         }
@@ -175,6 +176,10 @@ impl Steps {
         let mut told = begun;
         loop {
             if let Some(status) = child.try_wait()? {
+                if !status.success() {
+                    // What it started may outlive it, and hold cargo's lock.
+                    process::kill_group(&mut child);
+                }
                 return Ok(status);
             }
             if process::interrupted() || begun.elapsed() > STEP_LIMIT {
@@ -228,4 +233,36 @@ fn seconds(duration: Duration) -> String {
 /// Prints a line for the person at the terminal. The only way out for words in xtask.
 pub(crate) fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{}", line.trim_end_matches('\n'));
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::expect_used, reason = "tests fail by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn a_command_goes_on_past_a_failed_attempt_and_fails_at_the_end() {
+        for (scripts, expected) in [
+            (["true", "true"], None),
+            (["echo lost >&2; exit 3", "true"], Some("1 of 2 steps failed")),
+            (["false", "no-such-program"], Some("2 of 2 steps failed")),
+        ] {
+            let mut steps = Steps::new("steps-test").expect("a folder for logs");
+            for (number, script) in scripts.iter().enumerate() {
+                let went_on = steps.attempt(&format!("step {number}"), Command::new("sh").args(["-c", script]));
+                assert!(went_on.is_ok(), "{script}");
+            }
+            let end = steps.finish().err().map(|error| error.to_string());
+            assert_eq!(end.as_deref(), expected, "{scripts:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_step_wrote_is_kept_and_what_it_answered_is_read() {
+        let mut steps = Steps::new("steps-test").expect("a folder for logs");
+        let answer = steps.read("two outputs", Command::new("sh").args(["-c", "echo seen; echo kept >&2"]));
+        assert_eq!(answer.expect("the script succeeds"), "seen\n");
+        assert_eq!(process::tail(&steps.log_path("two outputs"), 1), "kept");
+    }
 }

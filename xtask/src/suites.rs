@@ -13,7 +13,6 @@ use anyhow::Result;
 use serde::Deserialize;
 
 use crate::artifacts::{self, Profile};
-use crate::paths;
 use crate::steps::Steps;
 
 /// One test program, as cargo left it.
@@ -75,21 +74,14 @@ fn suites(messages: &str) -> Vec<Suite> {
 }
 
 impl Suite {
-    /// Started as cargo would: in the package's folder, with its name for it.
+    /// Started as cargo would: in the package's folder, with its name for it. Tests of the whole engine find it by
+    /// `STEPWELL_BIN`.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.current_dir(&self.folder).env("CARGO_MANIFEST_DIR", &self.folder);
-        surroundings(command)
+        command.env("STEPWELL_BIN", artifacts::program(Profile::Dev, "stepwell"));
+        command
     }
-}
-
-/// Tells a test where the programs and plugins are.
-pub(crate) fn surroundings(mut command: Command) -> Command {
-    command
-        .env("STEPWELL_BIN", artifacts::program(Profile::Dev, "stepwell"))
-        .env("COMMERCE_BIN", artifacts::program(Profile::Dev, "commerce"))
-        .env("STEPWELL_PLUGINS", paths::plugins_built());
-    command
 }
 
 #[cfg(test)]

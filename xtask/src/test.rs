@@ -62,10 +62,7 @@ fn designer(steps: &mut Steps, wants: impl Fn(&str) -> bool) -> Result<usize> {
     }
     if browser && steps.has("tests/designer") {
         let chromium = needs::chromium(steps)?;
-        steps.attempt(
-            "designer-browser",
-            suites::surroundings(npm(&["run", "test:browser"])).env("CHROMIUM", chromium),
-        )?;
+        steps.attempt("designer-browser", npm(&["run", "test:browser"]).env("CHROMIUM", chromium))?;
     }
     Ok(usize::from(unit) + usize::from(browser))
 }

@@ -1,12 +1,19 @@
-// Where boxes stand. Sizes are fixed by the kind of node, so that a flow can be laid out before it is drawn.
-import dagre from '@dagrejs/dagre';
-import type { FlowNode, Graph, NodeId, Point } from './document';
+// Where boxes stand. Columns follow the distance from the start; lanes follow the story: the way the author meant runs
+// straight along the top, and what branches off it (other cases, defaults, handlers) stands below. Sizes are fixed by the
+// kind of node, so that a flow can be laid out before it is drawn. No two boxes share a column and a lane.
+import type { FlowEdge, FlowNode, Graph, NodeId, Point } from './document';
+import { flowOrder } from './order';
 import { isEvent, isGateway, type Ports, portsOf } from './ports';
 
 export const GRID = 8;
-const CARD = { width: 232, height: 64 };
+// Halves are multiples of the grid, so that boxes of different kinds can stand on one line.
+const CARD = { width: 224, height: 64 };
+const ROUND = { width: 48, height: 48 };
 const PORT_ROW = 24;
-const ROUND = { width: 56, height: 56 };
+const COLUMN_GAP = 64;
+const LANE_GAP = 40;
+const CAPTION = 40;
+const LABEL_MAX = 168;
 
 export interface Size {
   width: number;
@@ -22,35 +29,128 @@ export function sizeOf(node: FlowNode, catalogue: Ports): Size {
   return { width: CARD.width, height: CARD.height + (extra > 0 ? extra * PORT_ROW + 8 : 0) };
 }
 
+/** The line on which edges enter and leave, from the top of the box. */
+const axisOf = (node: FlowNode): number => (shapeOf(node) === 'card' ? CARD.height : ROUND.height) / 2;
+
 const snap = (value: number): number => Math.round(value / GRID) * GRID;
 
-/** Left to right, layers by distance from the start. Labels under round nodes get room of their own. */
+/** What goes straight on comes first: plain ways and conditions, then the default, then handlers. */
+function strayness(edge: FlowEdge): number {
+  if (edge.port !== undefined) return 2;
+  return edge.default ? 1 : 0;
+}
+
+/** How wide the words on an edge are likely to be drawn. */
+function labelWidth(edge: FlowEdge, siblings: number): number {
+  const words = edge.when ?? (edge.default && siblings > 1 ? 'otherwise' : '');
+  return words === '' ? 0 : Math.min(LABEL_MAX, words.length * 6.4 + 28);
+}
+
+interface Cells {
+  column: Map<NodeId, number>;
+  lane: Map<NodeId, number>;
+}
+
+function arrange(graph: Graph): Cells {
+  const order = flowOrder(graph);
+  const at = new Map(order.map((id, index) => [id, index]));
+  const out = new Map<NodeId, FlowEdge[]>();
+  for (const edge of graph.edges) out.set(edge.from, [...(out.get(edge.from) ?? []), edge]);
+  for (const edges of out.values()) edges.sort((a, b) => strayness(a) - strayness(b));
+
+  // Columns: the longest way from the start. Edges that lead back do not count.
+  const column = new Map<NodeId, number>(order.map((id) => [id, 0]));
+  const forward = (edge: FlowEdge): boolean => (at.get(edge.to) ?? 0) > (at.get(edge.from) ?? 0);
+  for (const id of order) {
+    for (const edge of out.get(id) ?? []) {
+      if (forward(edge)) column.set(edge.to, Math.max(column.get(edge.to) ?? 0, (column.get(id) ?? 0) + 1));
+    }
+  }
+
+  const lane = new Map<NodeId, number>();
+  const taken: Set<number>[] = [];
+  const isFree = (where: number, from: number, to: number): boolean => {
+    for (let one = from; one <= to; one += 1) if (taken[where]?.has(one)) return false;
+    return true;
+  };
+  const take = (where: number, from: number, to: number): void => {
+    taken[where] ??= new Set();
+    for (let one = from; one <= to; one += 1) taken[where].add(one);
+  };
+
+  const settle = (root: NodeId, wanted: number): void => {
+    const queue: { id: NodeId; wanted: number; from: number }[] = [{ id: root, wanted, from: column.get(root) ?? 0 }];
+    for (let next = queue.pop(); next; next = queue.pop()) {
+      const { id } = next;
+      const here = column.get(id) ?? 0;
+      if (lane.has(id)) continue;
+      let where = next.wanted;
+      // The line that leads here needs the cells on its way as well.
+      while (!isFree(where, Math.min(next.from, here), here)) where += 1;
+      take(where, Math.min(next.from, here), here);
+      lane.set(id, where);
+      const edges = (out.get(id) ?? []).filter((edge) => forward(edge));
+      // A line back up to what already stands keeps this lane free until it turns.
+      for (const edge of edges) {
+        const there = lane.get(edge.to);
+        if (there !== undefined && there < where) take(where, here, (column.get(edge.to) ?? here) - 1);
+      }
+      const fresh = edges.filter((edge) => !lane.has(edge.to));
+      for (let index = fresh.length - 1; index >= 0; index -= 1) {
+        const edge = fresh[index];
+        if (edge)
+          queue.push({ id: edge.to, wanted: index === 0 && strayness(edge) < 2 ? where : where + 1, from: here + 1 });
+      }
+    }
+  };
+  for (const id of order) if (!lane.has(id)) settle(id, lane.size === 0 ? 0 : taken.length);
+  return { column, lane };
+}
+
+/** Columns from the left, lanes from the top. */
 export function tidy(graph: Graph, catalogue: Ports): Record<NodeId, Point> {
-  const plan = new dagre.graphlib.Graph({ multigraph: true });
-  plan.setGraph({ rankdir: 'LR', nodesep: 48, ranksep: 88, marginx: 0, marginy: 0, ranker: 'network-simplex' });
-  plan.setDefaultEdgeLabel(() => ({}));
+  const { column, lane } = arrange(graph);
+  const ways = new Map<NodeId, number>();
+  for (const edge of graph.edges) ways.set(edge.from, (ways.get(edge.from) ?? 0) + 1);
+  const widths: number[] = [];
+  const gaps: number[] = [];
+  const above: number[] = [];
+  const below: number[] = [];
+  const most = (list: number[], index: number, value: number): void => {
+    list[index] = Math.max(list[index] ?? 0, value);
+  };
   for (const [id, node] of Object.entries(graph.nodes)) {
     const size = sizeOf(node, catalogue);
     const round = shapeOf(node) !== 'card';
-    plan.setNode(id, { width: round ? size.width + 24 : size.width, height: round ? size.height + 52 : size.height });
+    const captionAbove = round && portsOf(node, catalogue).length > 1;
+    most(widths, column.get(id) ?? 0, round ? 72 : size.width);
+    most(above, lane.get(id) ?? 0, axisOf(node) + (captionAbove ? CAPTION : 0));
+    most(below, lane.get(id) ?? 0, size.height - axisOf(node) + (round && !captionAbove ? CAPTION : 0));
   }
-  graph.edges.forEach((edge, index) => {
-    const labelled = edge.when !== undefined || edge.default === true;
-    // The plain way on is kept straight; handlers and defaults bend around it.
-    const weight = edge.port !== undefined ? 1 : edge.default ? 2 : 4;
-    plan.setEdge(
-      edge.from,
-      edge.to,
-      { weight, minlen: 1, width: labelled ? 96 : 0, height: labelled ? 18 : 0, labelpos: 'c' },
-      String(index),
-    );
-  });
-  dagre.layout(plan);
+  for (const edge of graph.edges) {
+    const words = labelWidth(edge, ways.get(edge.from) ?? 0);
+    if (words > 0) most(gaps, column.get(edge.to) ?? 0, words + COLUMN_GAP * 0.9);
+  }
+  const centres: number[] = [];
+  let x = 0;
+  for (let index = 0; index < widths.length; index += 1) {
+    const width = widths[index] ?? 0;
+    if (index > 0) x += Math.max(COLUMN_GAP, gaps[index] ?? 0);
+    centres[index] = snap(x + width / 2);
+    x += width;
+  }
+  const axes: number[] = [];
+  for (let index = 0; index < above.length; index += 1) {
+    const before = axes[index - 1];
+    axes[index] = before === undefined ? 0 : snap(before + (below[index - 1] ?? 0) + LANE_GAP + (above[index] ?? 0));
+  }
   const layout: Record<NodeId, Point> = {};
   for (const [id, node] of Object.entries(graph.nodes)) {
-    const placed = plan.node(id);
     const size = sizeOf(node, catalogue);
-    layout[id] = { x: snap(placed.x - size.width / 2), y: snap(placed.y - size.height / 2) };
+    layout[id] = {
+      x: (centres[column.get(id) ?? 0] ?? 0) - size.width / 2,
+      y: (axes[lane.get(id) ?? 0] ?? 0) - axisOf(node),
+    };
   }
   return layout;
 }
@@ -84,8 +184,8 @@ export function placeAfter(graph: Graph, after: NodeId, node: FlowNode, catalogu
   if (!anchor || !at) return { x: 0, y: 0 };
   const from = sizeOf(anchor, catalogue);
   const size = sizeOf(node, catalogue);
-  const x = snap(at.x + from.width + 88);
-  let y = snap(at.y + Math.min(from.height, 64) / 2 - Math.min(size.height, 64) / 2);
+  const x = snap(at.x + from.width + COLUMN_GAP);
+  let y = snap(at.y + axisOf(anchor) - axisOf(node));
   const hit = () =>
     Object.entries(graph.nodes).some(([id, other]) => {
       const point = all[id];
@@ -94,10 +194,10 @@ export function placeAfter(graph: Graph, after: NodeId, node: FlowNode, catalogu
       return (
         x < point.x + box.width + 24 &&
         point.x < x + size.width + 24 &&
-        y < point.y + box.height + 32 &&
-        point.y < y + size.height + 32
+        y < point.y + box.height + LANE_GAP &&
+        point.y < y + size.height + LANE_GAP
       );
     });
-  for (let tries = 0; tries < 40 && hit(); tries += 1) y += 3 * GRID;
+  for (let tries = 0; tries < 60 && hit(); tries += 1) y += 3 * GRID;
   return { x, y };
 }

@@ -15,7 +15,6 @@ export interface Command {
   /** Hidden commands have a key and a button but would only clutter the palette. */
   hidden?: boolean;
   /** What a screen reader hears is the returned text, if any. */
-  // biome-ignore lint/suspicious/noConfusingVoidType: most commands announce nothing.
   run: () => string | void | Promise<void>;
 }
 

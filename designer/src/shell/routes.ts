@@ -4,4 +4,9 @@ import type { Route } from './router.svelte';
 export const routes: Route[] = [
   { name: 'home', pattern: '/', load: () => import('../pages/Home.svelte') },
   { name: 'flows', pattern: '/flows', load: () => import('../pages/Flows.svelte') },
+  { name: 'designer', pattern: '/flows/:key', load: () => import('../pages/Designer.svelte'), full: true },
+  { name: 'instances', pattern: '/instances', load: () => import('../pages/Instances.svelte') },
+  { name: 'instance', pattern: '/instances/:id', load: () => import('../pages/Instance.svelte'), full: true },
+  { name: 'plugins', pattern: '/plugins', load: () => import('../pages/Plugins.svelte') },
+  { name: 'audit', pattern: '/audit', load: () => import('../pages/Audit.svelte') },
 ];

@@ -6,7 +6,6 @@
 //! Not here: making it live (`registry`), keeping its bytes (`store`).
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
 use stepwell_core::catalog::EffectClass;
@@ -15,13 +14,13 @@ use tokio::sync::OnceCell;
 use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, Instance, Lift, Linker, Lower};
 use wasmtime::Store;
 
+use crate::breaker::Breaker;
 use crate::call::{self, Exports, Prepared, Stopped};
 use crate::capabilities::{self, Imports};
 use crate::compile::{self, CompileError, Compiler};
 use crate::engine::Engines;
 use crate::examples::Rehearsal;
-use crate::host::{CallState, Visit};
-use crate::http::Outgoing;
+use crate::host::CallState;
 use crate::limits::Limits;
 use crate::manifest::{self, Described, Facts};
 use crate::{Digest, contract, problems};
@@ -37,11 +36,8 @@ pub(crate) struct Plugin {
     pub(crate) first: Prepared,
     /// Made when the pool is first exhausted.
     spare: OnceCell<Prepared>,
-    /// Linked to nothing that acts; what `check` runs in.
-    pub(crate) inert: Prepared,
-    imports: Imports,
-    /// Traps since the last call that went well.
-    pub(crate) traps: AtomicU32,
+    pub(crate) imports: Imports,
+    pub(crate) breaker: Breaker,
 }
 
 impl Plugin {
@@ -74,9 +70,9 @@ impl Loader<'_> {
         })?;
         let imports = capabilities::classify(engine, &component)?;
         let class = imports.class;
-        let inert = self.prepare(&component, imports.inert_linker(engine, &component))?;
-        let manifest = self.describe(&inert, class).await?;
-        let exports = &inert.exports;
+        let first = self.prepare(&component, imports.linker(engine))?;
+        let manifest = self.describe(&first).await?;
+        let exports = &first.exports;
         let facts = Facts {
             digest: &digest,
             class,
@@ -86,7 +82,6 @@ impl Loader<'_> {
             check: exports.check.is_some(),
         };
         let described = manifest::read(manifest, &facts)?;
-        let first = self.prepare(&component, imports.linker(engine))?;
         if rehearse {
             let limits = self.limits;
             let rehearsal = Rehearsal { prepared: &first, described: &described, class, limits };
@@ -95,8 +90,8 @@ impl Loader<'_> {
                 return Err(problems);
             }
         }
-        let traps = AtomicU32::new(0);
-        Ok(Plugin { digest, class, described, first, spare: OnceCell::new(), inert, imports, traps })
+        let (spare, breaker) = (OnceCell::new(), Breaker::default());
+        Ok(Plugin { digest, class, described, first, spare, imports, breaker })
     }
 
     /// The bytes of a component: as given, or made of a core module that carries its interface.
@@ -129,18 +124,17 @@ impl Loader<'_> {
     }
 
     /// Type-checks every export the engine may call, then asks the plugin what it offers.
-    async fn describe(&self, inert: &Prepared, class: EffectClass) -> Result<contract::Manifest, Vec<Problem>> {
+    async fn describe(&self, prepared: &Prepared) -> Result<contract::Manifest, Vec<Problem>> {
         let limits = self.limits;
-        let state = CallState::new(class, Visit::default(), Outgoing::default(), limits.memory_bytes_max);
-        let mut store = call::new_store(inert, state, MANIFEST_BYTES_MAX);
+        let mut store = call::new_store(prepared, CallState::inert(limits.memory_bytes_max), MANIFEST_BYTES_MAX);
         let deadline = Instant::now() + Duration::from_millis(limits.describe_ms_max);
         let work = async {
-            let instance = inert.pre.instantiate_async(&mut store).await.map_err(Err)?;
-            let mistyped = mistyped(&mut store, &instance, &inert.exports);
+            let instance = prepared.pre.instantiate_async(&mut store).await.map_err(Err)?;
+            let mistyped = mistyped(&mut store, &instance, &prepared.exports);
             if !mistyped.is_empty() {
                 return Err(Ok(mistyped));
             }
-            let described = call::invoke(&mut store, &instance, Some(&inert.exports.describe), ()).await;
+            let described = call::invoke(&mut store, &instance, Some(&prepared.exports.describe), ()).await;
             described.map(|(manifest,): contract::DescribeResult| manifest).map_err(Err)
         };
         let result = tokio::time::timeout_at(deadline.into(), work).await;

@@ -1,1 +1,29 @@
-fn main() {}
+//! `stepwell`: the engine, its console and its command line in one binary.
+//!
+//! Here: the parts, and the one type that says which they are. Not here: anything else.
+
+mod cli;
+mod config;
+mod grants;
+mod http;
+mod library;
+mod packages;
+mod serve;
+mod token;
+mod watch;
+
+use std::process::ExitCode;
+
+use stepwell_runtime::clock::SystemClock;
+use stepwell_sandbox::Sandbox;
+use stepwell_store::Store;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The engine as this binary runs it.
+pub type Engine = stepwell_runtime::Engine<Store, Sandbox, SystemClock>;
+
+fn main() -> ExitCode {
+    cli::run()
+}

@@ -59,10 +59,10 @@ pub(crate) async fn clear_faults(State(shop): State<Arc<Shop>>) -> StatusCode {
 }
 
 /// Changes the settings named in the body and leaves the others.
-pub(crate) async fn put_settings(State(shop): State<Arc<Shop>>, Json(changes): Json<Map<String, Value>>) -> Response {
+pub(crate) async fn put_settings(State(shop): State<Arc<Shop>>, Json(fields): Json<Map<String, Value>>) -> Response {
     let changed = {
         let mut settings = shop.settings.write().unwrap_or_else(PoisonError::into_inner);
-        changed(&settings, changes).map(|changed| *settings = Arc::new(changed))
+        with_fields(&settings, fields).map(|changed| *settings = Arc::new(changed))
     };
     match changed {
         Ok(()) => {
@@ -78,13 +78,13 @@ pub(crate) async fn show_settings(State(shop): State<Arc<Shop>>) -> Response {
     Json(&*shop.settings()).into_response()
 }
 
-fn changed(settings: &Settings, changes: Map<String, Value>) -> Result<Settings, String> {
+fn with_fields(settings: &Settings, fields: Map<String, Value>) -> Result<Settings, String> {
     let mut whole = serde_json::to_value(settings).map_err(|error| error.to_string())?;
     // Secrets are not shown, so they are put back by hand.
     whole["callback_token"] = json!(settings.callback_token);
     whole["callback_secret"] = json!(settings.callback_secret);
-    if let Value::Object(fields) = &mut whole {
-        fields.extend(changes);
+    if let Value::Object(known) = &mut whole {
+        known.extend(fields);
     }
     let changed = serde_json::from_value::<Settings>(whole).map_err(|error| error.to_string())?;
     changed.check().map(|()| changed)

@@ -18,17 +18,15 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use http_body_util::{BodyExt, Limited};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
+use crate::arrival::{self, Arrival};
 use crate::courier;
 use crate::effect::{self, Kind};
 use crate::faults::{Fate, Rule, Toll};
@@ -36,10 +34,8 @@ use crate::ledger::LedgerError;
 use crate::settings::Settings;
 use crate::{Shop, now_ms};
 
-/// Bytes of a request body; more is answered 413.
-pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of a header or name that is kept; more is answered 400.
-const NAME_BYTES_MAX: usize = 256;
+pub(crate) const NAME_BYTES_MAX: usize = 256;
 /// Requests kept; more are answered 507 until the data is deleted.
 const RECORDED_MAX: u64 = 2_000_000;
 /// The path whose fault rule is asked about callbacks.
@@ -117,22 +113,6 @@ pub(crate) fn refuse<T>(status: u16, code: &str, message: impl Into<String>) -> 
     Err(Refusal::Answer(Answer::refused(status, code, message)))
 }
 
-/// A request as it was read.
-pub(crate) struct Arrival {
-    method: String,
-    path: String,
-    query: Option<String>,
-    params: Vec<(String, String)>,
-    pub(crate) key: Option<String>,
-    pub(crate) order: Option<String>,
-    /// From the header alone; undo routes fall back on it.
-    pub(crate) forward_key: Option<String>,
-    traceparent: Option<String>,
-    body: Bytes,
-    json: Option<Value>,
-    sha256: [u8; 32],
-}
-
 /// What the work sees.
 pub(crate) struct Scene<'a> {
     pub(crate) db: &'a Connection,
@@ -199,7 +179,7 @@ async fn enter(shop: Arc<Shop>, deed: Deed, params: Option<RawPathParams>, reque
         let full = "no room for more requests; DELETE /control/data makes room";
         return respond(507, &Answer::refused(507, "LEDGER_FULL", full).body, false);
     }
-    let arrival = match read(params, request).await {
+    let arrival = match arrival::read(params, request).await {
         Ok(arrival) => Arc::new(arrival),
         Err(refused) => return respond(refused.status, &refused.body, false),
     };
@@ -216,42 +196,6 @@ async fn enter(shop: Arc<Shop>, deed: Deed, params: Option<RawPathParams>, reque
     attending.await.unwrap_or_else(|_| lost())
 }
 
-async fn read(params: Option<RawPathParams>, request: Request) -> Result<Arrival, Answer> {
-    let (head, body) = request.into_parts();
-    let body = match Limited::new(body, BODY_BYTES_MAX).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(_) => {
-            return Err(Answer::refused(413, "TOO_LARGE", format!("at most {BODY_BYTES_MAX} bytes, all of them")));
-        }
-    };
-    let json = serde_json::from_slice::<Value>(&body).ok();
-    let in_body = |field: &str| json.as_ref()?.get(field)?.as_str().map(ToOwned::to_owned);
-    let arrival = Arrival {
-        method: head.method.to_string(),
-        path: head.uri.path().to_owned(),
-        query: head.uri.query().map(ToOwned::to_owned),
-        params: params.iter().flatten().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-        key: header(&head.headers, "idempotency-key"),
-        order: header(&head.headers, "stepwell-business-key").or_else(|| in_body("order")),
-        forward_key: header(&head.headers, "stepwell-forward-key"),
-        traceparent: header(&head.headers, "traceparent"),
-        sha256: Sha256::digest(&body).into(),
-        body,
-        json,
-    };
-    let long = [&arrival.key, &arrival.order, &arrival.forward_key, &arrival.traceparent];
-    if long.into_iter().flatten().any(|text| text.len() > NAME_BYTES_MAX) {
-        return Err(Answer::refused(400, "BAD_REQUEST", format!("keys have at most {NAME_BYTES_MAX} bytes")));
-    }
-    Ok(arrival)
-}
-
-/// Header values may hold any bytes; order numbers are not always ASCII.
-fn header(headers: &HeaderMap, name: &str) -> Option<String> {
-    let value = headers.get(name)?.as_bytes();
-    (!value.is_empty()).then(|| String::from_utf8_lossy(value).into_owned())
-}
-
 /// What was decided about a request.
 struct Verdict {
     answer: Answer,
@@ -264,8 +208,10 @@ async fn attend(shop: Arc<Shop>, deed: Deed, arrival: Arc<Arrival>) -> Response 
     let mut row = None;
     if toll.latency_ms > 0 {
         // Recorded at its arrival: a request that waits has been seen, even if the shop dies meanwhile.
-        let recorded = { Arc::clone(&arrival) };
-        let Ok(id) = shop.ledger.run(move |db| Ok(record(db, &recorded, now_ms())?)).await else { return broken() };
+        let recorded = Arc::clone(&arrival);
+        let Ok(id) = shop.ledger.run(move |db| Ok(arrival::record(db, &recorded, now_ms())?)).await else {
+            return broken();
+        };
         row = Some(id);
         tokio::time::sleep(Duration::from_millis(toll.latency_ms)).await;
     }
@@ -293,7 +239,7 @@ async fn attend(shop: Arc<Shop>, deed: Deed, arrival: Arc<Arrival>) -> Response 
 fn judge(scene: &Scene<'_>, deed: Deed, row: Option<i64>, toll: &Toll, seed: u64) -> Result<Verdict, LedgerError> {
     let row = match row {
         Some(row) => row,
-        None => record(scene.db, scene.arrival, scene.now_ms)?,
+        None => arrival::record(scene.db, scene.arrival, scene.now_ms)?,
     };
     let key = scene.arrival.key.as_deref();
     // Without a key, each arrival is its own and gets a throw of its own.
@@ -387,35 +333,11 @@ fn kept(scene: &Scene<'_>) -> Result<Option<(Answer, bool)>, LedgerError> {
     }))
 }
 
-/// How many requests are in the file.
-pub(crate) fn recorded(db: &Connection) -> Result<u64, LedgerError> {
-    Ok(db.query_row("select count(*) from request", [], |row| row.get::<_, i64>(0))?.unsigned_abs())
-}
-
-fn record(db: &Connection, arrival: &Arrival, now_ms: i64) -> rusqlite::Result<i64> {
-    let in_body = arrival.json.as_ref().and_then(effect::forward_key_in);
-    db.prepare_cached(
-        "insert into request (arrived_ms, method, path, query, key, order_key, forward_key, traceparent, body, outcome) \
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'pending')",
-    )?
-    .insert(params![
-        now_ms,
-        arrival.method,
-        arrival.path,
-        arrival.query,
-        arrival.key,
-        arrival.order,
-        arrival.forward_key.as_deref().or(in_body),
-        arrival.traceparent,
-        String::from_utf8_lossy(&arrival.body),
-    ])
-}
-
 fn respond(status: u16, body: &Value, replayed: bool) -> Response {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = (status, Json(body)).into_response();
     if replayed {
-        response.headers_mut().insert("idempotent-replayed", axum::http::HeaderValue::from_static("true"));
+        response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
     }
     response
 }

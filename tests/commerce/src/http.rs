@@ -27,6 +27,9 @@ const CONNECTIONS_MAX: usize = 4096;
 /// A client must have sent its request line and headers within this.
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
 
+/// The pause after a failed accept.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(20);
+
 /// Answers where a connection is closed instead of a reply being sent.
 #[derive(Debug, thiserror::Error)]
 #[error("the reply was lost on purpose")]
@@ -63,7 +66,7 @@ fn router(shop: Arc<Shop>) -> Router {
         .route("/control/summary", get(control::summary))
         .route("/control/data", axum::routing::delete(control::wipe))
         .fallback(at(Deed::Other(nowhere)))
-        .layer(DefaultBodyLimit::max(crate::door::BODY_BYTES_MAX))
+        .layer(DefaultBodyLimit::max(crate::arrival::BODY_BYTES_MAX))
         .with_state(shop)
 }
 
@@ -82,7 +85,7 @@ pub(crate) async fn accept(listener: TcpListener, shop: Arc<Shop>) {
             _ = ending.changed() => return,
             (permit, accepted) = next => {
                 // An accept fails when the client is gone already or descriptors are short; both pass.
-                let Ok((stream, _)) = accepted else { tokio::task::yield_now().await; continue };
+                let Ok((stream, _)) = accepted else { tokio::time::sleep(ACCEPT_AGAIN).await; continue };
                 let (router, mut ending) = (router.clone(), ending.clone());
                 tokio::spawn(async move {
                     tokio::select! {

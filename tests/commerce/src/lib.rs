@@ -13,6 +13,7 @@
 //!
 //! Not here: authentication. The shop is for tests and demonstrations, and listens where it is told.
 
+mod arrival;
 mod control;
 mod courier;
 mod door;
@@ -96,7 +97,7 @@ pub enum ServeError {
 pub struct Running {
     /// Where it listens.
     pub addr: SocketAddr,
-    stop: watch::Sender<bool>,
+    end: watch::Sender<bool>,
     closed: oneshot::Receiver<()>,
 }
 
@@ -108,7 +109,7 @@ impl Running {
 
     /// Stops at once, cutting open connections, and returns when the data file is closed.
     pub async fn shutdown(self) {
-        self.stop.send_replace(true);
+        self.end.send_replace(true);
         let _ = self.closed.await;
     }
 }
@@ -140,11 +141,11 @@ pub async fn serve(config: Config) -> Result<Running, ServeError> {
     config.settings.check().map_err(ServeError::Settings)?;
     let data_error = |source| ServeError::Data { file: config.data.clone(), source };
     let (ledger, closed) = ledger::Ledger::open(&config.data).map_err(data_error)?;
-    let recorded = ledger.run(door::recorded).await.map_err(data_error)?;
+    let recorded = ledger.run(arrival::recorded).await.map_err(data_error)?;
     let listen_error = |source| ServeError::Listen { address: config.listen, source };
     let listener = TcpListener::bind(config.listen).await.map_err(listen_error)?;
     let addr = listener.local_addr().map_err(listen_error)?;
-    let (stop, ending) = watch::channel(false);
+    let (end, ending) = watch::channel(false);
     let shop = Arc::new(Shop {
         ledger,
         faults: faults::Faults::default(),
@@ -158,7 +159,7 @@ pub async fn serve(config: Config) -> Result<Running, ServeError> {
     });
     tokio::spawn(courier::run(Arc::clone(&shop)));
     tokio::spawn(http::accept(listener, shop));
-    Ok(Running { addr, stop, closed })
+    Ok(Running { addr, end, closed })
 }
 
 /// Milliseconds since the Unix epoch, UTC: the one place that reads the clock.

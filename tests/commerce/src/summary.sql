@@ -20,6 +20,9 @@ select
                          having count(distinct coalesce(key, 'effect ' || id)) > 1)) as order_kinds_with_many_keys,
   (select count(*) from (select 1 from effect where order_key is not null group by order_key, kind
                          having count(*) > 1))                                      as order_kinds_with_many_effects,
+  -- Likewise by path, whatever came of the requests: an undo, too, has one key.
+  (select count(*) from (select 1 from request where order_key is not null and key is not null group by order_key, path
+                         having count(distinct key) > 1))                           as order_paths_with_many_keys,
   (select count(*) from tombstone)                                                  as tombstones,
   (select count(*) from tombstone where ran = 0)                                    as undos_of_nothing,
   (select count(*) from callback)                                                   as callbacks,

@@ -146,7 +146,7 @@ async fn a_key_has_one_effect_and_one_answer() {
         POST /lockers/locks key=a order=o {"community":"x"} -> 201
         POST /lockers/locks key=b order=o {"community":"x"} -> 201
         POST /lockers/locks key=c order=p {"community":"x"} -> 201
-        GET /control/summary -> 200 {"effects":3,"order_kinds_with_many_keys":1,"order_kinds_with_many_effects":1}
+        GET /control/summary -> 200 {"effects":3,"order_paths_with_many_keys":1,"order_kinds_with_many_keys":1,"order_kinds_with_many_effects":1}
         DELETE /control/data -> 204
         GET /control/summary -> 200 {"effects":0,"requests":0}
         "#,

@@ -3,7 +3,9 @@
 //!
 //! Not here: today and now. They come in as values (`flow.now`).
 
-use chrono::{DateTime, Datelike, Days, LocalResult, Months, NaiveDate, NaiveDateTime, TimeDelta, TimeZone, Timelike};
+use chrono::{
+    DateTime, Datelike, Days, FixedOffset, LocalResult, Months, NaiveDate, NaiveDateTime, TimeDelta, TimeZone, Timelike,
+};
 use chrono_tz::Tz;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
@@ -14,22 +16,61 @@ use super::val::Val;
 
 type Date = DateTime<Tz>;
 
-const FORMATS: [&str; 4] = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M"];
+/// What a date may look like, a 9 for each digit, and how chrono reads it. Seconds may have a fraction.
+const SHAPES: [(&str, &str); 11] = [
+    ("9999-99-99T99:99:99", "%Y-%m-%dT%H:%M:%S%.f"),
+    ("9999-99-99T99:99", "%Y-%m-%dT%H:%M"),
+    ("9999-99-99 99:99:99", "%Y-%m-%d %H:%M:%S%.f"),
+    ("9999-99-99 99:99", "%Y-%m-%d %H:%M"),
+    ("9999-99-99", "%Y-%m-%d"),
+    ("99999999T999999", "%Y%m%dT%H%M%S%.f"),
+    ("99999999T9999", "%Y%m%dT%H%M"),
+    ("99999999", "%Y%m%d"),
+    ("9999/99/99 99:99:99", "%Y/%m/%d %H:%M:%S%.f"),
+    ("9999/99/99 99:99", "%Y/%m/%d %H:%M"),
+    ("9999/99/99", "%Y/%m/%d"),
+];
 
-/// Reads RFC 3339, or a date with or without a time, then in `zone`.
+/// Reads a date with or without a time; without a zone of its own, in `zone`.
+///
+/// No text but a date is one: in ZEN, "now" and the names of time zones ask the clock.
 pub(super) fn read(text: &str, zone: Tz) -> Option<Date> {
-    // No date's text is longer, and none begins with a letter ("now" and zone names mean the clock in ZEN).
-    if text.len() > 40 || !text.starts_with(|first: char| first.is_ascii_digit()) {
+    if text.len() > 40 || !text.is_ascii() {
         return None;
     }
-    if let Ok(date) = DateTime::parse_from_rfc3339(text) {
-        return Some(date.with_timezone(&zone));
+    let (local, offset) = split_offset(text);
+    let shaped: String = local.chars().map(|letter| if letter.is_ascii_digit() { '9' } else { letter }).collect();
+    let whole = shaped.split('.').next()?;
+    let fits = |format: &str| whole.len() == shaped.len() || format.ends_with("%.f");
+    let (_, format) = SHAPES.iter().find(|(shape, format)| *shape == whole && fits(format))?;
+    let local = if format.contains("%H") {
+        NaiveDateTime::parse_from_str(local, format).ok()?
+    } else {
+        NaiveDate::parse_from_str(local, format).ok()?.and_hms_opt(0, 0, 0)?
+    };
+    match offset {
+        Some(offset) if format.contains("%H") => Some(zone.from_utc_datetime(&local.checked_sub_offset(offset?)?)),
+        Some(_) => None,
+        None => resolve(local, zone),
     }
-    let local = FORMATS
-        .iter()
-        .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())
-        .or_else(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0))?;
-    resolve(local, zone)
+}
+
+/// `Z`, `+02`, `+0200` or `+02:00` at the end; `Some(None)` is one that is out of range.
+fn split_offset(text: &str) -> (&str, Option<Option<FixedOffset>>) {
+    if let Some(local) = text.strip_suffix(['Z', 'z']) {
+        return (local, Some(FixedOffset::east_opt(0)));
+    }
+    let Some(sign) = text.find('T').and_then(|time| Some(time + text[time..].find(['+', '-'])?)) else {
+        return (text, None);
+    };
+    let digits: String = text[sign + 1..].chars().filter(|&letter| letter != ':').collect();
+    let seconds = match (digits.len(), digits.parse::<i32>()) {
+        (2, Ok(hours)) => Some(hours * 3600),
+        (4, Ok(both)) => Some(both / 100 * 3600 + both % 100 * 60),
+        _ => None,
+    };
+    let east = |seconds: i32| FixedOffset::east_opt(if text[sign..].starts_with('-') { -seconds } else { seconds });
+    (&text[..sign], Some(seconds.and_then(east)))
 }
 
 /// A local time that a clock change repeats is its first; one that it leaves out is as much later.

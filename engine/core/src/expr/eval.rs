@@ -11,7 +11,7 @@ use std::rc::Rc;
 use chrono_tz::Tz;
 use rust_decimal::prelude::ToPrimitive;
 use serde_json::Value;
-use zen_expression::functions::ClosureFunction;
+use zen_expression::functions::{ClosureFunction, DateMethod, InternalFunction};
 
 use super::tree::{Binary, Interval, Node};
 use super::val::Val;
@@ -21,8 +21,8 @@ use super::{Scope, ValueError, dates, functions, number};
 const CLOSURE_ITEMS_MAX: usize = 10_000;
 /// Longest list a closure inside another goes through.
 const NESTED_CLOSURE_ITEMS_MAX: usize = 1_000;
-/// Most steps of one evaluation: about a second.
-const STEPS_MAX: u64 = 20_000_000;
+/// Most steps of one evaluation: some tenths of a second.
+const STEPS_MAX: u64 = 5_000_000;
 /// Most bytes of text one evaluation makes.
 const TEXT_BYTES_MAX: usize = 4 << 20;
 
@@ -128,12 +128,23 @@ impl<'s> Env<'s> {
                 let arguments = arguments.iter().map(|one| self.eval(one)).collect::<Result<Vec<_>, _>>()?;
                 functions::call(self, *function, &arguments)
             }
+            Node::DateCall { method: DateMethod::IsValid, arguments } => self.is_valid_date(arguments),
             Node::DateCall { method, arguments } => {
                 let arguments = arguments.iter().map(|one| self.eval(one)).collect::<Result<Vec<_>, _>>()?;
                 dates::call(*method, &arguments, self.timezone)
             }
             Node::Closure { function, list, body } => self.closure(*function, list, body),
         }
+    }
+
+    /// `d(…).isValid()` asks whether `d(…)` has a value at all.
+    fn is_valid_date(&mut self, arguments: &'s [Node]) -> Result<Val<'s>, ValueError> {
+        let [Node::Call { function: InternalFunction::Date, arguments }] = arguments else {
+            let dates = arguments.iter().map(|one| self.eval(one)).collect::<Result<Vec<_>, _>>()?;
+            return dates::call(DateMethod::IsValid, &dates, self.timezone);
+        };
+        let arguments = arguments.iter().map(|one| self.eval(one)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Val::Bool(functions::call(self, InternalFunction::Date, &arguments).is_ok()))
     }
 
     fn side(&mut self, node: &'s Node, operator: &str) -> Result<bool, ValueError> {
@@ -205,6 +216,10 @@ impl<'s> Env<'s> {
             (Binary::Add, Val::Text(left), Val::Text(right)) => {
                 self.made_text(left.len() + right.len())?;
                 Ok(Val::Text(Cow::Owned(left.into_owned() + &right)))
+            }
+            (Binary::Add, left @ Val::Text(_), right @ Val::Date(_))
+            | (Binary::Add, left @ Val::Date(_), right @ Val::Text(_)) => {
+                Ok(Val::Text(functions::as_text(&left)? + functions::as_text(&right)?))
             }
             (_, Val::Number(left), Val::Number(right)) => Ok(match operator {
                 Binary::Add => Val::Number(number::add(left, right)?),

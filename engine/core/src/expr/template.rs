@@ -8,6 +8,7 @@ use chrono_tz::Tz;
 use serde_json::{Map, Value};
 
 use super::{Expr, ExprError, Scope, Template, ValueError};
+use crate::flow::pointer::child;
 use crate::problem::Problem;
 
 /// Deepest template.
@@ -22,7 +23,18 @@ impl Template {
 
     /// As [`parse`](Self::parse); dates without a zone are read in `timezone`.
     pub fn parse_in(source: &Value, pointer: &str, timezone: Tz, problems: &mut Vec<Problem>) -> Self {
-        parse(source, pointer, timezone, problems, 0)
+        Self::compile(source, pointer, timezone, problems, &mut Vec::new())
+    }
+
+    /// As [`parse_in`](Self::parse_in); adds each expression found with its pointer.
+    pub(crate) fn compile(
+        source: &Value,
+        pointer: &str,
+        timezone: Tz,
+        problems: &mut Vec<Problem>,
+        found: &mut Vec<(String, Expr)>,
+    ) -> Self {
+        Compiler { timezone, problems, found }.template(source, pointer, 0)
     }
 
     pub fn eval(&self, scope: &Scope<'_>) -> Result<Value, ValueError> {
@@ -38,61 +50,62 @@ impl Template {
             }
         }
     }
-
-    /// Every expression in it, with its pointer below the template's own.
-    pub fn expressions<'t>(&'t self, visit: &mut dyn FnMut(&'t Expr)) {
-        match self {
-            Self::Literal(_) => {}
-            Self::Expr(expr) => visit(expr),
-            Self::Object(fields) => fields.iter().for_each(|(_, value)| value.expressions(visit)),
-            Self::Array(items) => items.iter().for_each(|item| item.expressions(visit)),
-        }
-    }
 }
 
-fn parse(source: &Value, pointer: &str, timezone: Tz, problems: &mut Vec<Problem>, depth: usize) -> Template {
-    if depth > DEPTH_MAX {
-        problems.push(Problem::error("TEMPLATE_TOO_DEEP", pointer, format!("more than {DEPTH_MAX} levels")));
-        return Template::Literal(Value::Null);
+struct Compiler<'c> {
+    timezone: Tz,
+    problems: &'c mut Vec<Problem>,
+    found: &'c mut Vec<(String, Expr)>,
+}
+
+impl Compiler<'_> {
+    fn template(&mut self, source: &Value, pointer: &str, depth: usize) -> Template {
+        if depth > DEPTH_MAX {
+            let message = format!("more than {DEPTH_MAX} levels inside each other");
+            self.problems.push(Problem::error("TEMPLATE_TOO_DEEP", pointer, message));
+            return Template::Literal(Value::Null);
+        }
+        match source {
+            Value::String(text) => match text.strip_prefix('=') {
+                Some(expression) => self.expression(expression, pointer),
+                None => Template::Literal(Value::String(unescaped(text).to_owned())),
+            },
+            Value::Array(items) => {
+                let items = items.iter().enumerate();
+                let items: Vec<_> =
+                    items.map(|(index, item)| self.template(item, &format!("{pointer}/{index}"), depth + 1)).collect();
+                let literal = items.iter().map(as_literal).collect::<Option<Vec<_>>>();
+                literal.map_or(Template::Array(items), |values| Template::Literal(Value::Array(values)))
+            }
+            Value::Object(fields) => {
+                let fields = fields.iter();
+                let fields: Vec<(Arc<str>, _)> = fields
+                    .map(|(key, value)| (key.as_str().into(), self.template(value, &child(pointer, key), depth + 1)))
+                    .collect();
+                let literal = fields.iter().map(|(key, value)| Some((key.to_string(), as_literal(value)?)));
+                match literal.collect::<Option<Map<_, _>>>() {
+                    Some(map) => Template::Literal(Value::Object(map)),
+                    None => Template::Object(fields),
+                }
+            }
+            scalar => Template::Literal(scalar.clone()),
+        }
     }
-    match source {
-        Value::String(text) => match text.strip_prefix('=') {
-            Some(expression) => match Expr::parse_in(expression, timezone) {
-                Ok(expr) => match expr.constant() {
-                    Some(value) => Template::Literal(value),
-                    None => Template::Expr(expr),
-                },
-                Err(error) => {
-                    problems.push(expression_problem(&error, pointer));
-                    Template::Literal(Value::Null)
+
+    fn expression(&mut self, text: &str, pointer: &str) -> Template {
+        match Expr::parse_in(text, self.timezone) {
+            Ok(expr) => match expr.constant() {
+                Some(value) => Template::Literal(value),
+                None => {
+                    self.found.push((pointer.to_owned(), expr.clone()));
+                    Template::Expr(expr)
                 }
             },
-            None => Template::Literal(Value::String(unescaped(text).to_owned())),
-        },
-        Value::Array(items) => {
-            let items: Vec<_> = items
-                .iter()
-                .enumerate()
-                .map(|(index, item)| parse(item, &format!("{pointer}/{index}"), timezone, problems, depth + 1))
-                .collect();
-            let literal = items.iter().map(as_literal).collect::<Option<Vec<_>>>();
-            literal.map_or(Template::Array(items), |values| Template::Literal(Value::Array(values)))
-        }
-        Value::Object(fields) => {
-            let fields: Vec<_> = fields
-                .iter()
-                .map(|(key, value)| {
-                    let below = format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"));
-                    (Arc::from(key.as_str()), parse(value, &below, timezone, problems, depth + 1))
-                })
-                .collect();
-            let literal = fields.iter().map(|(key, value): &(Arc<str>, _)| Some((key.to_string(), as_literal(value)?)));
-            match literal.collect::<Option<Map<_, _>>>() {
-                Some(map) => Template::Literal(Value::Object(map)),
-                None => Template::Object(fields),
+            Err(error) => {
+                self.problems.push(expression_problem(&error, pointer));
+                Template::Literal(Value::Null)
             }
         }
-        scalar => Template::Literal(scalar.clone()),
     }
 }
 

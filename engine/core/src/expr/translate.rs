@@ -10,7 +10,9 @@ use std::sync::Arc;
 use bumpalo::Bump;
 use serde_json::{Map, Value};
 use zen_expression::functions::{DateMethod, FunctionKind, InternalFunction, MethodKind};
-use zen_expression::lexer::{ArithmeticOperator, Bracket, ComparisonOperator, Lexer, LogicalOperator, Operator};
+use zen_expression::lexer::{
+    ArithmeticOperator, Bracket, ComparisonOperator, Lexer, LexerError, LogicalOperator, Operator,
+};
 use zen_expression::parser::{AstNodeError, Node as Ast, Parser, ParserResult};
 
 use super::tree::{Binary, Interval, Node, Step};
@@ -29,20 +31,22 @@ pub(super) fn parse(source: &str, grammar: Grammar) -> Result<(Node, Reads), Exp
     guard::length(source)?;
     let whole = |code, message: String| ExprError { code, message, from: 0, to: source.len() };
     let bump = Bump::new();
-    let tokens = Lexer::new().tokenize(&bump, source).map_err(|error| {
-        let at = source.len();
-        ExprError { code: "EXPRESSION_SYNTAX", message: lower(&error.to_string()), from: 0, to: at }
-    })?;
+    let tokens = Lexer::new().tokenize(&bump, source).map_err(|error| lexer_error(&error, source.len()))?;
     guard::tokens(&tokens)?;
     let parser =
-        Parser::try_new(&tokens, &bump).map_err(|error| whole("EXPRESSION_SYNTAX", lower(&error.to_string())))?;
+        Parser::try_new(&tokens, &bump).map_err(|_| whole("EXPRESSION_SYNTAX", "this is no expression".to_owned()))?;
     let parsed = match grammar {
         Grammar::Standard => parser.standard().with_metadata().parse(),
         Grammar::Cell => parser.unary().with_metadata().parse(),
     };
     if let Some(error) = parsed.root.first_error() {
         let (from, to) = error_span(&error, source.len());
-        return Err(ExprError { code: "EXPRESSION_SYNTAX", message: lower(&error.to_string()), from, to });
+        return Err(ExprError {
+            code: "EXPRESSION_SYNTAX",
+            message: said(&error, source.get(from..to).unwrap_or(source)),
+            from,
+            to,
+        });
     }
     if !parsed.is_complete {
         return Err(whole("EXPRESSION_SYNTAX", "text is left over after the expression".to_owned()));
@@ -55,10 +59,37 @@ pub(super) fn parse(source: &str, grammar: Grammar) -> Result<(Node, Reads), Exp
     Ok((node, reads))
 }
 
-/// Our messages begin with a small letter.
-fn lower(message: &str) -> String {
-    let mut letters = message.chars();
-    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+fn lexer_error(error: &LexerError, length: usize) -> ExprError {
+    let (message, from, to) = match error {
+        LexerError::UnexpectedSymbol { symbol, span } => (format!("`{symbol}` means nothing here"), span.0, span.1),
+        LexerError::UnmatchedSymbol { symbol, position } => {
+            (format!("`{symbol}` means nothing here"), *position, position + 1)
+        }
+        LexerError::UnexpectedEof { position, .. } => {
+            ("the text ends within a text in quotes".to_owned(), *position, position + 1)
+        }
+    };
+    let (from, to) = ((from as usize).min(length), (to as usize).min(length));
+    ExprError { code: "EXPRESSION_SYNTAX", message, from, to }
+}
+
+/// The parser's error in our words.
+fn said(error: &AstNodeError<'_>, at: &str) -> String {
+    match error {
+        AstNodeError::UnknownBuiltIn { name, .. } => format!("there is no function `{name}`"),
+        AstNodeError::UnknownMethod { name, .. } => format!("there is no method `{name}`"),
+        AstNodeError::UnexpectedIdentifier { .. } | AstNodeError::UnexpectedToken { .. } => {
+            format!("`{at}` cannot stand here")
+        }
+        AstNodeError::InvalidNumber { number, .. } => format!("`{number}` is no number of at most 28 digits"),
+        AstNodeError::InvalidBoolean { boolean, .. } => format!("`{boolean}` is neither true nor false"),
+        AstNodeError::InvalidProperty { property, .. } => format!("`{property}` is no name of a field"),
+        AstNodeError::MissingToken { expected, .. } => format!("`{expected}` is missing"),
+        AstNodeError::ExpectedProperty { .. } => "the name of a field is missing".to_owned(),
+        AstNodeError::ExpectedLiteral { .. } => "a value is missing".to_owned(),
+        AstNodeError::UnexpectedEnd { .. } => "the expression ends too early".to_owned(),
+        AstNodeError::Custom { message, .. } => message.trim_end_matches('.').to_owned(),
+    }
 }
 
 fn error_span(error: &AstNodeError<'_>, length: usize) -> (usize, usize) {

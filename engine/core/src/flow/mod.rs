@@ -12,6 +12,10 @@
 
 pub mod check;
 pub mod document;
+pub mod duration;
+mod hash;
+pub(crate) mod pointer;
+mod read;
 
 use std::sync::Arc;
 

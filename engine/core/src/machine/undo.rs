@@ -8,7 +8,8 @@
 use super::Op;
 use super::instance::{At, Done, End, Error, State, TokenId, Unwinding, Visit};
 use super::walk::Walk;
-use crate::flow::DONE;
+use crate::catalog::EffectClass;
+use crate::flow::{DONE, Kind, NodeIx};
 
 impl Walk<'_> {
     /// Stops every token but `by` and begins to undo. With `by`, that `compensate` token goes on
@@ -21,8 +22,9 @@ impl Walk<'_> {
             let Some(token) = self.it.tokens.get(&id) else { continue };
             let (node, count) = (token.node, token.visit);
             let state = match &token.at {
-                // Under way: awaited, see `drained`.
-                At::Calling(_) => continue,
+                // Under way: awaited, see `drained`. A call that cannot have an effect is just forgotten.
+                At::Calling(_) if self.may_have_effect(node) => continue,
+                At::Calling(visit) => Some(visit.clone()),
                 At::Retrying { visit, .. } => Some(visit.clone()),
                 At::Waiting { visit, .. } | At::Incident { visit, .. } => visit.clone(),
                 At::Timer { .. } | At::Joining { .. } | At::Compensating => None,
@@ -33,6 +35,10 @@ impl Walk<'_> {
             }
         }
         self.go_on_undoing();
+    }
+
+    fn may_have_effect(&self, node: NodeIx) -> bool {
+        matches!(&self.flow.nodes[node].kind, Kind::Task(task) if task.call.effect > EffectClass::Recorded)
     }
 
     /// One more step was undone.

@@ -29,6 +29,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use self::client::{Client, Prohibited};
@@ -120,6 +121,16 @@ impl Outgoing {
 }
 
 impl WasiHttpHooks for Outgoing {
+    fn p2_error_from_connect(&mut self, error: &std::io::Error) -> ErrorCode {
+        tracing::debug!(%error, "no connection");
+        ErrorCode::ConnectionRefused
+    }
+
+    fn p2_error_from_hyper(&mut self, error: &hyper::Error) -> ErrorCode {
+        tracing::debug!(%error, "an answer broke off");
+        ErrorCode::ConnectionTerminated
+    }
+
     fn send_request(
         &mut self,
         request: Request<WasiBody>,
@@ -292,8 +303,12 @@ impl Exit {
         Ok((response, Box::new(async { Ok(()) })))
     }
 
-    /// What a guest learns of a failure to send; what an operator needs is kept.
+    /// What a guest learns of a failure to send. The difference that counts to it: whether the
+    /// request can have reached anyone.
     fn explain(&self, error: &hyper_util::client::legacy::Error) -> Error {
+        if !error.is_connect() {
+            return Error::ConnectionTerminated;
+        }
         let mut source = error.source();
         while let Some(cause) = source {
             if let Some(prohibited) = cause.downcast_ref::<Prohibited>() {
@@ -305,7 +320,7 @@ impl Exit {
             }
             source = cause.source();
         }
-        if error.is_connect() { Error::ConnectionRefused } else { Error::ConnectionTerminated }
+        Error::ConnectionRefused
     }
 
     fn deny(&self, message: String) -> Error {

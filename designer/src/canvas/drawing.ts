@@ -1,0 +1,250 @@
+// From a document to what the canvas library draws. Unchanged nodes keep their object, so that an edit repaints what it
+// touched and nothing else.
+import { type Edge, MarkerType, type Node } from '@xyflow/svelte';
+import type { NodeRun, Token } from '../api/types';
+import { edgeId, type FlowNode, type Graph, type NodeId, type Point } from '../graph/document';
+import { shapeOf, sizeOf } from '../graph/layout';
+import { manyEdges, portOf, portsOf } from '../graph/ports';
+import { type MessageKey, t, text } from '../shell/i18n.svelte';
+import { CONSTRUCT_ICON, catalogue, nodeTitle } from './catalogue.svelte';
+import type { EdgeData, NodeData } from './context';
+import type { Editor } from './editor.svelte';
+
+export interface Run {
+  nodes: Record<NodeId, NodeRun>;
+  tokens: Token[];
+}
+
+interface Known {
+  parts: unknown[];
+  node: Node;
+}
+
+export type NodeCache = Map<NodeId, Known>;
+
+function subtitle(node: FlowNode): string {
+  switch (node.type) {
+    case 'task':
+      return node.uses ?? t('node.noUses');
+    case 'decision': {
+      if (typeof node.table === 'string') return node.table;
+      const rules = (node.table as { rules?: unknown[] } | undefined)?.rules?.length ?? 0;
+      return t('node.rules', { n: rules });
+    }
+    case 'set':
+      return Object.keys(node.vars ?? {}).join(', ') || t('node.noVars');
+    case 'timer':
+      return node.after ?? (node.until ? `→ ${node.until}` : '');
+    case 'receive':
+      return [node.message, node.timeout].filter(Boolean).join(' · ');
+    case 'end': {
+      const status = (node.output as { status?: unknown } | null | undefined)?.status;
+      return typeof status === 'string' && status !== text(node.title) ? status : '';
+    }
+    default:
+      return '';
+  }
+}
+
+function portText(node: FlowNode, port: { name?: string; label: string; kind: string }): string {
+  if (port.kind === 'timeout' && node.on?.[port.label] === undefined) return t('port.timeout');
+  if (port.kind !== 'flow') return port.label;
+  const type = node.uses ? catalogue.get(node.uses) : undefined;
+  return text(type?.ports.find((one) => one.name === port.label)?.title, port.label);
+}
+
+export function drawNodes(
+  editor: Editor,
+  places: Record<NodeId, Point>,
+  run: Run | null,
+  current: Node[],
+  cache: NodeCache,
+): Node[] {
+  const { graph, selection, problemsByNode, focused, readonly } = editor;
+  const chosen = new Set(selection.nodes);
+  const before = new Map(current.map((node) => [node.id, node]));
+  const locale = t('app.close');
+  const used = new Map<string, number>();
+  for (const edge of graph.edges) {
+    const key = `${edge.from}\n${portOf(graph, edge, catalogue.get) ?? ''}`;
+    used.set(key, (used.get(key) ?? 0) + 1);
+  }
+  const nodes: Node[] = [];
+  for (const id of editor.order) {
+    const node = graph.nodes[id];
+    const at = places[id];
+    if (!node || !at) continue;
+    const ports = portsOf(node, catalogue.get);
+    const free = ports.map((port) => (manyEdges(node) ? !used.has(`${id}\n`) : !used.has(`${id}\n${port.name ?? ''}`)));
+    const problems = problemsByNode.get(id) ?? [];
+    const tokens = run?.tokens.filter((token) => token.node === id) ?? [];
+    const selected = chosen.has(id);
+    const parts = [
+      node,
+      at.x,
+      at.y,
+      selected,
+      focused === id,
+      readonly,
+      locale,
+      catalogue.byUses,
+      run?.nodes[id],
+      run === null,
+      free.join(),
+      tokens.map((token) => token.state).join(),
+      problems.map((problem) => problem.message).join('\n'),
+    ];
+    const known = cache.get(id);
+    if (known?.parts.every((part, index) => part === parts[index])) {
+      const live = before.get(id);
+      nodes.push(
+        live && live.data === known.node.data && live.selected === selected
+          ? live
+          : { ...known.node, measured: live?.measured },
+      );
+      continue;
+    }
+    const type = node.uses ? catalogue.get(node.uses) : undefined;
+    const title = nodeTitle(id, node);
+    const data: NodeData = {
+      node,
+      title,
+      subtitle: subtitle(node),
+      icon: CONSTRUCT_ICON[node.type] ?? 'box',
+      svg: type?.icon,
+      effect: type?.effect,
+      ports: ports.map((port, index) => ({ ...port, free: free[index] ?? false, text: portText(node, port) })),
+      undo: Boolean(node.undo),
+      missing: node.type === 'task' && catalogue.loaded && !type,
+      problems,
+      run: run?.nodes[id],
+      tokens,
+      dim: run !== null && !run.nodes[id] && tokens.length === 0,
+      tabstop: focused === id,
+      label: [
+        title,
+        t(`construct.${node.type}` as MessageKey),
+        run?.nodes[id] ? t(`node.${run.nodes[id].state}`) : '',
+        problems.length > 0 ? t('problems.count', { n: problems.length }) : '',
+      ]
+        .filter(Boolean)
+        .join(', '),
+    };
+    const size = sizeOf(node, catalogue.get);
+    const live = before.get(id);
+    const drawn: Node = {
+      id,
+      type: shapeOf(node) === 'card' ? 'card' : 'round',
+      position: { x: at.x, y: at.y },
+      data,
+      selected,
+      ...size,
+      draggable: !readonly,
+      connectable: !readonly,
+      deletable: false,
+      focusable: false,
+      domAttributes: { 'aria-roledescription': undefined, 'aria-describedby': undefined },
+      ...(live?.measured ? { measured: live.measured.height === size.height ? live.measured : size } : {}),
+    };
+    cache.set(id, { parts, node: drawn });
+    nodes.push(drawn);
+  }
+  for (const id of cache.keys()) if (!graph.nodes[id]) cache.delete(id);
+  return nodes;
+}
+
+export function drawEdges(editor: Editor, run: Run | null): Edge[] {
+  const { graph, selection, readonly } = editor;
+  const chosen = new Set(selection.edges);
+  const ways = new Map<NodeId, number>();
+  for (const edge of graph.edges) ways.set(edge.from, (ways.get(edge.from) ?? 0) + 1);
+  return graph.edges.map((edge, index) => {
+    const id = edgeId(edge, index);
+    const from = graph.nodes[edge.from];
+    const port = portOf(graph, edge, catalogue.get);
+    const kind =
+      from?.on?.[port ?? '']?.type === 'error'
+        ? 'error'
+        : port === 'timeout' || from?.on?.[port ?? '']?.type === 'timeout'
+          ? 'timeout'
+          : edge.when !== undefined
+            ? 'condition'
+            : edge.default
+              ? 'default'
+              : port
+                ? 'port'
+                : 'plain';
+    const { text: words, missing } = edgeText(graph, edge, port, kind, ways.get(edge.from) ?? 0);
+    const travelled = run !== null && wasTravelled(graph, run, edge, port);
+    const data: EdgeData = { text: words, kind, missing, travelled, dim: run !== null && !travelled };
+    return {
+      id,
+      source: edge.from,
+      target: edge.to,
+      sourceHandle: port ?? null,
+      type: 'flow',
+      data,
+      selected: chosen.has(id),
+      selectable: true,
+      deletable: false,
+      focusable: false,
+      zIndex: chosen.has(id) ? 5 : travelled ? 2 : 0,
+      markerEnd: {
+        type: MarkerType.ArrowClosed,
+        width: 17,
+        height: 17,
+        markerUnits: 'userSpaceOnUse',
+        ...(travelled ? { color: 'var(--green-ink)' } : {}),
+      },
+      ariaLabel: `${editor.title(edge.from)} → ${editor.title(edge.to)}${words ? `: ${words}` : ''}`,
+      reconnectable: !readonly,
+      domAttributes: { 'aria-roledescription': undefined },
+    } as Edge;
+  });
+}
+
+function edgeText(
+  graph: Graph,
+  edge: Graph['edges'][number],
+  port: string | undefined,
+  kind: EdgeData['kind'],
+  ways: number,
+): { text: string; missing: boolean } {
+  const title = text(edge.title);
+  if (title) return { text: title, missing: false };
+  if (edge.when !== undefined)
+    return edge.when.trim() === ''
+      ? { text: t('edge.noCondition'), missing: true }
+      : { text: edge.when, missing: false };
+  if (kind === 'default') return { text: ways > 1 ? t('edge.default') : '', missing: false };
+  const from = graph.nodes[edge.from];
+  if (!from) return { text: '', missing: false };
+  const ports = portsOf(from, catalogue.get);
+  const named = ports.find((one) => one.name === port);
+  // Extra ports are named on the card itself; circles and typed first ports have no other place for their name.
+  if (
+    named &&
+    (shapeOf(from) !== 'card'
+      ? port !== undefined
+      : port === undefined && ports.filter((one) => one.kind === 'flow').length > 1)
+  ) {
+    return { text: portText(from, named), missing: false };
+  }
+  return { text: '', missing: false };
+}
+
+/** Whether a run went along this edge: its source is through, its target was reached, and the port agrees. */
+function wasTravelled(graph: Graph, run: Run, edge: Graph['edges'][number], port: string | undefined): boolean {
+  const from = run.nodes[edge.from];
+  const to = run.nodes[edge.to];
+  if (!from || !to || to.visits === 0 || (from.state !== 'done' && from.state !== 'undone' && from.state !== 'failed'))
+    return false;
+  const node = graph.nodes[edge.from];
+  if (!node || manyEdges(node)) return true;
+  const first = node.uses ? catalogue.get(node.uses)?.ports[0]?.name : undefined;
+  const left =
+    from.port === undefined || from.port === null || from.port === (first ?? 'out') || from.port === 'done'
+      ? undefined
+      : from.port;
+  return left === port;
+}

@@ -1,0 +1,439 @@
+//! From the nodes of a document to the nodes of a flow.
+//!
+//! Not here: edges and ports in use (`edges`), schemas (`fit`).
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::{Checker, Entry, Reading, Sees};
+use crate::catalog::{EffectClass, NodeType};
+use crate::decide::Table;
+use crate::expr::Template;
+use crate::flow::document::{
+    BoundaryDocument, BoundaryKind, DecisionDocument, DeliveryDocument, NodeDocument, ReceiveDocument, RetryDocument,
+    SetDocument, TaskDocument, TimerDocument, UndoDocument,
+};
+use crate::flow::duration::DURATION_MS_MAX;
+use crate::flow::pointer::{child, nearest};
+use crate::flow::{
+    Boundary, Callee, Catch, DONE, Decision, Delivery, Kind, NodeIx, Retry, TIMEOUT, Task, TimerKind, Undo,
+};
+use crate::problem::Problem;
+
+/// Of one attempt, unless the document says otherwise.
+const CALL_TIMEOUT_MS: u64 = 3_000;
+/// Longest attempt. What takes longer waits for a message.
+const CALL_TIMEOUT_MS_MAX: u64 = 3_600_000;
+const ATTEMPTS_MAX: u32 = 100;
+const FACTOR_MAX: f64 = 10.0;
+const ID_BYTES_MAX: usize = 64;
+
+impl<'d> Checker<'d> {
+    pub(super) fn compile_nodes(&mut self) {
+        let Some(nodes) = self.reader.raw("nodes") else { return };
+        let Some(nodes) = nodes.as_object() else {
+            self.problem(Problem::error("WRONG_TYPE", "/nodes", "`nodes` is an object of nodes by id"));
+            return;
+        };
+        // All ids first, so that a node may speak of a later one.
+        for (index, id) in nodes.keys().enumerate() {
+            self.by_id.insert(id, index);
+            let pointer = child("/nodes", id);
+            self.nodes.push(Entry { id, pointer, kind: None, on: Vec::new(), node_type: None, ports: None });
+        }
+        for (index, (id, value)) in nodes.iter().enumerate() {
+            self.check_id(index, id);
+            if let Some(document) = self.reader.node(id, value) {
+                self.compile_node(index, document);
+            }
+        }
+    }
+
+    fn check_id(&mut self, node: NodeIx, id: &str) {
+        let letters = |letter: u8| letter.is_ascii_alphanumeric() || letter == b'_';
+        let well_formed = id.len() <= ID_BYTES_MAX
+            && id.bytes().all(letters)
+            && id.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+        if !well_formed {
+            let problem = Problem::error("NODE_ID", child("/nodes", id), format!("`{id}` is no id for a node"));
+            self.on(node, problem.fix("use letters, digits and `_`, at most 64, no digit first"));
+        }
+    }
+
+    fn compile_node(&mut self, node: NodeIx, document: NodeDocument) {
+        let pointer = self.nodes[node].pointer.clone();
+        let mut ports: Option<Vec<Arc<str>>> = Some(vec![DONE.into()]);
+        let kind = match document {
+            NodeDocument::Start(_) => Some(Kind::Start),
+            NodeDocument::Exclusive(_) => Some(Kind::Exclusive),
+            NodeDocument::Parallel(_) => Some(Kind::Parallel),
+            NodeDocument::Compensate(_) => Some(Kind::Compensate),
+            NodeDocument::End(end) => {
+                ports = Some(Vec::new());
+                let output = end.output.unwrap_or_default();
+                Some(Kind::End { output: self.template(node, &output, &child(&pointer, "output"), &Sees::Flow) })
+            }
+            NodeDocument::Reply(reply) => {
+                let output = reply.output.unwrap_or_default();
+                Some(Kind::Reply { output: self.template(node, &output, &child(&pointer, "output"), &Sees::Flow) })
+            }
+            NodeDocument::Task(task) => {
+                ports = self.task_ports(node, &task);
+                self.task(node, task, &pointer).map(|task| Kind::Task(Box::new(task)))
+            }
+            NodeDocument::Decision(decision) => self.decision(node, &decision, &pointer),
+            NodeDocument::Set(set) => Some(self.set(node, &set, &pointer)),
+            NodeDocument::Timer(timer) => self.timer(node, &timer, &pointer),
+            NodeDocument::Receive(receive) => {
+                if receive.timeout.is_some() {
+                    ports = Some(vec![DONE.into(), TIMEOUT.into()]);
+                }
+                self.receive(node, &receive, &pointer)
+            }
+        };
+        self.nodes[node].kind = kind;
+        self.nodes[node].ports = ports;
+    }
+
+    pub(super) fn template(&mut self, node: NodeIx, source: &Value, pointer: &str, sees: &Sees) -> Template {
+        let before = self.reader.problems.len();
+        let mut found = Vec::new();
+        let template = Template::compile(source, pointer, self.timezone, &mut self.reader.problems, &mut found);
+        let id = self.nodes[node].id;
+        for problem in &mut self.reader.problems[before..] {
+            problem.node = Some(id.to_owned());
+        }
+        let readings = found.into_iter();
+        self.readings.extend(readings.map(|(pointer, expr)| Reading {
+            node: Some(node),
+            pointer,
+            expr,
+            sees: sees.clone(),
+        }));
+        template
+    }
+
+    fn task_ports(&mut self, node: NodeIx, task: &TaskDocument) -> Option<Vec<Arc<str>>> {
+        let node_type = self.catalog.get(&task.uses);
+        self.nodes[node].node_type = node_type;
+        let own = node_type?.ports.iter().map(|port| Arc::from(port.name.as_str()));
+        let mut ports: Vec<Arc<str>> = own.collect();
+        for name in task.on.keys() {
+            if ports.iter().any(|port| **port == **name) {
+                let pointer = child(&child(&self.nodes[node].pointer, "on"), name);
+                let message = format!("`{}` has a port `{name}` of its own", task.uses);
+                self.on(node, Problem::error("DUPLICATE_PORT", pointer, message).fix("give the handler another name"));
+            }
+            ports.push(name.as_str().into());
+        }
+        Some(ports)
+    }
+
+    fn task(&mut self, node: NodeIx, task: TaskDocument, pointer: &str) -> Option<Task> {
+        let with = task.with.unwrap_or_else(|| Value::Object(Map::new()));
+        let with_pointer = child(pointer, "with");
+        let input = self.template(node, &with, &with_pointer, &Sees::Flow);
+        let retry = self.retry(node, &task.retry.unwrap_or_default(), &child(pointer, "retry"));
+        let call = self.callee(node, &task.uses, task.config, task.timeout.as_deref(), pointer);
+        self.nodes[node].on = self.boundaries(node, &task.on, pointer);
+        let own_undo = self.nodes[node].node_type.map(|node_type| node_type.undo);
+        let undo = match task.undo {
+            None | Some(UndoDocument::Own(false)) => Some(Undo::No),
+            Some(UndoDocument::Own(true)) => {
+                if own_undo == Some(false) {
+                    let message = format!("`{}` has no undo of its own", task.uses);
+                    let problem = Problem::error("UNDO_NOT_OFFERED", child(pointer, "undo"), message);
+                    self.on(node, problem.fix("name the node type that undoes it: { \"uses\": … }"));
+                }
+                Some(Undo::Own)
+            }
+            Some(UndoDocument::By(by)) => {
+                let pointer = child(pointer, "undo");
+                let source = by.with.unwrap_or_else(|| Value::Object(Map::new()));
+                let with_pointer = child(&pointer, "with");
+                let with = self.template(node, &source, &with_pointer, &Sees::Undo);
+                if let Some(by_type) = self.catalog.get(&by.uses) {
+                    self.check_input(node, &with, by_type, &with_pointer);
+                }
+                let call = self.callee(node, &by.uses, by.config, by.timeout.as_deref(), &pointer);
+                call.map(|call| Undo::By { call, with })
+            }
+        };
+        if let Some(node_type) = self.nodes[node].node_type {
+            self.check_input(node, &input, node_type, &with_pointer);
+        }
+        let delivery = match task.delivery {
+            None | Some(DeliveryDocument::AtLeastOnce) => Delivery::AtLeastOnce,
+            Some(DeliveryDocument::AtMostOnce) => Delivery::AtMostOnce,
+        };
+        if delivery == Delivery::AtMostOnce && call.as_ref().is_some_and(|call| call.effect != EffectClass::External) {
+            let message = "at-most-once is for external nodes: this one does nothing outside";
+            let problem = Problem::warning("DELIVERY_WITHOUT_EFFECT", child(pointer, "delivery"), message);
+            self.on(node, problem.fix("remove `delivery`"));
+        }
+        Some(Task { call: call?, with: input, retry, undo: undo?, delivery })
+    }
+
+    /// A node type by name, with its config; `pointer` is where `uses` stands.
+    fn callee(
+        &mut self,
+        node: NodeIx,
+        uses: &str,
+        config: Option<Map<String, Value>>,
+        timeout: Option<&str>,
+        pointer: &str,
+    ) -> Option<Callee> {
+        let bounds = 1..=CALL_TIMEOUT_MS_MAX;
+        let timeout_ms = self.duration(timeout, &child(pointer, "timeout"), bounds, Some(node));
+        let Some(node_type) = self.catalog.get(uses) else {
+            self.unknown_type(node, uses, &child(pointer, "uses"));
+            return None;
+        };
+        let config = Value::Object(config.unwrap_or_default());
+        self.check_config(node, &config, node_type, &child(pointer, "config"));
+        Some(Callee {
+            uses: uses.into(),
+            node_type: local_name(node_type).into(),
+            digest: node_type.digest.as_str().into(),
+            effect: node_type.effect,
+            config: Arc::new(config),
+            timeout_ms: timeout_ms.unwrap_or(CALL_TIMEOUT_MS),
+            undo: node_type.undo,
+            resume: node_type.resume,
+            query: node_type.query,
+        })
+    }
+
+    fn unknown_type(&mut self, node: NodeIx, uses: &str, pointer: &str) {
+        let parts = uses.split_once('/').and_then(|(plugin, rest)| Some((plugin, rest.split_once('@')?)));
+        let Some((plugin, (name, major))) = parts.filter(|(_, (_, major))| major.parse::<u32>().is_ok()) else {
+            let message = format!("`{uses}` names no node type");
+            let problem = Problem::error("USES_FORM", pointer, message);
+            return self.on(node, problem.fix("write plugin/type@major, for example http/request@1"));
+        };
+        let all = || self.catalog.node_types.keys().map(String::as_str);
+        let loaded = |prefix: &str| all().filter(|one| one.starts_with(prefix)).collect::<Vec<_>>();
+        let other_majors = loaded(&format!("{plugin}/{name}@"));
+        let problem = if loaded(&format!("{plugin}/")).is_empty() {
+            let message = format!("no plugin `{plugin}` is loaded");
+            Problem::error("PLUGIN_MISSING", pointer, message)
+        } else if other_majors.is_empty() {
+            let message = format!("plugin `{plugin}` has no node type `{name}`");
+            Problem::error("UNKNOWN_NODE_TYPE", pointer, message)
+        } else {
+            let message = format!("`{plugin}/{name}` is not loaded in major version {major}");
+            Problem::error("UNKNOWN_NODE_TYPE", pointer, message).fix(format!("use {}", other_majors.join(" or ")))
+        };
+        let near = nearest(uses, all()).map(|near| format!("did you mean `{near}`?"));
+        let problem = match (problem.fix.is_some(), near) {
+            (false, Some(fix)) => problem.fix(fix),
+            (false, None) => problem.fix("load the plugin, or choose another node type"),
+            (true, _) => problem,
+        };
+        self.on(node, problem);
+    }
+
+    fn retry(&mut self, node: NodeIx, retry: &RetryDocument, pointer: &str) -> Retry {
+        let default = Retry::default();
+        let out_of =
+            |field: &str, message: String| Problem::error("RETRY_OUT_OF_BOUNDS", child(pointer, field), message);
+        let attempts = retry.attempts.unwrap_or(default.attempts);
+        if !(1..=ATTEMPTS_MAX).contains(&attempts) {
+            self.on(node, out_of("attempts", format!("{attempts} attempts; 1 to {ATTEMPTS_MAX} are possible")));
+        }
+        let factor = retry.factor.unwrap_or(default.factor);
+        if !(1.0..=FACTOR_MAX).contains(&factor) {
+            self.on(node, out_of("factor", format!("a factor of {factor}; 1 to {FACTOR_MAX} are possible")));
+        }
+        let mut duration = |field: &str, text: Option<&str>| {
+            self.duration(text, &child(pointer, field), 0..=DURATION_MS_MAX, Some(node))
+        };
+        let backoff_ms = duration("backoff", retry.backoff.as_deref()).unwrap_or(default.backoff_ms);
+        let max_ms = duration("max", retry.max.as_deref()).unwrap_or(default.max_ms.max(backoff_ms));
+        if max_ms < backoff_ms {
+            self.on(
+                node,
+                out_of("max", format!("the longest wait, {max_ms} ms, is shorter than the first, {backoff_ms} ms")),
+            );
+        }
+        Retry { attempts, backoff_ms, factor, max_ms }
+    }
+
+    fn boundaries(
+        &mut self,
+        node: NodeIx,
+        on: &std::collections::BTreeMap<String, BoundaryDocument>,
+        pointer: &str,
+    ) -> Vec<Boundary> {
+        let pointer = child(pointer, "on");
+        let mut handlers: Vec<Boundary> = Vec::new();
+        for (port, handler) in on {
+            let pointer = child(&pointer, port);
+            if handler.interrupting == Some(false) {
+                let message = "handlers that let the node go on are not in this release";
+                let problem = Problem::error("NOT_INTERRUPTING", child(&pointer, "interrupting"), message);
+                self.on(node, problem.fix("remove `interrupting`"));
+            }
+            let catches = match handler.kind {
+                BoundaryKind::Timeout => {
+                    if handler.code.is_some() {
+                        let message = "a timeout has no code";
+                        self.on(
+                            node,
+                            Problem::error("BOUNDARY_CODE", child(&pointer, "code"), message).fix("remove `code`"),
+                        );
+                    }
+                    Catch::Timeout
+                }
+                BoundaryKind::Error => {
+                    self.boundary_code(node, handler.code.as_deref(), &child(&pointer, "code"));
+                    Catch::Error { code: handler.code.as_deref().map(Arc::from) }
+                }
+            };
+            if handlers.iter().any(|other| other.catches == catches) {
+                let message = "another handler of this node catches the same";
+                self.on(node, Problem::error("BOUNDARY_TWICE", &pointer, message).fix("remove one of them"));
+            }
+            handlers.push(Boundary { port: port.as_str().into(), catches, interrupting: true });
+        }
+        handlers
+    }
+
+    /// A code of the node type's own, or one the engine gives.
+    fn boundary_code(&mut self, node: NodeIx, code: Option<&str>, pointer: &str) {
+        const ENGINE: [&str; 10] = [
+            "TIMEOUT",
+            "TRANSIENT",
+            "PERMANENT",
+            "UNKNOWN",
+            "TRAP",
+            "OUT_OF_MEMORY",
+            "BAD_OUTPUT",
+            "BREAKER_OPEN",
+            "NOT_GRANTED",
+            "PLUGIN_MISSING",
+        ];
+        let (Some(code), Some(node_type)) = (code, self.nodes[node].node_type) else { return };
+        let own = node_type.errors.iter().map(|error| error.code.as_str());
+        // Codes that come from outside are not all known: HTTP answers give theirs.
+        if own.clone().chain(ENGINE).any(|known| known == code) || code.starts_with("HTTP_") {
+            return;
+        }
+        let message = format!("`{}` does not say that it fails with `{code}`", node_type.uses);
+        let problem = Problem::warning("BOUNDARY_CODE", pointer, message);
+        let near = nearest(code, own.clone().chain(ENGINE)).map(|near| format!("did you mean `{near}`?"));
+        let all = own.collect::<Vec<_>>().join(", ");
+        self.on(node, problem.fix(near.unwrap_or_else(|| format!("its own codes are {all}"))));
+    }
+
+    fn decision(&mut self, node: NodeIx, decision: &DecisionDocument, pointer: &str) -> Option<Kind> {
+        let with = decision.with.as_ref().map(|with| self.template(node, with, &child(pointer, "with"), &Sees::Flow));
+        let pointer = child(pointer, "table");
+        if let Value::String(name) = &decision.table {
+            let message = format!("`{name}`: tables of their own are not in this release");
+            self.on(node, Problem::error("TABLE_REFERENCE", pointer, message).fix("write the table into the node"));
+            return None;
+        }
+        let before = self.reader.problems.len();
+        let table = Table::parse_in(&decision.table, &pointer, self.timezone, &mut self.reader.problems);
+        let id = self.nodes[node].id;
+        for problem in &mut self.reader.problems[before..] {
+            problem.node = Some(id.to_owned());
+        }
+        let table = table?;
+        let sees = match &with {
+            None => Sees::Flow,
+            Some(Template::Object(fields)) => {
+                Sees::Fields(Some(fields.iter().map(|(name, _)| name.to_string()).collect()))
+            }
+            Some(Template::Literal(Value::Object(map))) => Sees::Fields(Some(map.keys().cloned().collect())),
+            Some(_) => Sees::Fields(None),
+        };
+        table.expressions(&mut |expr| {
+            let (expr, sees) = (expr.clone(), sees.clone());
+            self.readings.push(Reading { node: Some(node), pointer: pointer.clone(), expr, sees });
+        });
+        Some(Kind::Decision(Box::new(Decision { table, with })))
+    }
+
+    fn set(&mut self, node: NodeIx, set: &SetDocument, pointer: &str) -> Kind {
+        let pointer = child(pointer, "vars");
+        let mut vars = Vec::with_capacity(set.vars.len());
+        if set.vars.is_empty() {
+            self.on(node, Problem::warning("SET_NOTHING", &pointer, "no variable is set here").fix("add one"));
+        }
+        for (name, source) in &set.vars {
+            let pointer = child(&pointer, name);
+            let letters = |letter: u8| letter.is_ascii_alphanumeric() || letter == b'_';
+            if !name.bytes().all(letters)
+                || !name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+            {
+                let problem = Problem::error("VARIABLE_NAME", &pointer, format!("`{name}` is no name for a variable"));
+                self.on(node, problem.fix("use letters, digits and `_`, no digit first"));
+            }
+            let before = self.readings.len();
+            let template = self.template(node, source, &pointer, &Sees::Flow);
+            // Object keys have no order, so what one entry sees of another would depend on nothing.
+            let others = self.readings[before..].iter().flat_map(|reading| reading.expr.reads());
+            let other = others
+                .filter(|path| &*path[0] == "vars")
+                .find_map(|path| path.get(1).filter(|other| ***other != **name && set.vars.contains_key(&***other)));
+            if let Some(other) = other.cloned() {
+                let message = format!("`{name}` reads `vars.{other}`, which the same node writes");
+                self.on(
+                    node,
+                    Problem::error("SET_READS_ITSELF", &pointer, message).fix("use two set nodes, one after the other"),
+                );
+            }
+            vars.push((Arc::from(name.as_str()), template));
+        }
+        Kind::Set { vars }
+    }
+
+    fn timer(&mut self, node: NodeIx, timer: &TimerDocument, pointer: &str) -> Option<Kind> {
+        match (timer.after.as_deref(), timer.until.as_deref()) {
+            (Some(after), None) => {
+                let after = self.duration(Some(after), &child(pointer, "after"), 0..=DURATION_MS_MAX, Some(node))?;
+                Some(Kind::Timer(TimerKind::AfterMs(after)))
+            }
+            (None, Some(until)) => {
+                let until = self.expression(until, &child(pointer, "until"), Some(node), Sees::Flow)?;
+                Some(Kind::Timer(TimerKind::Until(until)))
+            }
+            (after, _) => {
+                let message = if after.is_some() {
+                    "a timer has `after` or `until`, not both"
+                } else {
+                    "a timer needs `after` or `until`"
+                };
+                self.on(node, Problem::error("TIMER_FORM", pointer, message).fix("write \"after\": \"30m\""));
+                None
+            }
+        }
+    }
+
+    fn receive(&mut self, node: NodeIx, receive: &ReceiveDocument, pointer: &str) -> Option<Kind> {
+        if receive.message.is_empty() || receive.message.len() > 128 {
+            let message = "a message's name has 1 to 128 letters";
+            self.on(node, Problem::error("MESSAGE_NAME", child(pointer, "message"), message));
+        }
+        if receive.timeout.is_none() {
+            let message = "nothing ends this wait if the message never comes";
+            self.on(
+                node,
+                Problem::warning("RECEIVE_WITHOUT_TIMEOUT", pointer, message)
+                    .fix("add a `timeout` and an edge from its port"),
+            );
+        }
+        let timeout = receive.timeout.as_deref();
+        let timeout_ms = self.duration(timeout, &child(pointer, "timeout"), 1..=DURATION_MS_MAX, Some(node));
+        let key = self.expression(&receive.key, &child(pointer, "key"), Some(node), Sees::Flow)?;
+        Some(Kind::Receive { message: receive.message.as_str().into(), key, timeout_ms })
+    }
+}
+
+/// `ship` of `commerce/ship`.
+fn local_name(node_type: &NodeType) -> &str {
+    node_type.id.split_once('/').map_or(node_type.id.as_str(), |(_, name)| name)
+}

@@ -1,0 +1,161 @@
+//! Commands for a running engine, over its HTTP API.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use bytes::Bytes;
+use clap::Args;
+use http_body_util::{BodyExt, Full};
+use hyper::Request;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use serde_json::{Value, json};
+
+use crate::token;
+
+const ANSWERS_WITHIN: Duration = Duration::from_secs(90);
+
+/// Where the engine is, and who asks.
+#[derive(Args)]
+pub(super) struct At {
+    /// The engine's address
+    #[arg(long, env = "STEPWELL_URL", default_value = "http://127.0.0.1:7070", value_name = "URL")]
+    url: String,
+    /// API token [default: the one in the data folder]
+    #[arg(long, env = "STEPWELL_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// The engine's data folder, to find its token
+    #[arg(long, env = "STEPWELL_DATA", default_value = "./stepwell-data", value_name = "DIR")]
+    data: PathBuf,
+}
+
+#[derive(Args)]
+pub(super) struct Check {
+    /// The flow document
+    file: PathBuf,
+    #[command(flatten)]
+    at: At,
+}
+
+#[derive(Args)]
+pub(super) struct Start {
+    /// The flow's key
+    flow: String,
+    /// File of the input; - reads standard input
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
+    /// How long to wait for the answer
+    #[arg(long, default_value = "10s", value_name = "DURATION")]
+    wait: String,
+    #[command(flatten)]
+    at: At,
+}
+
+#[derive(Args)]
+pub(super) struct Instances {
+    /// Only of this flow
+    #[arg(long)]
+    flow: Option<String>,
+    /// Only in this state
+    #[arg(long)]
+    state: Option<String>,
+    /// At most so many
+    #[arg(long, default_value_t = 20)]
+    limit: u32,
+    #[command(flatten)]
+    at: At,
+}
+
+pub(super) fn check(asked: &Check) -> anyhow::Result<()> {
+    let body = json!({ "document": read(&asked.file)? });
+    let answer = asked.at.ask("POST", "/api/v1/flows/check", Some(&body))?;
+    let mut errors = 0;
+    for problem in answer["problems"].as_array().into_iter().flatten() {
+        let text = |name: &str| problem[name].as_str().unwrap_or_default();
+        errors += u32::from(text("severity") == "error");
+        super::result(&format!("{} {} at {}: {}\n", text("severity"), text("code"), text("pointer"), text("message")));
+        if let Some(fix) = problem["fix"].as_str() {
+            super::result(&format!("  hint: {fix}\n"));
+        }
+    }
+    anyhow::ensure!(errors == 0, "{}: {errors} errors", asked.file.display());
+    Ok(())
+}
+
+pub(super) fn start(asked: &Start) -> anyhow::Result<()> {
+    let input = asked.input.as_deref().map(read).transpose()?.unwrap_or_default();
+    let path = format!("/api/v1/flows/{}/instances?wait={}", escape(&asked.flow), escape(&asked.wait));
+    let answer = asked.at.ask("POST", &path, Some(&json!({ "input": input })))?;
+    super::result(&(serde_json::to_string_pretty(&answer)? + "\n"));
+    Ok(())
+}
+
+pub(super) fn instances(asked: &Instances) -> anyhow::Result<()> {
+    let mut path = format!("/api/v1/instances?limit={}", asked.limit);
+    for (name, value) in [("flow", &asked.flow), ("state", &asked.state)] {
+        if let Some(value) = value {
+            path += &format!("&{name}={}", escape(value));
+        }
+    }
+    let answer = asked.at.ask("GET", &path, None)?;
+    for one in answer["items"].as_array().into_iter().flatten() {
+        let text = |name: &str| one[name].as_str().unwrap_or("-").to_owned();
+        let flow = format!("{}@{}", text("flow"), one["version"]);
+        super::result(&format!(
+            "{}  {:<12}  {flow}  {}  {}\n",
+            text("id"),
+            text("state"),
+            text("businessKey"),
+            text("startedAt")
+        ));
+    }
+    Ok(())
+}
+
+impl At {
+    /// The answer's JSON; a refusal is an error that says what the engine said.
+    #[tokio::main(flavor = "current_thread")]
+    async fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
+        let token = match &self.token {
+            Some(token) => token.clone(),
+            None => token::read(&self.data)?.context("no token: give --token or STEPWELL_TOKEN")?,
+        };
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.url.trim_end_matches('/')))
+            .header("authorization", format!("Bearer {token}"))
+            .header("content-type", "application/json")
+            .body(Full::new(Bytes::from(body)))?;
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        let answered = async {
+            let response =
+                client.request(request).await.with_context(|| format!("no engine answers at {}", self.url))?;
+            let status = response.status();
+            Ok::<_, anyhow::Error>((status, response.into_body().collect().await?.to_bytes()))
+        };
+        let (status, bytes) = tokio::time::timeout(ANSWERS_WITHIN, answered).await.context("no answer in time")??;
+        let answer: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let said = |name: &str| answer[name].as_str().unwrap_or_default();
+        anyhow::bail!("{} {}: {} {}", status.as_u16(), said("code"), said("title"), said("detail"))
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<Value> {
+    let text = if path == Path::new("-") {
+        std::io::read_to_string(std::io::stdin())?
+    } else {
+        std::fs::read_to_string(path).with_context(|| path.display().to_string())?
+    };
+    serde_json::from_str(&text).with_context(|| path.display().to_string())
+}
+
+/// A part of a URL, percent-encoded.
+fn escape(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}

@@ -1,0 +1,94 @@
+//! The command line: what can be asked of the binary, and how it answers a shell.
+//!
+//! Invariants:
+//! - Commands that ask a running engine do so over HTTP; none opens its file.
+//! - Results go to standard output, everything else to standard error; the exit code is 0 only if what was
+//!   asked was done.
+
+mod ask;
+mod doctor;
+mod print;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{self, Settings};
+use crate::serve;
+
+#[derive(Parser)]
+#[command(name = "stepwell", version, about = "A durable flow engine whose steps are sandboxed WebAssembly components")]
+struct Line {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the engine
+    Serve(Given),
+    /// Look whether an engine could run here
+    Doctor(Given),
+    /// Print what the binary knows of itself
+    Print { what: print::What },
+    /// Work with flow documents
+    Flow {
+        #[command(subcommand)]
+        command: FlowCommand,
+    },
+    /// Start an instance on a running engine
+    Start(ask::Start),
+    /// List instances of a running engine
+    Instances(ask::Instances),
+}
+
+#[derive(Subcommand)]
+enum FlowCommand {
+    /// Check a document against a running engine's plugins
+    Check(ask::Check),
+}
+
+#[derive(Args)]
+struct Given {
+    /// Settings file [default: stepwell.toml, if there is one]
+    #[arg(long, env = "STEPWELL_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+pub(crate) fn run() -> ExitCode {
+    let done = match Line::parse().command {
+        Command::Serve(given) => load(given).and_then(serve::run),
+        Command::Doctor(given) => load(given).and_then(|config| doctor::run(&config)),
+        Command::Print { what } => print::run(what),
+        Command::Flow { command: FlowCommand::Check(check) } => ask::check(&check),
+        Command::Start(start) => ask::start(&start),
+        Command::Instances(instances) => ask::instances(&instances),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn load(given: Given) -> anyhow::Result<config::Config> {
+    Ok(config::load(given.settings, given.config.as_deref())?)
+}
+
+/// One line for the person at the shell.
+#[allow(clippy::print_stderr, reason = "the command line's own voice")]
+pub(crate) fn say(line: &str) {
+    eprintln!("{line}");
+}
+
+/// A result, for the shell. A reader that went away (`| head`) is no error.
+pub(crate) fn result(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}

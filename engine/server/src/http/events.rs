@@ -1,0 +1,231 @@
+//! `/api/v1/events`: what was committed, as it is committed, as server-sent events.
+//!
+//! Invariants:
+//! - A reader that comes back with the id it saw last misses nothing; where that cannot be kept
+//!   (another store, a cursor from another life of this one, too far behind), it is told `reset`.
+//! - A reader that does not read is cut off; it costs one slot and a bounded buffer meanwhile.
+//!
+//! Not here: what is committed (`store` numbers it).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use bytes::Bytes;
+use futures::stream;
+use http::{HeaderMap, HeaderValue, header};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use stepwell_runtime::journal::Unavailable;
+use stepwell_store::{Change, Committed, FeedItem};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc;
+
+use super::App;
+use super::extract::Query;
+use super::instance_view::{NodeState, Replay};
+use super::limits::Slot;
+use super::listen::told;
+use super::problem::{Answer, Code, Refusal, RefusalBody};
+
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// A reader that takes nothing for this long is cut off.
+const READS_WITHIN: Duration = Duration::from_secs(10);
+const FRAMES_BUFFERED: usize = 64;
+/// Items read from the store at once while a reader catches up.
+const PAGE: u32 = 500;
+/// A reader this far behind is better off reading everything anew.
+const BEHIND_MAX: u64 = 100_000;
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct EventsQuery {
+    /// Only this flow's.
+    flow: Option<String>,
+    /// Only this instance's; its events then name the nodes that changed.
+    instance: Option<String>,
+}
+
+/// Follow what happens
+///
+/// Events `instance`, `flow`, `plugin` and `reset`; ids `engine:n`. Send the last one seen as `Last-Event-ID`.
+#[utoipa::path(get, path = "/api/v1/events", tag = "events",
+    params(EventsQuery, ("Last-Event-ID" = Option<String>, Header)),
+    responses((status = 200, body = String, content_type = "text/event-stream"), (status = 503, body = RefusalBody)))]
+pub(super) async fn follow(
+    State(app): State<App>,
+    Query(query): Query<EventsQuery>,
+    headers: HeaderMap,
+) -> Answer<Response> {
+    let slot = app.limits.readers.take();
+    let slot = slot.ok_or_else(|| Refusal::say(Code::Overloaded, "too many readers of events"))?;
+    let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let (frames, reading) = mpsc::channel(FRAMES_BUFFERED);
+    tokio::spawn(Reader { app, query, frames, sent: 0, replay: None }.run(last, slot));
+    let body = stream::unfold(reading, |mut reading| async move {
+        reading.recv().await.map(|frame: Bytes| (Ok::<_, std::convert::Infallible>(frame), reading))
+    });
+    let mut response = Response::new(Body::from_stream(body));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+struct Reader {
+    app: App,
+    query: EventsQuery,
+    frames: mpsc::Sender<Bytes>,
+    /// The last number told.
+    sent: u64,
+    /// Of the one instance that is followed, to see which nodes change.
+    replay: Option<Replay>,
+}
+
+/// Why a reader is told nothing more.
+enum Over {
+    Gone,
+    Unavailable(Unavailable),
+}
+
+impl From<Unavailable> for Over {
+    fn from(error: Unavailable) -> Self {
+        Self::Unavailable(error)
+    }
+}
+
+impl Reader {
+    async fn run(mut self, last: Option<String>, _slot: Slot) {
+        let mut stop = self.app.stop.clone();
+        tokio::select! {
+            over = self.tell(last) => if let Err(Over::Unavailable(error)) = over {
+                tracing::warn!(%error, "a reader of events is cut off");
+            },
+            () = told(&mut stop) => {}
+        }
+    }
+
+    async fn tell(&mut self, last: Option<String>) -> Result<(), Over> {
+        let store = self.app.engine.journal().clone();
+        // Subscribed before the store is read, so that nothing falls between the two.
+        let mut feed = store.feed();
+        let head = store.feed_last().await?;
+        match last.as_deref().map(|last| self.resume(last, head)) {
+            None => self.begin(head, false).await?,
+            Some(None) => self.begin(head, true).await?,
+            Some(Some(n)) => {
+                self.sent = n;
+                self.begin(n, false).await?;
+                self.catch_up().await?;
+            }
+        }
+        loop {
+            match tokio::time::timeout(HEARTBEAT, feed.recv()).await {
+                Err(_) => self.send(": still here\n\n".into()).await?,
+                Ok(Ok(item)) => self.pass(item).await?,
+                Ok(Err(RecvError::Lagged(_))) => self.catch_up().await?,
+                Ok(Err(RecvError::Closed)) => return Ok(()),
+            }
+        }
+    }
+
+    /// The number to go on after; `None` where going on could leave a gap.
+    fn resume(&self, last: &str, head: u64) -> Option<u64> {
+        let (engine, n) = last.rsplit_once(':')?;
+        let n: u64 = n.parse().ok()?;
+        (engine == &*self.app.engine_id && n <= head && head - n <= BEHIND_MAX).then_some(n)
+    }
+
+    /// Gives the reader a place to come back to, and tells it to read anew if it must.
+    async fn begin(&mut self, n: u64, reset: bool) -> Result<(), Over> {
+        self.sent = n;
+        let id = format!("{}:{n}", self.app.engine_id);
+        self.send(if reset { format!("id: {id}\nevent: reset\ndata: {{}}\n\n") } else { format!("id: {id}\n\n") }).await
+    }
+
+    async fn catch_up(&mut self) -> Result<(), Over> {
+        loop {
+            let items = self.app.engine.journal().feed_after(self.sent, PAGE).await?;
+            let more = items.len() == PAGE as usize;
+            for item in items {
+                self.pass(item).await?;
+            }
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn pass(&mut self, item: FeedItem) -> Result<(), Over> {
+        let n = item.n();
+        if n <= self.sent {
+            return Ok(());
+        }
+        self.sent = n;
+        let told = match item {
+            FeedItem::Instance(one) if self.wants_instance(&one) => Some(("instance", self.instance(&one).await)),
+            FeedItem::Instance(_) => None,
+            FeedItem::Notice(one) if self.query.instance.is_none() => self.notice(one.change),
+            FeedItem::Notice(_) => None,
+        };
+        match told {
+            Some((name, data)) => {
+                self.send(format!("id: {}:{n}\nevent: {name}\ndata: {data}\n\n", self.app.engine_id)).await
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn wants_instance(&self, one: &Committed) -> bool {
+        self.query.flow.as_deref().is_none_or(|flow| flow == &*one.flow)
+            && self.query.instance.as_deref().is_none_or(|id| id == &*one.instance)
+    }
+
+    fn notice(&self, change: Change) -> Option<(&'static str, Value)> {
+        let wanted = |flow: &str| self.query.flow.as_deref().is_none_or(|wanted| wanted == flow);
+        match change {
+            Change::Draft { flow } => wanted(&flow).then(|| ("flow", json!({ "key": flow, "kind": "draft" }))),
+            Change::Published { flow, version } => {
+                wanted(&flow).then(|| ("flow", json!({ "key": flow, "kind": "published", "version": version })))
+            }
+            Change::Plugin { name, version, digest, status } => {
+                let data = json!({ "name": name, "version": version, "digest": digest, "status": status });
+                self.query.flow.is_none().then_some(("plugin", data))
+            }
+        }
+    }
+
+    async fn instance(&mut self, one: &Committed) -> Value {
+        let nodes = if self.query.instance.is_some() { self.changed(one).await } else { Vec::new() };
+        let nodes: Vec<Value> =
+            nodes.into_iter().map(|(node, state)| json!({ "node": &*node, "state": state })).collect();
+        json!({
+            "id": &*one.instance, "flow": &*one.flow, "version": one.version, "state": one.state, "seq": one.seq,
+            "businessKey": one.business_key.as_deref(), "nodes": nodes,
+        })
+    }
+
+    /// Nodes of the followed instance whose state is another than when they were last told.
+    async fn changed(&mut self, one: &Committed) -> Vec<(Arc<str>, NodeState)> {
+        if self.replay.is_none() {
+            let flow = self.app.engine.flow(&one.flow, one.version).await;
+            self.replay = flow.ok().map(|flow| Replay::new(flow, &one.instance, one.version));
+        }
+        let Some(replay) = &mut self.replay else { return Vec::new() };
+        let before: BTreeMap<Arc<str>, NodeState> = replay.states();
+        let entries = self.app.engine.journal().journal(&one.instance, replay.seq(), u32::MAX).await;
+        for entry in entries.unwrap_or_default().iter().filter(|entry| entry.seq <= one.seq) {
+            replay.take(entry);
+        }
+        replay.states().into_iter().filter(|(node, state)| before.get(node) != Some(state)).collect()
+    }
+
+    async fn send(&self, frame: String) -> Result<(), Over> {
+        self.frames.send_timeout(frame.into(), READS_WITHIN).await.map_err(|_| Over::Gone)
+    }
+}

@@ -1,0 +1,356 @@
+//! What an instance looks like to a person: its journal, stepped through again.
+//!
+//! [`Replay`] is the fold of a journal, with notes of what passed each node. It is pure: the core's
+//! `step` decides, this only watches.
+//!
+//! Invariants:
+//! - The state shown is the core's own after the same entries; nothing is guessed beside it.
+//! - A journal that does not fit its flow is shown as far as it does.
+//!
+//! Not here: reading journals (`instances`), telling of changes (`events`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::Value;
+use stepwell_core::flow::{DONE, Flow, Kind, TIMEOUT};
+use stepwell_core::machine::{At, Call, Effect, Entry, Error, Event, Failure, Instance, Op, Outcome, TokenId, step};
+
+use super::instances::error_json;
+use super::time::rfc3339;
+
+/// How a node stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum NodeState {
+    Done,
+    /// A call is under way, or the next attempt is due.
+    Active,
+    Waiting,
+    Incident,
+    Failed,
+    Undone,
+    /// The instance ended without coming here.
+    Skipped,
+}
+
+/// What passed at a node.
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct NodeRun {
+    pub state: NodeState,
+    pub visits: u32,
+    pub attempts: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Value>)]
+    pub last_input: Option<Arc<Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Value>)]
+    pub last_output: Option<Arc<Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+    #[serde(skip)]
+    started_ms: u64,
+}
+
+/// Where the instance stands at one place.
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TokenItem {
+    pub token: TokenId,
+    pub node: String,
+    pub visit: u32,
+    /// calling, retrying, waiting, timer, joining, incident, undoing
+    pub state: &'static str,
+    pub attempt: u32,
+    pub since: String,
+    pub due_at: Option<String>,
+    #[schema(value_type = Option<WaitsFor>)]
+    pub waiting: Option<WaitsFor>,
+    #[schema(value_type = Option<Object>)]
+    pub error: Option<Value>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+pub(super) struct WaitsFor {
+    pub message: String,
+    pub key: String,
+}
+
+/// A step that would be undone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub(super) struct Undoable {
+    pub node: String,
+    pub visit: u32,
+}
+
+/// Which visit a journal entry is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Subject {
+    pub node: String,
+    pub visit: u32,
+}
+
+/// The fold of a journal.
+pub(super) struct Replay {
+    flow: Arc<Flow>,
+    /// `None` only while it is stepped.
+    it: Option<Instance>,
+    nodes: BTreeMap<Arc<str>, NodeRun>,
+}
+
+impl Replay {
+    pub(super) fn new(flow: Arc<Flow>, id: &str, version: u32) -> Self {
+        Self { flow, it: Some(Instance::new(id.into(), version)), nodes: BTreeMap::new() }
+    }
+
+    /// Of a whole journal.
+    pub(super) fn of(flow: Arc<Flow>, id: &str, version: u32, entries: &[Entry]) -> Self {
+        let mut replay = Self::new(flow, id, version);
+        for entry in entries {
+            replay.take(entry);
+        }
+        replay
+    }
+
+    pub(super) fn instance(&self) -> Option<&Instance> {
+        self.it.as_ref()
+    }
+
+    pub(super) fn seq(&self) -> u64 {
+        self.it.as_ref().map_or(0, |it| it.seq)
+    }
+
+    /// Takes one entry. Returns the visit it was about, if it was about one.
+    pub(super) fn take(&mut self, entry: &Entry) -> Option<Subject> {
+        let before = self.it.take()?;
+        let subject = self.subject(&before, &entry.event);
+        let visits = before.visits.clone();
+        let (after, result) = step(&self.flow, before, entry.at_ms, &entry.event);
+        if let Ok(effects) = result {
+            self.note_arrivals(&visits, &after);
+            self.note_event(subject.as_ref(), entry);
+            for effect in &effects {
+                if let Effect::Call(call) = effect {
+                    self.note_call(call, after.now_ms);
+                }
+            }
+            self.note_places(&after);
+        }
+        self.it = Some(after);
+        subject
+    }
+
+    /// Every node's run; the nodes never reached, too, once the instance has ended.
+    pub(super) fn nodes(&self) -> BTreeMap<Arc<str>, NodeRun> {
+        let mut nodes = self.nodes.clone();
+        if self.it.as_ref().is_some_and(|it| it.end.is_some()) {
+            for node in &self.flow.nodes {
+                nodes.entry(node.id.clone()).or_insert_with(|| NodeRun::new(NodeState::Skipped, 0));
+            }
+        }
+        nodes
+    }
+
+    /// Node states, to tell what has changed.
+    pub(super) fn states(&self) -> BTreeMap<Arc<str>, NodeState> {
+        self.nodes.iter().map(|(id, run)| (id.clone(), run.state)).collect()
+    }
+
+    pub(super) fn tokens(&self) -> Vec<TokenItem> {
+        let Some(it) = &self.it else { return Vec::new() };
+        it.tokens.iter().map(|(&id, token)| token_item(&self.flow, id, token)).collect()
+    }
+
+    /// What a compensation would undo, in its order.
+    pub(super) fn undo_plan(&self) -> Vec<Undoable> {
+        let Some(it) = self.it.as_ref().filter(|it| it.end.is_none()) else { return Vec::new() };
+        let undoable = |done: &stepwell_core::machine::Done| Undoable {
+            node: self.flow.nodes[done.node].id.to_string(),
+            visit: done.visit,
+        };
+        it.done.iter().rev().map(undoable).collect()
+    }
+
+    fn subject(&self, before: &Instance, event: &Event) -> Option<Subject> {
+        let token = match event {
+            Event::NodeReturned { token, .. }
+            | Event::TimerFired { token, .. }
+            | Event::MessageArrived { token, .. } => token,
+            Event::Started { .. } | Event::Commanded { .. } => return None,
+        };
+        let token = before.tokens.get(token)?;
+        Some(Subject { node: self.flow.nodes[token.node].id.to_string(), visit: token.visit })
+    }
+
+    /// Nodes that were entered by this event. Most are left again at once.
+    fn note_arrivals(&mut self, before: &BTreeMap<Arc<str>, u32>, after: &Instance) {
+        for (id, &visits) in &after.visits {
+            if before.get(id) == Some(&visits) {
+                continue;
+            }
+            let run = self.nodes.entry(id.clone()).or_insert_with(|| NodeRun::new(NodeState::Done, after.now_ms));
+            *run = NodeRun { visits, attempts: run.attempts, ..NodeRun::new(NodeState::Done, after.now_ms) };
+            run.end(after.now_ms);
+            let node = self.flow.node(id).map(|ix| &self.flow.nodes[ix].kind);
+            run.last_output = match node {
+                Some(Kind::End { .. }) => after.output.as_ref().map(|held| held.value.clone()),
+                Some(Kind::Reply { .. }) => after.reply.as_ref().map(|held| held.value.clone()),
+                Some(_) => after.outputs.get(id).map(|held| held.value.clone()),
+                None => None,
+            };
+        }
+    }
+
+    fn note_event(&mut self, subject: Option<&Subject>, entry: &Entry) {
+        let Some(run) = subject.and_then(|subject| self.nodes.get_mut(subject.node.as_str())) else { return };
+        match &entry.event {
+            Event::NodeReturned { op, outcome, .. } => run.returned(*op, outcome),
+            Event::MessageArrived { payload, .. } => {
+                run.last_output = Some(payload.clone());
+                run.port = Some(DONE.to_owned());
+            }
+            Event::TimerFired { .. } => run.port = run.port.take().or_else(|| Some(TIMEOUT.to_owned())),
+            Event::Started { .. } | Event::Commanded { .. } => {}
+        }
+        if run.state != NodeState::Undone {
+            run.end(entry.at_ms);
+        }
+    }
+
+    fn note_call(&mut self, call: &Call, now_ms: u64) {
+        let run = self.nodes.entry(call.node.clone()).or_insert_with(|| NodeRun::new(NodeState::Active, now_ms));
+        run.attempts += 1;
+        if call.op != Op::Undo {
+            run.last_input = Some(call.input.clone());
+        }
+    }
+
+    /// A node where a token stands is what the token does; one that was left is what was noted.
+    fn note_places(&mut self, after: &Instance) {
+        let mut standing = BTreeSet::new();
+        for token in after.tokens.values() {
+            let id = &self.flow.nodes[token.node].id;
+            standing.insert(id.clone());
+            let run = self.nodes.entry(id.clone()).or_insert_with(|| NodeRun::new(NodeState::Active, token.since_ms));
+            run.ended_at = None;
+            run.duration_ms = None;
+            run.state = match &token.at {
+                At::Calling(_) | At::Retrying { .. } | At::Compensating => NodeState::Active,
+                At::Waiting { .. } | At::Timer { .. } | At::Joining { .. } => NodeState::Waiting,
+                At::Incident { error, .. } => {
+                    run.error = Some(error_json(error));
+                    NodeState::Incident
+                }
+            };
+        }
+        for (id, run) in &mut self.nodes {
+            let stood = matches!(run.state, NodeState::Active | NodeState::Waiting | NodeState::Incident);
+            if stood && !standing.contains(id) {
+                run.state = if run.error.is_some() { NodeState::Failed } else { NodeState::Done };
+                if run.ended_at.is_none() {
+                    run.end(after.now_ms);
+                }
+            }
+        }
+    }
+}
+
+impl NodeRun {
+    fn new(state: NodeState, started_ms: u64) -> Self {
+        Self {
+            state,
+            visits: 0,
+            attempts: 0,
+            last_input: None,
+            last_output: None,
+            port: None,
+            error: None,
+            started_at: (state != NodeState::Skipped).then(|| rfc3339(started_ms)),
+            ended_at: None,
+            duration_ms: None,
+            started_ms,
+        }
+    }
+
+    fn end(&mut self, at_ms: u64) {
+        self.ended_at = Some(rfc3339(at_ms));
+        self.duration_ms = Some(at_ms.saturating_sub(self.started_ms));
+    }
+
+    fn returned(&mut self, op: Op, outcome: &Outcome) {
+        match outcome {
+            Outcome::Done { .. } if op == Op::Undo => {
+                self.state = NodeState::Undone;
+                self.error = None;
+            }
+            Outcome::Done { port, output } => {
+                self.state = NodeState::Done;
+                self.last_output = Some(output.clone());
+                self.port = Some(port.to_string());
+                self.error = None;
+            }
+            Outcome::Waiting { .. } | Outcome::NeverRan => self.error = None,
+            Outcome::Failed(failure) => {
+                self.state = NodeState::Failed;
+                self.error = Some(failure_json(failure));
+            }
+            Outcome::Cut(cut) => {
+                self.state = NodeState::Failed;
+                self.error = serde_json::to_value(cut).ok();
+            }
+        }
+    }
+}
+
+fn failure_json(failure: &Failure) -> Value {
+    serde_json::to_value(failure).unwrap_or_default()
+}
+
+fn token_item(flow: &Flow, id: TokenId, token: &stepwell_core::machine::Token) -> TokenItem {
+    let visit = token.at.visit();
+    let undoing = visit.is_some_and(|visit| visit.undoing.is_some());
+    let error: Option<&Error> = match &token.at {
+        At::Retrying { error, .. } | At::Incident { error, .. } => Some(error),
+        At::Calling(_) | At::Waiting { .. } | At::Timer { .. } | At::Joining { .. } | At::Compensating => None,
+    };
+    let waiting = match &token.at {
+        At::Waiting { message, key, .. } => Some(WaitsFor { message: message.to_string(), key: key.clone() }),
+        At::Calling(_)
+        | At::Retrying { .. }
+        | At::Timer { .. }
+        | At::Joining { .. }
+        | At::Incident { .. }
+        | At::Compensating => None,
+    };
+    let state = match &token.at {
+        At::Calling(_) if undoing => "undoing",
+        At::Calling(_) => "calling",
+        At::Retrying { .. } => "retrying",
+        At::Waiting { .. } => "waiting",
+        At::Timer { .. } => "timer",
+        At::Joining { .. } => "joining",
+        At::Incident { .. } => "incident",
+        At::Compensating => "undoing",
+    };
+    TokenItem {
+        token: id,
+        node: flow.nodes[token.node].id.to_string(),
+        visit: token.visit,
+        state,
+        attempt: visit.map_or(0, |visit| visit.attempt),
+        since: rfc3339(token.since_ms),
+        due_at: token.at.due_ms().map(rfc3339),
+        waiting,
+        error: error.map(error_json),
+    }
+}

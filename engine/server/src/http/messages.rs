@@ -1,0 +1,99 @@
+//! `/api/v1/messages`: what the world tells waiting instances.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use stepwell_core::flow::duration;
+use stepwell_core::problem::Problem;
+use stepwell_runtime::Clock;
+use stepwell_runtime::journal::{Message, Posted};
+
+use super::auth::Caller;
+use super::problem::{Answer, Code, Refusal, RefusalBody};
+use super::{App, body};
+
+const TTL_MS: u64 = 24 * 60 * 60 * 1000;
+const TTL_MS_MAX: u64 = 30 * TTL_MS;
+const TEXT_CHARS_MAX: usize = 256;
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MessageBody {
+    /// What a flow waits for by this name.
+    name: String,
+    /// Whom it concerns, such as an order number.
+    key: String,
+    /// The sender's own id: the same (name, id) is taken once.
+    #[serde(default)]
+    id: Option<String>,
+    /// How long it is kept without a taker: `24h` unless given, at most 30 days.
+    #[serde(default)]
+    ttl: Option<String>,
+    #[serde(default)]
+    payload: Value,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct MessageTaken {
+    id: String,
+    /// `true`: an instance waits for it. `"buffered"`: nobody does yet. `"duplicate"`: it came before.
+    #[schema(value_type = Value)]
+    delivered: Value,
+}
+
+/// Post a message
+#[utoipa::path(post, path = "/api/v1/messages", tag = "messages", request_body = MessageBody,
+    responses((status = 202, body = MessageTaken, description = "Kept; on disk"),
+              (status = 200, body = MessageTaken, description = "The same id came before"),
+              (status = 422, body = RefusalBody)))]
+pub(super) async fn post(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    body::Json(asked): body::Json<MessageBody>,
+) -> Answer<Response> {
+    let (id, ttl_ms) = check(&asked)?;
+    let message = Message {
+        name: asked.name.into(),
+        key: asked.key,
+        id: id.clone(),
+        payload: Arc::new(asked.payload),
+        at_ms: app.clock.now_ms(),
+        ttl_ms,
+        by: caller.user.to_owned(),
+    };
+    let (status, delivered) = match app.engine.post(message).await? {
+        Posted::Awaited(_) => (StatusCode::ACCEPTED, Value::Bool(true)),
+        Posted::Buffered => (StatusCode::ACCEPTED, "buffered".into()),
+        Posted::Duplicate => (StatusCode::OK, "duplicate".into()),
+    };
+    Ok((status, Json(MessageTaken { id, delivered })).into_response())
+}
+
+/// The message's id and its time to live.
+fn check(asked: &MessageBody) -> Answer<(String, u64)> {
+    let id = asked.id.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
+    let mut problems = Vec::new();
+    for (at, text) in [("/name", &asked.name), ("/key", &asked.key), ("/id", &id)] {
+        if text.is_empty() || text.chars().count() > TEXT_CHARS_MAX {
+            problems.push(Problem::error("TEXT_LENGTH", at, format!("1 to {TEXT_CHARS_MAX} characters")));
+        }
+    }
+    let ttl_ms = match asked.ttl.as_deref().map(duration::parse_ms) {
+        None => TTL_MS,
+        Some(Ok(ms)) if ms <= TTL_MS_MAX => ms,
+        Some(Ok(_)) => {
+            problems.push(Problem::error("DURATION", "/ttl", "at most 30d"));
+            TTL_MS
+        }
+        Some(Err(error)) => {
+            problems.push(Problem::error("DURATION", "/ttl", error));
+            TTL_MS
+        }
+    };
+    if problems.is_empty() { Ok((id, ttl_ms)) } else { Err(Refusal::with(Code::BodyInvalid, problems)) }
+}

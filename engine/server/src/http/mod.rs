@@ -1,0 +1,131 @@
+//! The doors: one module per resource, each from the request to the engine or the store and back.
+//!
+//! Invariants:
+//! - A handler answers from the store, the engine or the sandbox; none calls another handler.
+//! - Nothing is kept here that a restart may not lose.
+//!
+//! Not here: connections and limits (`listen`, `gate`, `limits`), what the commands do (`runtime`).
+
+pub(crate) mod auth;
+mod body;
+mod connections;
+mod console;
+mod drafts;
+mod events;
+mod extract;
+mod flows;
+mod gate;
+mod instance_view;
+mod instances;
+pub(crate) mod limits;
+pub(crate) mod listen;
+mod messages;
+pub(crate) mod openapi;
+mod ops;
+mod plugins;
+pub(crate) mod problem;
+mod session;
+mod shapes;
+mod start;
+mod time;
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post, put};
+use stepwell_runtime::clock::SystemClock;
+use tokio::sync::watch;
+
+use crate::Engine;
+use crate::config::Config;
+use crate::library::Library;
+use auth::Auth;
+use limits::Limits;
+pub(crate) use start::Underway;
+
+/// What every handler can reach.
+#[derive(Clone)]
+pub(crate) struct App(Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub config: Config,
+    pub auth: Auth,
+    pub limits: Limits,
+    pub clock: SystemClock,
+    pub engine: Engine,
+    pub library: Library,
+    /// This store's name in event ids.
+    pub engine_id: Arc<str>,
+    pub started_ms: u64,
+    pub underway: Underway,
+    /// Turns true when connections are to be closed.
+    pub stop: watch::Receiver<bool>,
+}
+
+impl App {
+    pub(crate) fn new(shared: Shared) -> Self {
+        Self(Arc::new(shared))
+    }
+}
+
+impl Deref for App {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+pub(crate) fn router(app: App) -> Router {
+    Router::new()
+        .merge(flow_routes())
+        .merge(instance_routes())
+        .merge(plugin_routes())
+        .route("/api/v1/session", post(session::log_in).get(session::show).delete(session::log_out))
+        .route("/api/v1/events", get(events::follow))
+        .route("/api/v1/audit", get(ops::audit))
+        .route("/api/v1/status", get(ops::status))
+        .route("/healthz", get(ops::healthz))
+        .route("/readyz", get(ops::readyz))
+        .route("/metrics", get(ops::metrics))
+        .route("/openapi.json", get(openapi::serve))
+        .route("/docs", get(openapi::docs))
+        .fallback(console::fallback)
+        .method_not_allowed_fallback(async || problem::Refusal::new(problem::Code::MethodNotAllowed))
+        .with_state(app)
+}
+
+fn flow_routes() -> Router<App> {
+    Router::new()
+        .route("/t/{*path}", post(start::trigger))
+        .route("/api/v1/flows", get(flows::list))
+        .route("/api/v1/flows/check", post(flows::check))
+        .route("/api/v1/flows/{key}", get(flows::show))
+        .route("/api/v1/flows/{key}/draft", get(drafts::show).put(drafts::save).delete(drafts::drop_draft))
+        .route("/api/v1/flows/{key}/publish", post(flows::publish))
+        .route("/api/v1/flows/{key}/versions/{version}", get(flows::version))
+        .route("/api/v1/flows/{key}/instances", post(start::start))
+}
+
+fn instance_routes() -> Router<App> {
+    Router::new()
+        .route("/api/v1/instances", get(instances::list))
+        .route("/api/v1/instances/{id}", get(instances::show))
+        .route("/api/v1/instances/{id}/journal", get(instances::journal))
+        .route("/api/v1/instances/{id}/cancel", post(instances::cancel))
+        .route("/api/v1/instances/{id}/compensate", post(instances::compensate))
+        .route("/api/v1/instances/{id}/retry", post(instances::retry))
+        .route("/api/v1/messages", post(messages::post))
+}
+
+fn plugin_routes() -> Router<App> {
+    Router::new()
+        .route("/api/v1/plugins", get(plugins::list).post(plugins::upload))
+        .route("/api/v1/plugins/{name}/{version}", get(plugins::show))
+        .route("/api/v1/node-types", get(plugins::node_types))
+        .route("/api/v1/connections", get(connections::list))
+        .route("/api/v1/connections/{name}", get(connections::show).put(connections::put))
+        .route("/api/v1/grants", get(connections::grants))
+        .route("/api/v1/grants/{plugin}/{connection}", put(connections::grant).delete(connections::ungrant))
+}

@@ -1,0 +1,159 @@
+//! The one way the API says no: RFC 9457 problem+json with a stable `code`.
+//!
+//! Invariants:
+//! - Every answer of 400 and above from `/api/v1` and `/t` is a [`Refusal`].
+//! - A code never changes its meaning or its status; `docs/errors.md` has a row for each.
+//!
+//! Not here: findings about a document (`stepwell_core::problem`), which travel inside.
+
+use axum::Json;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use stepwell_core::problem::Problem;
+
+macro_rules! codes {
+    ($($name:ident $text:literal $status:literal $title:literal)*) => {
+        /// What went wrong, for programs.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Code { $(#[doc = $title] $name,)* }
+
+        impl Code {
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// As in the body's `code`.
+            pub fn text(self) -> &'static str { match self { $(Self::$name => $text,)* } }
+            pub fn status(self) -> StatusCode {
+                let status = match self { $(Self::$name => $status,)* };
+                StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+            }
+            /// One line for people.
+            pub fn title(self) -> &'static str { match self { $(Self::$name => $title,)* } }
+        }
+    };
+}
+
+codes! {
+    BodyNotJson "BODY_NOT_JSON" 400 "The body is not JSON"
+    BodyInvalid "BODY_INVALID" 422 "The body has the wrong shape"
+    BodyTooLarge "BODY_TOO_LARGE" 413 "The body is larger than allowed"
+    BodySlow "BODY_SLOW" 408 "The body did not arrive in time"
+    QueryInvalid "QUERY_INVALID" 400 "A query parameter is not understood"
+    HeaderInvalid "HEADER_INVALID" 400 "A header is not understood"
+    PathInvalid "PATH_INVALID" 400 "The path is not understood"
+    Unauthenticated "UNAUTHENTICATED" 401 "A valid token or session is needed"
+    CsrfMissing "CSRF_MISSING" 403 "A session's request must carry Stepwell-Csrf: 1"
+    NotFound "NOT_FOUND" 404 "Nothing is served here"
+    MethodNotAllowed "METHOD_NOT_ALLOWED" 405 "The method is not served here"
+    FlowNotFound "FLOW_NOT_FOUND" 404 "No such flow"
+    VersionNotFound "VERSION_NOT_FOUND" 404 "No such version of the flow"
+    NoDraft "NO_DRAFT" 404 "The flow has no draft"
+    InstanceNotFound "INSTANCE_NOT_FOUND" 404 "No such instance"
+    PluginNotFound "PLUGIN_NOT_FOUND" 404 "No such plugin"
+    ConnectionNotFound "CONNECTION_NOT_FOUND" 404 "No such connection"
+    TriggerNotFound "TRIGGER_NOT_FOUND" 404 "No flow is triggered by this path"
+    DraftConflict "DRAFT_CONFLICT" 409 "The draft was changed by someone else"
+    FlowNotPublished "FLOW_NOT_PUBLISHED" 409 "The flow has no published version"
+    InstanceEnded "INSTANCE_ENDED" 409 "The instance has ended"
+    NothingToRetry "NOTHING_TO_RETRY" 409 "Nothing of the instance stands in an incident"
+    IdempotencyRunning "IDEMPOTENCY_RUNNING" 409 "The first request under this Idempotency-Key is still under way"
+    Compensated "COMPENSATED" 409 "The instance was undone"
+    Cancelled "CANCELLED" 409 "The instance was cancelled"
+    FlowHasProblems "FLOW_HAS_PROBLEMS" 422 "The flow cannot be published as it is"
+    InputInvalid "INPUT_INVALID" 422 "The input does not match the flow"
+    IdempotencyMismatch "IDEMPOTENCY_MISMATCH" 422 "The Idempotency-Key was used with another body"
+    InstanceFailed "INSTANCE_FAILED" 422 "The instance failed"
+    PluginRefused "PLUGIN_REFUSED" 422 "The component cannot be loaded"
+    PreconditionRequired "PRECONDITION_REQUIRED" 428 "Say which revision is changed"
+    Internal "INTERNAL" 500 "The engine made a mistake"
+    Overloaded "OVERLOADED" 503 "Too much is under way"
+    ShuttingDown "SHUTTING_DOWN" 503 "The engine is shutting down"
+    StoreUnavailable "STORE_UNAVAILABLE" 503 "The database does not answer"
+}
+
+/// A refused request, on its way out.
+#[derive(Debug)]
+pub struct Refusal {
+    pub code: Code,
+    /// A business code that takes the place of `code`'s text.
+    pub business: Option<String>,
+    pub detail: Option<String>,
+    pub problems: Vec<Problem>,
+    /// Further members of the body.
+    pub extra: Map<String, Value>,
+}
+
+/// The body, as documented.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Refusal)]
+pub(crate) struct RefusalBody {
+    /// Where the code is explained.
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub title: String,
+    pub status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// Stable, upper snake case.
+    pub code: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<super::shapes::Problem>, required = false)]
+    pub problems: Vec<Problem>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    pub extra: Map<String, Value>,
+}
+
+pub(crate) type Answer<T> = Result<T, Box<Refusal>>;
+
+impl Refusal {
+    pub fn new(code: Code) -> Box<Self> {
+        Box::new(Self { code, business: None, detail: None, problems: Vec::new(), extra: Map::new() })
+    }
+
+    pub fn say(code: Code, detail: impl Into<String>) -> Box<Self> {
+        Box::new(Self { code, business: None, detail: Some(detail.into()), problems: Vec::new(), extra: Map::new() })
+    }
+
+    pub fn with(code: Code, problems: Vec<Problem>) -> Box<Self> {
+        Box::new(Self { code, business: None, detail: None, problems, extra: Map::new() })
+    }
+
+    /// Adds a member to the body.
+    #[must_use]
+    pub fn and(mut self: Box<Self>, name: &str, value: impl Into<Value>) -> Box<Self> {
+        self.extra.insert(name.to_owned(), value.into());
+        self
+    }
+
+    pub fn response(self) -> Response {
+        let status = self.code.status();
+        let body = RefusalBody {
+            kind: format!("/docs#{}", self.code.text()),
+            title: self.code.title().to_owned(),
+            status: status.as_u16(),
+            detail: self.detail,
+            code: self.business.unwrap_or_else(|| self.code.text().to_owned()),
+            problems: self.problems,
+            extra: self.extra,
+        };
+        let mut response: Response<Body> = (status, Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"stepwell\""));
+        }
+        response
+    }
+}
+
+impl IntoResponse for Box<Refusal> {
+    fn into_response(self) -> Response {
+        self.response()
+    }
+}

@@ -1,0 +1,422 @@
+//! Starting an instance, by the API or by a trigger's path, and answering its caller.
+//!
+//! Invariants:
+//! - Nothing is answered before the start is on disk.
+//! - The same Idempotency-Key with the same body gives the first instance's answer again; with
+//!   another body it is refused. While its first request is still here it is refused as running.
+//! - A caller that goes away changes nothing for its instance.
+//!
+//! Not here: what happens between start and answer (`runtime`).
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use stepwell_core::expr::{Root, Scope};
+use stepwell_core::flow::{Flow, duration};
+use stepwell_core::machine::{Error, State as InstanceState};
+use stepwell_core::problem::Problem;
+use stepwell_runtime::journal::Idempotency;
+use stepwell_runtime::{Answer as EngineAnswer, FlowError, StartError, StartRequest};
+
+use super::App;
+use super::body::{self, Raw};
+use super::extract::{Path, Query};
+use super::problem::{Answer, Code, Refusal, RefusalBody};
+use super::shapes;
+
+/// A caller is kept at most this long.
+const WAIT_MS_MAX: u64 = 60_000;
+const BUSINESS_KEY_CHARS_MAX: usize = 256;
+const IDEMPOTENCY_KEY_CHARS_MAX: usize = 256;
+/// Length of a W3C traceparent of version 00.
+const TRACEPARENT_CHARS: usize = 55;
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct StartBody {
+    /// What the flow works on; checked against its `input` schema.
+    #[serde(default)]
+    input: Value,
+    /// The caller's name for the instance, such as an order number.
+    #[serde(default)]
+    business_key: Option<String>,
+    /// The newest version where none is given.
+    #[serde(default)]
+    version: Option<u32>,
+    /// Smaller is more urgent.
+    #[serde(default)]
+    priority: i32,
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct StartQuery {
+    /// How long to wait for the reply or the end: `500ms`, `10s`, at most `60s`. Without it the answer is 202.
+    wait: Option<String>,
+}
+
+/// A started instance; `output` once it has replied or completed.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct StartedBody<'a> {
+    id: &'a str,
+    #[schema(value_type = shapes::InstanceState)]
+    state: InstanceState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Value>)]
+    output: Option<&'a Value>,
+}
+
+/// Start an instance
+#[utoipa::path(post, path = "/api/v1/flows/{key}/instances", tag = "flows",
+    params(("key" = String, Path), StartQuery,
+           ("Idempotency-Key" = Option<String>, Header, description = "The same key and body again give the same answer")),
+    request_body = StartBody,
+    responses((status = 200, body = StartedBody, description = "It has replied or completed"),
+              (status = 202, body = StartedBody, description = "It goes on; see Location"),
+              (status = 404, body = RefusalBody), (status = 409, body = RefusalBody, description = "It was undone or cancelled"),
+              (status = 422, body = RefusalBody, description = "The input does not match, or the flow rejected it")))]
+pub(super) async fn start(
+    State(app): State<App>,
+    Path(key): Path<String>,
+    Query(query): Query<StartQuery>,
+    headers: HeaderMap,
+    Raw(bytes): Raw,
+) -> Answer<Response> {
+    let asked: StartBody = body::parse(&bytes)?;
+    let (key, version) = match (app.library.newest(&key), asked.version) {
+        (Some((key, _)), Some(version)) => (key, version),
+        (Some((key, newest)), None) => (key, newest),
+        (None, _) => return Err(unpublished(&app, &key).await),
+    };
+    let start = Start {
+        version,
+        input: asked.input,
+        input_at: "/input",
+        business_key: asked.business_key,
+        priority: asked.priority,
+        wait: query.wait.as_deref().map(wait).transpose()?,
+        bytes,
+        key,
+    };
+    let ended = start.run(&app, &headers).await?;
+    ended.whole()
+}
+
+/// Start an instance by its trigger's path
+#[utoipa::path(post, path = "/t/{path}", tag = "flows",
+    params(("path" = String, Path, description = "A trigger's path, or a flow's key")),
+    request_body(content = Value, description = "The bare input"),
+    responses((status = 200, body = Value, description = "The bare output"),
+              (status = 202, body = StartedBody, description = "It goes on; see Location"),
+              (status = 401, body = RefusalBody), (status = 404, body = RefusalBody),
+              (status = 409, body = RefusalBody), (status = 422, body = RefusalBody)))]
+pub(super) async fn trigger(
+    State(app): State<App>,
+    Path(path): Path<String>,
+    method: http::Method,
+    headers: HeaderMap,
+    request: axum::extract::Request,
+) -> Answer<Response> {
+    let caller = app.auth.caller(&method, &headers, stepwell_runtime::Clock::now_ms(&app.clock));
+    let route = match (app.library.route(&path), caller) {
+        (Some(route), Ok(_)) => route,
+        (Some(route), Err(_)) if route.spec.open => route,
+        // Who may not ask is not told which paths there are.
+        (_, Err(refusal)) => return Err(refusal),
+        (None, Ok(_)) => return Err(Refusal::new(Code::TriggerNotFound)),
+    };
+    let bytes = body::read(request.into_body(), app.config.body_bytes_max).await?;
+    let start = Start {
+        key: route.flow,
+        version: route.version,
+        input: if bytes.is_empty() { Value::Null } else { body::parse(&bytes)? },
+        input_at: "",
+        business_key: None,
+        priority: 0,
+        wait: Some(Duration::from_millis(route.spec.wait_ms)),
+        bytes,
+    };
+    let ended = start.run(&app, &headers).await?;
+    ended.bare()
+}
+
+/// Why a key starts nothing.
+async fn unpublished(app: &App, key: &str) -> Box<Refusal> {
+    match app.engine.journal().flow(key).await {
+        Ok(Some(_)) => Refusal::say(Code::FlowNotPublished, format!("flow {key} has only a draft")),
+        Ok(None) => Refusal::say(Code::FlowNotFound, format!("no flow {key}")),
+        Err(error) => error.into(),
+    }
+}
+
+/// `?wait=10s`.
+pub(super) fn wait(text: &str) -> Answer<Duration> {
+    let ms = duration::parse_ms(text).map_err(|error| Refusal::say(Code::QueryInvalid, format!("wait: {error}")))?;
+    if ms > WAIT_MS_MAX {
+        return Err(Refusal::say(Code::QueryInvalid, format!("wait: at most {} s", WAIT_MS_MAX / 1000)));
+    }
+    Ok(Duration::from_millis(ms))
+}
+
+/// One request to start.
+struct Start {
+    key: Arc<str>,
+    version: u32,
+    input: Value,
+    /// Where the input stands in the request's body.
+    input_at: &'static str,
+    business_key: Option<String>,
+    priority: i32,
+    wait: Option<Duration>,
+    bytes: Bytes,
+}
+
+impl Start {
+    async fn run(self, app: &App, headers: &HeaderMap) -> Answer<Ended> {
+        let idempotency = idempotency(headers, &self.bytes)?;
+        let _underway = match &idempotency {
+            None => None,
+            Some(idempotency) => {
+                let mark = app.underway.enter(&self.key, &idempotency.key)?;
+                if let Some((id, request)) = app.engine.journal().idempotent(&self.key, &idempotency.key).await? {
+                    return again(app, &id, request != idempotency.request, self.wait).await;
+                }
+                Some(mark)
+            }
+        };
+        let flow = app.engine.flow(&self.key, self.version).await?;
+        let business_key = admit(&flow, &self.input, self.input_at, self.business_key)?;
+        let request = StartRequest {
+            flow,
+            version: self.version,
+            input: self.input,
+            business_key,
+            priority: self.priority,
+            idempotency,
+            traceparent: traceparent(headers),
+            wait: self.wait.is_some(),
+        };
+        let started = match app.engine.start(request).await {
+            Ok(started) => started,
+            Err(error) => return refused(app, error, self.wait).await,
+        };
+        let id = started.id.clone();
+        let Some(wait) = self.wait else { return Ok(Ended::going_on(id)) };
+        match started.answer(wait).await {
+            Ok(Some(answer)) => Ok(Ended { id, answer }),
+            Ok(None) => Ok(Ended::going_on(id)),
+            Err(error) => refused(app, error, Some(wait)).await,
+        }
+    }
+}
+
+/// Answers for a start that did not take place, or had already.
+async fn refused(app: &App, error: StartError, wait: Option<Duration>) -> Answer<Ended> {
+    match error {
+        StartError::Duplicate { instance, other_request } => again(app, &instance, other_request, wait).await,
+        StartError::Overloaded if app.limits.closing() => Err(Refusal::new(Code::ShuttingDown)),
+        StartError::Overloaded => Err(Refusal::say(Code::Overloaded, "too many instances are driven just now")),
+        StartError::Unavailable(error) => Err(error.into()),
+    }
+}
+
+/// Answers as the instance that was started under the same key.
+async fn again(app: &App, id: &Arc<str>, other_request: bool, wait: Option<Duration>) -> Answer<Ended> {
+    if other_request {
+        return Err(Refusal::new(Code::IdempotencyMismatch).and("id", &**id));
+    }
+    let stored = async || -> Answer<Ended> {
+        let found = app.engine.journal().instance(id).await?.ok_or_else(|| Refusal::new(Code::InstanceNotFound))?;
+        let replied = found.reply.is_some();
+        let output = found.reply.or(found.output);
+        let answer = EngineAnswer { state: found.summary.state, output, error: found.summary.error, replied };
+        Ok(Ended { id: id.clone(), answer })
+    };
+    let now = stored().await?;
+    match wait {
+        Some(wait) if !now.answer.replied && !settled(now.answer.state) => match app.engine.watch(id, wait).await {
+            Some(answer) => Ok(Ended { id: id.clone(), answer }),
+            // It may have ended between the two looks.
+            None => stored().await,
+        },
+        _ => Ok(now),
+    }
+}
+
+fn settled(state: InstanceState) -> bool {
+    state.ended() || state == InstanceState::Incident
+}
+
+/// What the flow asks of an input, and the business key it makes of it.
+fn admit(flow: &Flow, input: &Value, at: &str, given: Option<String>) -> Answer<Option<String>> {
+    if let Some(schema) = &flow.input
+        && !schema.is_valid(input)
+    {
+        let mut problems = schema.check(input);
+        for problem in &mut problems {
+            problem.pointer.insert_str(0, at);
+        }
+        return Err(Refusal::with(Code::InputInvalid, problems));
+    }
+    let key = match (given, &flow.business_key) {
+        (Some(given), _) => Some(given),
+        (None, Some(expression)) => {
+            let scope = Scope { roots: &[("input", Root::Value(input))] };
+            match expression.eval(&scope) {
+                Ok(Value::String(key)) => Some(key),
+                Ok(Value::Number(key)) => Some(key.to_string()),
+                Ok(Value::Null) => None,
+                Ok(other) => return Err(business_key(at, format!("the flow makes no text of it: {other}"))),
+                Err(error) => return Err(business_key(at, error.message)),
+            }
+        }
+        (None, None) => None,
+    };
+    match key {
+        Some(key) if key.is_empty() || key.chars().count() > BUSINESS_KEY_CHARS_MAX => {
+            Err(business_key(at, format!("1 to {BUSINESS_KEY_CHARS_MAX} characters")))
+        }
+        key => Ok(key),
+    }
+}
+
+fn business_key(at: &str, message: String) -> Box<Refusal> {
+    Refusal::with(Code::InputInvalid, vec![Problem::error("BUSINESS_KEY", at, format!("business key: {message}"))])
+}
+
+fn idempotency(headers: &HeaderMap, bytes: &Bytes) -> Answer<Option<Idempotency>> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let key = value.to_str().unwrap_or_default();
+    if key.is_empty() || key.len() > IDEMPOTENCY_KEY_CHARS_MAX {
+        let message = format!("Idempotency-Key: 1 to {IDEMPOTENCY_KEY_CHARS_MAX} visible ASCII characters");
+        return Err(Refusal::say(Code::HeaderInvalid, message));
+    }
+    Ok(Some(Idempotency { key: key.to_owned(), request: hex::encode(Sha256::digest(bytes)) }))
+}
+
+/// The caller's trace context; one that is malformed is left out, as the standard asks.
+fn traceparent(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get("traceparent")?.to_str().ok()?;
+    let fits = text.len() == TRACEPARENT_CHARS && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit());
+    fits.then(|| text.to_owned())
+}
+
+/// What became of an instance, as far as its caller is told.
+struct Ended {
+    id: Arc<str>,
+    answer: EngineAnswer,
+}
+
+impl Ended {
+    fn going_on(id: Arc<str>) -> Self {
+        let answer = EngineAnswer { state: InstanceState::Running, output: None, error: None, replied: false };
+        Self { id, answer }
+    }
+
+    /// `{id, state, output}`.
+    fn whole(self) -> Answer<Response> {
+        let status = self.status()?;
+        let output =
+            if status == StatusCode::OK { Some(self.answer.output.as_deref().unwrap_or(&Value::Null)) } else { None };
+        let body = StartedBody { id: &self.id, state: self.answer.state, output };
+        Ok(self.respond(status, serde_json::to_vec(&body)))
+    }
+
+    /// The bare output.
+    fn bare(self) -> Answer<Response> {
+        if self.status()? != StatusCode::OK {
+            return self.whole();
+        }
+        let body = serde_json::to_vec(self.answer.output.as_deref().unwrap_or(&Value::Null));
+        Ok(self.respond(StatusCode::OK, body))
+    }
+
+    /// 200 or 202; otherwise why there is no output.
+    fn status(&self) -> Answer<StatusCode> {
+        let EngineAnswer { state, error, replied, .. } = &self.answer;
+        match state {
+            _ if *replied => Ok(StatusCode::OK),
+            InstanceState::Completed => Ok(StatusCode::OK),
+            InstanceState::Failed => Err(self.said_no(Code::InstanceFailed, error.as_ref(), true)),
+            InstanceState::Compensated => Err(self.said_no(Code::Compensated, error.as_ref(), false)),
+            InstanceState::Cancelled => Err(self.said_no(Code::Cancelled, error.as_ref(), false)),
+            InstanceState::Running
+            | InstanceState::Waiting
+            | InstanceState::Incident
+            | InstanceState::Suspended
+            | InstanceState::Compensating => Ok(StatusCode::ACCEPTED),
+        }
+    }
+
+    fn said_no(&self, code: Code, error: Option<&Error>, by_its_code: bool) -> Box<Refusal> {
+        let mut refusal = Refusal::new(code).and("id", &*self.id).and("state", self.answer.state.name());
+        if let Some(error) = error {
+            refusal.detail = Some(error.message.clone());
+            if by_its_code {
+                refusal.business = Some(error.code.clone());
+            }
+            refusal = refusal.and("error", super::instances::error_json(error));
+        }
+        refusal
+    }
+
+    fn respond(&self, status: StatusCode, body: Result<Vec<u8>, serde_json::Error>) -> Response {
+        let Ok(body) = body else { return Refusal::new(Code::Internal).response() };
+        let mut response = (status, Body::from(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/instances/{}", self.id)) {
+            headers.insert(header::LOCATION, location);
+        }
+        response
+    }
+}
+
+/// Idempotency keys whose first request is still here.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Underway(Arc<Mutex<HashSet<(Arc<str>, String)>>>);
+
+/// Taken out again when dropped.
+struct Mark(Underway, (Arc<str>, String));
+
+impl Underway {
+    fn enter(&self, flow: &Arc<str>, key: &str) -> Answer<Mark> {
+        let name = (flow.clone(), key.to_owned());
+        if self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone()) {
+            Ok(Mark(self.clone(), name))
+        } else {
+            Err(Refusal::new(Code::IdempotencyRunning))
+        }
+    }
+}
+
+impl Drop for Mark {
+    fn drop(&mut self) {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.1);
+    }
+}
+
+impl From<FlowError> for Box<Refusal> {
+    fn from(error: FlowError) -> Self {
+        match error {
+            FlowError::Unknown(flow, version) => {
+                Refusal::say(Code::VersionNotFound, format!("flow {flow} has no version {version}"))
+            }
+            FlowError::Broken { .. } => {
+                tracing::error!(%error, "a published version does not compile");
+                Refusal::say(Code::Internal, error.to_string())
+            }
+            FlowError::Unavailable(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Published flows: how a document becomes a version, and which version a key or a path starts.
+//!
+//! Invariants:
+//! - A version is published only if its check, made now against the plugins at hand, finds no error.
+//! - The table of newest versions and paths is the store's, changed after each publication; this
+//!   process owns the store, so it is never stale.
+//!
+//! Not here: drafts (`http::drafts`); what the checks are (`core`).
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use stepwell_core::catalog::Catalog;
+use stepwell_core::flow::check::{self, Checked};
+use stepwell_core::flow::{Flow, Kind, TriggerAuth, Undo};
+use stepwell_core::problem::Problem;
+use stepwell_runtime::journal::Unavailable;
+use stepwell_store::{Act, Draft, Publish, Published, Store};
+
+use crate::Engine;
+
+/// How long the caller of a flow's own path (`/t/<key>`) is kept.
+const OWN_PATH_WAIT_MS: u64 = 10_000;
+/// Flows read at once while the table is filled.
+const PAGE: u32 = 200;
+
+/// What a path starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Route {
+    pub flow: Arc<str>,
+    pub version: u32,
+    pub spec: TriggerSpec,
+}
+
+/// How a path is served; kept with the version it belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TriggerSpec {
+    /// Anyone who reaches the port may ask.
+    pub open: bool,
+    pub wait_ms: u64,
+}
+
+/// A publication that took place, or had before.
+#[derive(Debug)]
+pub(crate) struct Publication {
+    pub key: String,
+    pub version: u32,
+    pub hash: String,
+    pub warnings: Vec<Problem>,
+    /// This content was a version already.
+    pub known: bool,
+}
+
+/// What is to be published, and by whom.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub document: Arc<Value>,
+    pub label: Option<String>,
+    /// The draft's revision that is published.
+    pub revision: Option<u64>,
+    /// The sha256 of the watched file it comes from.
+    pub file: Option<String>,
+    pub act: Act,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PublishError {
+    /// Correct the document.
+    #[error("{} problems", .0.len())]
+    Problems(Vec<Problem>),
+    /// Look at the draft as it is now.
+    #[error("the draft has moved")]
+    DraftMoved(Option<Box<Draft>>),
+    /// The same file was published before: nothing to do.
+    #[error("the file was published before")]
+    FileSeen,
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// The newest version of every flow, and every path.
+#[derive(Debug, Default)]
+struct Table {
+    newest: HashMap<Arc<str>, u32>,
+    paths: HashMap<String, (Arc<str>, TriggerSpec)>,
+}
+
+pub(crate) struct Library {
+    engine: Engine,
+    table: RwLock<Table>,
+}
+
+impl Library {
+    /// Reads what was published before.
+    pub(crate) async fn open(engine: Engine) -> Result<Self, Unavailable> {
+        let library = Self { engine, table: RwLock::default() };
+        library.read_all().await?;
+        Ok(library)
+    }
+
+    fn store(&self) -> &Store {
+        self.engine.journal()
+    }
+
+    async fn read_all(&self) -> Result<(), Unavailable> {
+        let mut table = Table::default();
+        let mut after = None;
+        loop {
+            let flows = self.store().flows(after.take(), PAGE).await?;
+            let Some(last) = flows.last() else { break };
+            after = Some(last.key.clone());
+            for flow in flows {
+                if let Some(version) = flow.latest_version {
+                    table.newest.insert(flow.key.into(), version);
+                }
+            }
+        }
+        for row in self.store().triggers().await? {
+            match serde_json::from_value(row.spec) {
+                Ok(spec) => {
+                    table.paths.insert(row.path, (row.flow.into(), spec));
+                }
+                Err(error) => tracing::error!(path = row.path, %error, "a stored trigger cannot be read"),
+            }
+        }
+        *self.table.write().unwrap_or_else(PoisonError::into_inner) = table;
+        Ok(())
+    }
+
+    /// The newest version of a flow.
+    pub(crate) fn newest(&self, key: &str) -> Option<(Arc<str>, u32)> {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table.newest.get_key_value(key).map(|(key, version)| (key.clone(), *version))
+    }
+
+    /// What a path below `/t/` starts: the path a flow names, or else the flow of that key.
+    pub(crate) fn route(&self, path: &str) -> Option<Route> {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        let (key, spec) = match table.paths.get(path) {
+            Some((key, spec)) => (&**key, *spec),
+            None => (path, TriggerSpec { open: false, wait_ms: OWN_PATH_WAIT_MS }),
+        };
+        let (flow, version) = table.newest.get_key_value(key)?;
+        Some(Route { flow: flow.clone(), version: *version, spec })
+    }
+
+    /// Everything that is wrong with a document, as things are now.
+    pub(crate) fn check(&self, document: &Value) -> Checked {
+        check::check(document, &self.engine.nodes().catalog())
+    }
+
+    /// Freezes a document into a version.
+    pub(crate) async fn publish(&self, request: Request) -> Result<Publication, PublishError> {
+        let catalog = self.engine.nodes().catalog();
+        let checked = check::check(&request.document, &catalog);
+        let Some(flow) = checked.flow else { return Err(PublishError::Problems(checked.problems)) };
+        let pinned = serde_json::to_value(pins(&flow, catalog))
+            .map_err(|error| Unavailable(format!("the node types have no JSON form: {error}")))?;
+        let publish = Publish {
+            flow: flow.key.clone(),
+            document: request.document,
+            catalog: Arc::new(pinned),
+            hash: flow.hash.clone(),
+            label: request.label,
+            revision: request.revision,
+            triggers: triggers(&flow),
+            file: request.file,
+            act: request.act,
+        };
+        let (version, known) = match self.store().publish(publish).await? {
+            Published::New(version) => (version, false),
+            Published::Same(version) => (version, true),
+            Published::FileSeen => return Err(PublishError::FileSeen),
+            Published::DraftMoved(draft) => return Err(PublishError::DraftMoved(draft.map(Box::new))),
+            Published::PathTaken { path, flow: owner } => {
+                let at = flow.triggers.iter().position(|trigger| trigger.path == path).unwrap_or_default();
+                let message = format!("/t/{path} starts flow {owner}");
+                let problem = Problem::error("TRIGGER_PATH_TAKEN", format!("/triggers/{at}/path"), message);
+                return Err(PublishError::Problems(vec![problem.fix("choose another path")]));
+            }
+        };
+        if !known {
+            self.read_all().await?;
+        }
+        Ok(Publication { key: flow.key, version, hash: flow.hash, warnings: checked.problems, known })
+    }
+}
+
+/// The paths a flow is started by, as they are stored.
+fn triggers(flow: &Flow) -> Vec<(String, Value)> {
+    let spec = |auth: TriggerAuth, wait_ms| {
+        serde_json::to_value(TriggerSpec { open: auth == TriggerAuth::None, wait_ms }).unwrap_or_default()
+    };
+    flow.triggers.iter().map(|trigger| (trigger.path.clone(), spec(trigger.auth, trigger.wait_ms))).collect()
+}
+
+/// The node types the flow uses, and no others.
+fn pins(flow: &Flow, catalog: Catalog) -> Catalog {
+    let mut used: BTreeSet<&str> = BTreeSet::new();
+    for node in &flow.nodes {
+        if let Kind::Task(task) = &node.kind {
+            used.insert(&task.call.uses);
+            if let Undo::By { call, .. } = &task.undo {
+                used.insert(&call.uses);
+            }
+        }
+    }
+    Catalog::new(catalog.node_types.into_values().filter(|one| used.contains(one.uses.as_str())))
+}

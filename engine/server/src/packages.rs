@@ -1,0 +1,124 @@
+//! Plugins and what they may reach, kept in the store and put in force in the sandbox.
+//!
+//! Invariants:
+//! - A plugin is in the store only if the sandbox has loaded it; its bytes are what instances are
+//!   pinned to, so they are never removed.
+//! - Grants in force are those of the store.
+//!
+//! Not here: checks and compilation (`sandbox`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::json;
+use stepwell_core::problem::Problem;
+use stepwell_runtime::journal::Unavailable;
+use stepwell_sandbox::{Connection, Grants, PluginInfo, Sandbox};
+use stepwell_store::{Act, NewPlugin, PluginKept, PluginStatus, Store};
+
+use crate::grants::GrantsFile;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LoadError {
+    /// Correct the component. Whatever was loaded before stays.
+    #[error("{}", .0.iter().map(|one| one.message.as_str()).collect::<Vec<_>>().join("; "))]
+    Refused(Vec<Problem>),
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum GrantsError {
+    #[error("{}", .0.iter().map(|one| format!("{}: {}", one.pointer, one.message)).collect::<Vec<_>>().join("; "))]
+    Refused(Vec<Problem>),
+    #[error("connection {name} as stored cannot be read: {reason}")]
+    Unreadable { name: String, reason: String },
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Loads a component and keeps it. The same bytes again change nothing.
+pub(crate) async fn load(
+    sandbox: &Sandbox,
+    store: &Store,
+    wasm: Vec<u8>,
+    act: Act,
+) -> Result<(PluginInfo, PluginKept), LoadError> {
+    let wasm: Arc<[u8]> = wasm.into();
+    let before = sandbox.plugins();
+    let info = sandbox.load(wasm.clone()).await.map_err(LoadError::Refused)?;
+    let digest = info.digest.to_string();
+    let same_name = |one: &&PluginInfo| one.name == info.name && one.version == info.version;
+    let supersedes = before.iter().filter(same_name).map(|one| one.digest.to_string()).collect();
+    let kept = store
+        .put_plugin(NewPlugin {
+            digest,
+            name: info.name.clone(),
+            version: info.version.clone(),
+            status: PluginStatus::Live,
+            effect: serde_json::to_value(info.effect)
+                .ok()
+                .and_then(|name| name.as_str().map(str::to_owned))
+                .unwrap_or_default(),
+            manifest: json!({ "licence": info.licence, "nodeTypes": info.node_types }),
+            wasm: wasm.to_vec(),
+            supersedes,
+            act,
+        })
+        .await?;
+    Ok((info, kept))
+}
+
+/// Brings back what was loaded in earlier lives: superseded builds for the instances pinned to
+/// them, then the live ones, so that these stand for their names.
+pub(crate) async fn restore(sandbox: &Sandbox, store: &Store) -> Result<usize, Unavailable> {
+    let mut plugins = store.plugins().await?;
+    plugins.sort_by_key(|plugin| (plugin.status == PluginStatus::Live, plugin.loaded_ms));
+    let mut restored = 0;
+    for plugin in plugins {
+        let Some(wasm) = store.plugin_wasm(&plugin.digest).await? else { continue };
+        match sandbox.restore(wasm).await {
+            Ok(_) => restored += 1,
+            Err(problems) => {
+                let why = problems.first().map_or("", |problem| problem.message.as_str());
+                tracing::error!(plugin = plugin.name, version = plugin.version, why, "a plugin cannot be brought back");
+            }
+        }
+    }
+    Ok(restored)
+}
+
+/// Puts the store's connections and grants in force.
+pub(crate) async fn enforce(sandbox: &Sandbox, store: &Store) -> Result<(), GrantsError> {
+    let mut grants = Grants::default();
+    for connection in store.connections().await? {
+        let spec: Connection = serde_json::from_value(connection.spec)
+            .map_err(|error| GrantsError::Unreadable { name: connection.name.clone(), reason: error.to_string() })?;
+        grants.connections.insert(connection.name, spec);
+    }
+    let mut by_plugin: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for grant in store.grants().await? {
+        by_plugin.entry(grant.plugin).or_default().push(grant.connection);
+    }
+    grants.grants =
+        by_plugin.into_iter().map(|(plugin, connections)| stepwell_sandbox::Grant { plugin, connections }).collect();
+    sandbox.set_grants(&grants).map_err(GrantsError::Refused)
+}
+
+/// Writes a file's connections and grants over those of the same names.
+pub(crate) async fn install(store: &Store, file: GrantsFile, act: &Act) -> Result<(), GrantsError> {
+    let known: BTreeMap<String, serde_json::Value> =
+        store.connections().await?.into_iter().map(|one| (one.name, one.spec)).collect();
+    for (name, connection) in file.connections {
+        let spec = serde_json::to_value(&connection)
+            .map_err(|error| GrantsError::Unreadable { name: name.clone(), reason: error.to_string() })?;
+        // Every write is audited: a start that changes nothing should say nothing.
+        if known.get(&name) != Some(&spec) {
+            store.put_connection(act.clone(), &name, &spec).await?;
+        }
+    }
+    for grant in file.grants {
+        store.grant(act.clone(), &grant.plugin, &grant.connection).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! `stepwell serve`: puts the parts together, opens the port, and takes everything down in order.
+//!
+//! The order of a start: settings, store, plugins of earlier lives, grants, engine (which then
+//! drives what is ready), watched folders, port. Instances are driven only once the plugins they
+//! are pinned to are back.
+//!
+//! The order of an end: no more starts (503), instances finish or park, answers under way are
+//! sent, the store is closed. All of it within the configured grace, then exit 0.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use serde_json::Value;
+use stepwell_runtime::clock::SystemClock;
+use stepwell_runtime::{Clock, Options};
+use stepwell_sandbox::{Limits as SandboxLimits, Sandbox};
+use stepwell_store::{Act, Store};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::cli;
+use crate::config::Config;
+use crate::http::auth::{Auth, random_token};
+use crate::http::limits::Limits;
+use crate::http::{self, App, Shared, listen};
+use crate::library::Library;
+use crate::watch::Watcher;
+use crate::{Engine, grants, packages, token};
+
+/// Answers under way get this much of the grace to themselves, at the end.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+const SWEEPS_EVERY: Duration = Duration::from_secs(60);
+
+pub(crate) fn run(config: Config) -> anyhow::Result<()> {
+    log(&config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ended = runtime.block_on(serve(config));
+    // Whatever still runs (a compilation) is not waited for: nothing it does is acknowledged.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    ended
+}
+
+fn log(config: &Config) -> anyhow::Result<()> {
+    let filter: tracing_subscriber::EnvFilter = config.log.parse()?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if config.log_json {
+        lines.json().init()
+    } else {
+        lines.init()
+    }
+    Ok(())
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let (stop_sender, stop) = watch::channel(false);
+    // Bound before the store is touched, so that a taken port costs nothing; nothing is accepted yet.
+    let listener =
+        TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+    let address = listener.local_addr()?;
+    let login = config.admin_token.is_none().then(|| random_token(24));
+    let (listen_on, grace) = (address, Duration::from_secs(config.shutdown_seconds));
+    let app = assemble(config, login.as_deref(), stop.clone()).await?;
+
+    let mut watcher = Watcher::new(app.clone());
+    watcher.first_look().await;
+    let watching = tokio::spawn(watcher.run());
+    let sweeping = tokio::spawn(sweep(app.clone()));
+
+    announce(listen_on, login.as_deref());
+    tracing::info!(ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX), "started");
+    let router = http::router(app.clone());
+    let serving = tokio::spawn(listen::serve(listener, app.clone(), router, stop, ANSWERS_WITHIN));
+
+    asked_to_end().await?;
+    tracing::info!("stopping: no more starts");
+    app.limits.close();
+    watching.abort();
+    sweeping.abort();
+    app.engine.shut_down(grace.saturating_sub(ANSWERS_WITHIN)).await;
+    let left = app.engine.live();
+    let _ = stop_sender.send(true);
+    if let Err(error) = serving.await {
+        tracing::error!(%error, "the port did not close well");
+    }
+    tracing::info!(left, "stopped");
+    Ok(())
+}
+
+/// Everything but the port.
+async fn assemble(config: Config, login: Option<&str>, stop: watch::Receiver<bool>) -> anyhow::Result<App> {
+    std::fs::create_dir_all(&config.data).with_context(|| format!("cannot make {}", config.data.display()))?;
+    let admin_token = match &config.admin_token {
+        Some(token) => token.clone(),
+        None => token::kept(&config.data).context("the administrator's token cannot be kept")?,
+    };
+    let grants = config.grants.as_deref().map(grants::read).transpose()?;
+    let path = config.data.join("stepwell.db");
+    let store = tokio::task::spawn_blocking(move || Store::open(path, stepwell_store::Options::default())).await??;
+    let sandbox = Sandbox::new(Some(config.data.join("compiled")), SandboxLimits::default())?;
+    let clock = SystemClock;
+    let restored = packages::restore(&sandbox, &store).await?;
+    tracing::info!(restored, "plugins are back");
+    if let Some(grants) = grants {
+        let act = Act { by: "file:grants".to_owned(), at_ms: clock.now_ms() };
+        packages::install(&store, grants, &act).await?;
+    }
+    packages::enforce(&sandbox, &store).await?;
+    let fresh = Value::String(uuid::Uuid::now_v7().to_string());
+    let engine_id = store.put_setting("engine", &fresh, true).await?;
+    let engine = Engine::start_up(store, sandbox, clock, &Options::default());
+    let library = Library::open(engine.clone()).await?;
+    Ok(App::new(Shared {
+        auth: Auth::new(&admin_token, login),
+        limits: Limits::new(config.requests_max, config.readers_max, config.connections_max),
+        clock,
+        engine,
+        library,
+        engine_id: engine_id.as_str().unwrap_or("engine").into(),
+        started_ms: clock.now_ms(),
+        underway: http::Underway::default(),
+        stop,
+        config,
+    }))
+}
+
+/// Tells the person, and the scripts that wait for it, where the engine is.
+fn announce(address: SocketAddr, login: Option<&str>) {
+    if let Some(login) = login {
+        cli::result(&format!("log in once with http://{address}/?token={login}\n"));
+    }
+    cli::result(&format!("stepwell listening on http://{address}\n"));
+}
+
+async fn asked_to_end() -> anyhow::Result<()> {
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    Ok(())
+}
+
+/// Forgets what nobody can ask for any more.
+async fn sweep(app: App) {
+    loop {
+        app.clock.sleep(SWEEPS_EVERY).await;
+        loop {
+            match app.engine.journal().sweep(app.clock.now_ms()).await {
+                Ok(swept) if swept.more => {}
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "nothing could be swept");
+                    break;
+                }
+            }
+        }
+    }
+}

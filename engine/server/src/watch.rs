@@ -1,0 +1,243 @@
+//! Watches the folders of plugins and flows: a new or changed file is loaded or published live.
+//!
+//! Invariants:
+//! - A file is looked at once it was the same for one round, so that half a copy is not taken.
+//! - A flow file is published only if its (key, content) never was: an old file does not undo what
+//!   was published since.
+//! - A file that cannot be used is said once, and tried again when it, or for flows a plugin, changes.
+//!
+//! Not here: removal. A file that goes away changes nothing: instances are pinned to its content.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use stepwell_core::problem::Problem;
+use stepwell_runtime::Clock;
+use stepwell_store::Act;
+
+use crate::config::PLUGIN_BYTES_MAX;
+use crate::http::App;
+use crate::library::{PublishError, Request};
+use crate::packages::{self, LoadError};
+
+const LOOKS_EVERY: Duration = Duration::from_secs(1);
+const FLOW_BYTES_MAX: u64 = 1024 * 1024;
+
+/// What tells one content of a file from the next.
+type Mark = (SystemTime, u64);
+
+/// One folder and what was seen in it.
+struct Folder {
+    path: PathBuf,
+    ending: &'static str,
+    bytes_max: u64,
+    seen: BTreeMap<PathBuf, Seen>,
+}
+
+struct Seen {
+    mark: Mark,
+    /// Taken up, with whatever came of it.
+    done: bool,
+}
+
+pub(crate) struct Watcher {
+    app: App,
+    plugins: Option<Folder>,
+    flows: Option<Folder>,
+    /// Flow files that had problems, to be tried again when plugins change.
+    waiting: Vec<PathBuf>,
+}
+
+impl Watcher {
+    pub(crate) fn new(app: App) -> Self {
+        let folder = |path: &Option<PathBuf>, ending, bytes_max| {
+            path.clone().map(|path| Folder { path, ending, bytes_max, seen: BTreeMap::new() })
+        };
+        let plugin_bytes_max = u64::try_from(PLUGIN_BYTES_MAX).unwrap_or(u64::MAX);
+        let plugins = folder(&app.config.plugins, "wasm", plugin_bytes_max);
+        let flows = folder(&app.config.flows, "json", FLOW_BYTES_MAX);
+        Self { app, plugins, flows, waiting: Vec::new() }
+    }
+
+    /// Takes up everything that is there now, without waiting for it to settle.
+    pub(crate) async fn first_look(&mut self) {
+        self.look(true).await;
+    }
+
+    /// Looks again and again, until dropped.
+    pub(crate) async fn run(mut self) {
+        if self.plugins.is_none() && self.flows.is_none() {
+            return;
+        }
+        loop {
+            self.app.clock.sleep(LOOKS_EVERY).await;
+            self.look(false).await;
+        }
+    }
+
+    async fn look(&mut self, at_once: bool) {
+        let mut changed = false;
+        for path in self.plugins.as_mut().map(|folder| folder.fresh(at_once)).unwrap_or_default() {
+            changed |= self.plugin(&path).await;
+        }
+        let mut flows = self.flows.as_mut().map(|folder| folder.fresh(at_once)).unwrap_or_default();
+        if changed {
+            flows.append(&mut self.waiting);
+        }
+        for path in flows {
+            self.flow(path).await;
+        }
+    }
+
+    fn act(&self, path: &Path) -> Act {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        Act { by: format!("file:{name}"), at_ms: self.app.clock.now_ms() }
+    }
+
+    /// Loads a plugin's file. True: there is something new.
+    async fn plugin(&self, path: &Path) -> bool {
+        let Some(wasm) = read(path).await else { return false };
+        let (sandbox, store) = (self.app.engine.nodes(), self.app.engine.journal());
+        match packages::load(sandbox, store, wasm, self.act(path)).await {
+            Ok((info, _)) => {
+                let types = info.node_types.len();
+                tracing::info!(plugin = info.name, version = info.version, types, "plugin is live");
+                true
+            }
+            Err(LoadError::Refused(problems)) => {
+                for problem in problems {
+                    let Problem { code, message, fix, .. } = problem;
+                    let hint = fix.unwrap_or_default();
+                    tracing::error!(file = %path.display(), code, message, hint, "plugin is refused");
+                }
+                false
+            }
+            Err(LoadError::Unavailable(error)) => {
+                tracing::error!(file = %path.display(), %error, "plugin is not kept");
+                false
+            }
+        }
+    }
+
+    async fn flow(&mut self, path: PathBuf) {
+        let Some(bytes) = read(&path).await else { return };
+        let document: Value = match serde_json::from_slice(&bytes) {
+            Ok(document) => document,
+            Err(error) => {
+                tracing::error!(file = %path.display(), %error, "flow file is not JSON");
+                return;
+            }
+        };
+        // Other JSON (schemas, grants) may lie in the same folder.
+        if document.get("stepwell").is_none() {
+            return;
+        }
+        let request = Request {
+            document: Arc::new(document),
+            label: None,
+            revision: None,
+            file: Some(hex::encode(Sha256::digest(&bytes))),
+            act: self.act(&path),
+        };
+        match self.app.library.publish(request).await {
+            Ok(done) if done.known => tracing::debug!(flow = done.key, version = done.version, "flow file is known"),
+            Ok(done) => tracing::info!(flow = done.key, version = done.version, "flow is published"),
+            Err(PublishError::FileSeen) => {}
+            Err(PublishError::Problems(problems)) => {
+                for problem in problems {
+                    let Problem { code, pointer, message, .. } = problem;
+                    tracing::error!(file = %path.display(), code, pointer, message, "flow has a problem");
+                }
+                self.waiting.push(path);
+            }
+            Err(error @ (PublishError::DraftMoved(_) | PublishError::Unavailable(_))) => {
+                tracing::error!(file = %path.display(), %error, "flow is not published");
+                self.waiting.push(path);
+            }
+        }
+    }
+}
+
+impl Folder {
+    /// Files that are new or changed, and at rest (or `at_once`).
+    fn fresh(&mut self, at_once: bool) -> Vec<PathBuf> {
+        let mut fresh = Vec::new();
+        for (path, mark) in self.list() {
+            let known = self.seen.get(&path);
+            let settled = at_once || known.is_some_and(|seen| seen.mark == mark);
+            let done = known.is_some_and(|seen| seen.mark == mark && seen.done);
+            if settled && !done {
+                fresh.push(path.clone());
+            }
+            self.seen.insert(path, Seen { mark, done: settled });
+        }
+        fresh
+    }
+
+    fn list(&self) -> Vec<(PathBuf, Mark)> {
+        let entries = match std::fs::read_dir(&self.path) {
+            Ok(entries) => entries,
+            Err(error) => {
+                tracing::debug!(folder = %self.path.display(), %error, "the folder cannot be read");
+                return Vec::new();
+            }
+        };
+        let mut files: Vec<(PathBuf, Mark)> = entries
+            .filter_map(Result::ok)
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|ending| ending == self.ending))
+            .filter_map(|path| {
+                let meta = std::fs::metadata(&path).ok().filter(std::fs::Metadata::is_file)?;
+                Some((path, (meta.modified().ok()?, meta.len())))
+            })
+            .filter(|(_, (_, bytes))| *bytes <= self.bytes_max)
+            .collect();
+        files.sort();
+        files
+    }
+}
+
+async fn read(path: &Path) -> Option<Vec<u8>> {
+    match tokio::fs::read(path).await {
+        Ok(bytes) => Some(bytes),
+        Err(error) => {
+            tracing::error!(file = %path.display(), %error, "the file cannot be read");
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_taken_once_it_is_at_rest_and_again_when_it_changes() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a.json");
+        let mut folder = Folder { path: dir.path().to_owned(), ending: "json", bytes_max: 10, seen: BTreeMap::new() };
+        for (write, at_once, taken) in [
+            (None, false, 0),
+            (Some("1"), false, 0),
+            (None, false, 1),
+            (None, false, 0),
+            (Some("22"), false, 0),
+            (Some("333"), false, 0),
+            (None, false, 1),
+            (Some("4444"), true, 1),
+            (None, true, 0),
+            (Some("longer than ten bytes"), true, 0),
+        ] {
+            if let Some(text) = write {
+                std::fs::write(&file, text).unwrap();
+            }
+            assert_eq!(folder.fresh(at_once).len(), taken, "{write:?}");
+        }
+    }
+}
