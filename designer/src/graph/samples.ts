@@ -18,7 +18,8 @@ export function template(name: TemplateName, key: string, title: Title): Graph {
         request: {
           type: 'task',
           uses: 'http/request@1',
-          config: { method: 'GET', url: 'https://api.example.com/orders' },
+          config: { connection: 'shop', method: 'GET', path: '/orders/{id}' },
+          with: { params: { id: '=input.orderId' } },
           timeout: '3s',
           retry: { attempts: 3, backoff: '200ms' },
         },

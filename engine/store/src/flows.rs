@@ -327,7 +327,7 @@ fn summaries(
 ) -> rusqlite::Result<Vec<FlowSummary>> {
     let sql = format!(
         "select f.key, f.kind, f.title, f.updated_ms, v.version, d.flow is not null,
-                d.flow is not null and d.hash is not v.hash
+                d.flow is not null and (v.version is null or d.hash is not v.hash)
          from flow as f
          left join version as v on v.flow = f.key
               and v.version = (select max(version) from version where flow = f.key)
