@@ -32,9 +32,15 @@ fn is_lock(file: &File) -> bool {
 fn no_machine_shows() {
     let found = lines(
         |file| !is_lock(file),
-        |line| MACHINE_PATHS.iter().find(|path| line.contains(**path)).map(|path| (*path).to_owned()),
+        |line| MACHINE_PATHS.iter().find(|path| begins_in(line, path)).map(|path| (*path).to_owned()),
     );
     refuse(&found, "name it from the repository's root, or let the caller pass it");
+}
+
+/// `true` when `path` stands in the line from its own beginning, not in the middle of a longer one.
+fn begins_in(line: &str, path: &str) -> bool {
+    line.match_indices(path)
+        .any(|(at, _)| !line[..at].ends_with(|letter: char| letter.is_alphanumeric() || letter == '.'))
 }
 
 #[test]

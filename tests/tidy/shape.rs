@@ -87,7 +87,9 @@ fn names_say_what_is_inside() {
 
 #[test]
 fn crates_share_the_lints() {
-    let manifests = files().into_iter().filter(|file| {
+    // The guests that the sandbox is tried with are badly behaved on purpose.
+    let ours = files().into_iter().filter(|file| !file.path.starts_with("tests/wasm/guests/"));
+    let manifests = ours.filter(|file| {
         file.path.ends_with("/Cargo.toml") && file.text.contains("[package]") && file.text.contains(".workspace = true")
     });
     let without: Vec<String> =

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use stepwell_core::catalog::Catalog;
+use stepwell_core::catalog::{Catalog, NodeType};
 use stepwell_core::expr::{Root, Scope};
 use stepwell_core::flow::check::{Checked, check};
 use stepwell_core::flow::{Kind, document};
@@ -24,7 +24,9 @@ fn read(path: &Path) -> Value {
 }
 
 fn catalog() -> Catalog {
-    serde_json::from_value(read(&root().join("flows/checks/catalog.json"))).unwrap()
+    let types: Vec<NodeType> =
+        serde_json::from_value(read(&root().join("flows/checks/catalog.json"))["nodeTypes"].take()).unwrap();
+    Catalog::new(types)
 }
 
 fn cases() -> Vec<(String, Value)> {
@@ -63,7 +65,11 @@ fn each_case_has_its_problems() {
         assert_eq!(checked.flow.is_none(), errors, "{name}: a flow without errors is there");
         for problem in &checked.problems {
             assert!(!problem.message.ends_with('.'), "{name}: {}", problem.message);
-            assert!(problem.code.bytes().all(|letter| letter.is_ascii_uppercase() || letter == b'_'), "{}", problem.code);
+            assert!(
+                problem.code.bytes().all(|letter| letter.is_ascii_uppercase() || letter == b'_'),
+                "{}",
+                problem.code
+            );
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
@@ -102,7 +108,8 @@ fn order_5_adds_up() {
     ] {
         let Kind::Decision(decision) = &flow.nodes[flow.node("discount").unwrap()].kind else { panic!("a decision") };
         let (tier_value, subtotal_value) = (json!(tier), json!(subtotal));
-        let scope = Scope { roots: &[("tier", Root::Value(&tier_value)), ("subtotal_cents", Root::Value(&subtotal_value))] };
+        let scope =
+            Scope { roots: &[("tier", Root::Value(&tier_value)), ("subtotal_cents", Root::Value(&subtotal_value))] };
         let answer = decision.table.evaluate(&scope).unwrap();
         assert_eq!(answer.output, json!({ "pct": pct }), "{tier} {subtotal}");
         let nodes = json!({ "price": { "subtotal_cents": subtotal }, "discount": answer.output });
@@ -127,7 +134,14 @@ fn the_schema_is_generated() {
 #[test]
 fn the_schema_and_the_reader_agree() {
     // Said by the reader from the shape alone; all other rules are beyond a schema.
-    let shape = BTreeSet::from(["WRONG_TYPE", "MISSING_FIELD", "UNKNOWN_FIELD", "UNKNOWN_VALUE", "UNKNOWN_CONSTRUCT", "NOT_A_CONTAINER"]);
+    let shape = BTreeSet::from([
+        "WRONG_TYPE",
+        "MISSING_FIELD",
+        "UNKNOWN_FIELD",
+        "UNKNOWN_VALUE",
+        "UNKNOWN_CONSTRUCT",
+        "NOT_A_CONTAINER",
+    ]);
     let schema = Schema::compile(&document::schema()).unwrap();
     let catalog = catalog();
     for name in ["community_order", "order-5"] {
@@ -136,8 +150,18 @@ fn the_schema_and_the_reader_agree() {
     }
     for (name, case) in cases() {
         let checked = check(&case["document"], &catalog);
-        let shapely = checked.problems.iter().filter(|problem| !problem.pointer.contains("/table")).all(|problem| !shape.contains(problem.code.as_str()));
-        assert_eq!(schema.is_valid(&case["document"]), shapely, "{name}: {:?} {:?}", schema.check(&case["document"]), checked.problems);
+        let shapely = checked
+            .problems
+            .iter()
+            .filter(|problem| !problem.pointer.contains("/table"))
+            .all(|problem| !shape.contains(problem.code.as_str()));
+        assert_eq!(
+            schema.is_valid(&case["document"]),
+            shapely,
+            "{name}: {:?} {:?}",
+            schema.check(&case["document"]),
+            checked.problems
+        );
     }
 }
 
@@ -164,14 +188,16 @@ fn every_code_is_explained() {
             for (at, _) in source.match_indices(begin) {
                 let rest = source[at + begin.len()..].trim_start();
                 let code = rest.strip_prefix('"').and_then(|rest| rest.split('"').next());
-                written.extend(code.filter(|code| code.contains('_') || code.chars().all(char::is_uppercase)).map(str::to_owned));
+                written.extend(
+                    code.filter(|code| code.contains('_') || code.chars().all(char::is_uppercase)).map(str::to_owned),
+                );
             }
         }
         for (at, _) in source.match_indices("code: \"") {
             written.extend(source[at + 7..].split('"').next().map(str::to_owned));
         }
     }
-    written.extend(["CONFIG_MISMATCH", "INPUT_MISMATCH"].map(str::to_owned));
+    written.extend(["CONFIG_MISMATCH", "INPUT_MISMATCH", "SCHEMA_MISMATCH"].map(str::to_owned));
     assert_eq!(written.difference(&explained).collect::<Vec<_>>(), Vec::<&String>::new(), "not in docs/problems.md");
     assert_eq!(explained.difference(&written).collect::<Vec<_>>(), Vec::<&String>::new(), "no longer in the code");
     let shown: BTreeSet<String> = cases()
@@ -180,7 +206,8 @@ fn every_code_is_explained() {
         .map(|problem| problem["code"].as_str().unwrap().to_owned())
         .collect();
     // Not of documents: of values checked against a schema, and of the sizes a file should not have.
-    let elsewhere = BTreeSet::from(["SCHEMA_MISMATCH".to_owned(), "FLOW_TOO_LARGE".to_owned(), "TABLE_TOO_LARGE".to_owned()]);
+    let elsewhere =
+        BTreeSet::from(["SCHEMA_MISMATCH".to_owned(), "FLOW_TOO_LARGE".to_owned(), "TABLE_TOO_LARGE".to_owned()]);
     let missing: Vec<_> = explained.difference(&shown).filter(|code| !elsewhere.contains(*code)).collect();
     assert_eq!(missing, Vec::<&String>::new(), "no case in flows/checks");
 }
@@ -188,11 +215,18 @@ fn every_code_is_explained() {
 #[test]
 fn sizes_are_limited() {
     let catalog = catalog();
-    let codes = |document: &Value| check(document, &catalog).problems.iter().map(|problem| problem.code.clone()).collect::<Vec<_>>();
-    let nodes = |count: usize| (0..count).map(|index| (format!("n{index}"), json!({ "type": "start" }))).collect::<serde_json::Map<_, _>>();
+    let codes = |document: &Value| {
+        check(document, &catalog).problems.iter().map(|problem| problem.code.clone()).collect::<Vec<_>>()
+    };
+    let nodes = |count: usize| {
+        (0..count).map(|index| (format!("n{index}"), json!({ "type": "start" }))).collect::<serde_json::Map<_, _>>()
+    };
     for (name, document) in [
         ("nodes", json!({ "stepwell": 1, "kind": "graph", "key": "a", "nodes": nodes(2_001), "edges": [] })),
-        ("edges", json!({ "stepwell": 1, "kind": "graph", "key": "a", "nodes": nodes(1), "edges": vec![json!({ "from": "n0", "to": "n0" }); 8_001] })),
+        (
+            "edges",
+            json!({ "stepwell": 1, "kind": "graph", "key": "a", "nodes": nodes(1), "edges": vec![json!({ "from": "n0", "to": "n0" }); 8_001] }),
+        ),
         ("bytes", json!({ "stepwell": 1, "kind": "graph", "key": "a", "title": "x".repeat(1 << 20), "nodes": {} })),
     ] {
         assert_eq!(codes(&document), ["FLOW_TOO_LARGE"], "{name}");
@@ -203,7 +237,8 @@ fn sizes_are_limited() {
     // Twenty-five hundred rows are read, ten thousand and one are not.
     let rules = vec![json!({ "a": "1", "b": "2" }); 10_001];
     let mut problems = Vec::new();
-    let table = json!({ "inputs": [{ "id": "a", "field": "x" }], "outputs": [{ "id": "b", "field": "y" }], "rules": rules });
+    let table =
+        json!({ "inputs": [{ "id": "a", "field": "x" }], "outputs": [{ "id": "b", "field": "y" }], "rules": rules });
     assert!(stepwell_core::decide::Table::parse(&table, "", &mut problems).is_none());
     assert_eq!(problems[0].code, "TABLE_TOO_LARGE");
 }

@@ -5,7 +5,8 @@
 //! them of the component's class or below; what is not in the list is refused with its name.
 //!
 //! Invariants:
-//! - Nothing is linked that is not in [`CAPABILITIES`].
+//! - Nothing is linked that is not in [`CAPABILITIES`]. What stands behind it follows from the state of
+//!   the store: while a plugin is described or asked to check, clocks stand still and the way out is shut.
 //! - Filesystem and sockets are not in it, and no grant puts them there.
 //!
 //! Not here: what an external component may reach (`http::grants`).
@@ -66,9 +67,7 @@ static CAPABILITIES: &[Capability] = &[
         clocks::monotonic_clock::add_to_linker::<_, WasiClocks>(l, CallState::clocks)
     }),
     offer(Recorded, "wasi:random/random", |l| random::random::add_to_linker::<_, WasiRandom>(l, CallState::random)),
-    offer(Recorded, "wasi:random/insecure", |l| {
-        random::insecure::add_to_linker::<_, WasiRandom>(l, CallState::random)
-    }),
+    offer(Recorded, "wasi:random/insecure", |l| random::insecure::add_to_linker::<_, WasiRandom>(l, CallState::random)),
     offer(Recorded, "wasi:random/insecure-seed", |l| {
         random::insecure_seed::add_to_linker::<_, WasiRandom>(l, CallState::random)
     }),
@@ -88,13 +87,15 @@ const NOT_YET: &[(&str, EffectClass)] =
 /// What a component imports functions or resources from, and what follows.
 pub(crate) struct Imports {
     pub(crate) class: EffectClass,
+    /// As the component writes them, with versions.
+    pub(crate) names: Vec<String>,
     offered: Vec<&'static Capability>,
 }
 
 /// Classifies a component, or says all that stands against loading it.
 pub(crate) fn classify(engine: &Engine, component: &Component) -> Result<Imports, Vec<Problem>> {
     let mut class = Pure;
-    let mut offered = Vec::new();
+    let (mut names, mut offered) = (Vec::new(), Vec::new());
     let mut refused = Vec::new();
     let (mut sends, mut writes) = (false, false);
     let ty = component.component_type();
@@ -103,6 +104,7 @@ pub(crate) fn classify(engine: &Engine, component: &Component) -> Result<Imports
             continue;
         }
         let interface = name.split_once('@').map_or(name, |(interface, _version)| interface);
+        names.push(name.to_owned());
         sends |= interface == "wasi:http/outgoing-handler";
         writes |= interface == "stepwell:host/records-write";
         if let Some(capability) = CAPABILITIES.iter().find(|capability| capability.interface == interface) {
@@ -118,25 +120,14 @@ pub(crate) fn classify(engine: &Engine, component: &Component) -> Result<Imports
     if sends && writes {
         refused.insert(0, problems::http_beside_records());
     }
-    if refused.is_empty() { Ok(Imports { class, offered }) } else { Err(refused) }
+    if refused.is_empty() { Ok(Imports { class, names, offered }) } else { Err(refused) }
 }
 
 impl Imports {
     /// Binds what the component imports, and nothing else.
     pub(crate) fn linker(&self, engine: &Engine) -> wasmtime::Result<Linker<CallState>> {
-        self.link(engine, External)
-    }
-
-    /// Binds only what cannot act, for `describe`; the rest traps when it is called.
-    pub(crate) fn inert_linker(&self, engine: &Engine, component: &Component) -> wasmtime::Result<Linker<CallState>> {
-        let mut linker = self.link(engine, Recorded)?;
-        linker.define_unknown_imports_as_traps(component)?;
-        Ok(linker)
-    }
-
-    fn link(&self, engine: &Engine, up_to: EffectClass) -> wasmtime::Result<Linker<CallState>> {
         let mut linker = Linker::new(engine);
-        for capability in self.offered.iter().filter(|capability| capability.class <= up_to) {
+        for capability in &self.offered {
             (capability.link)(&mut linker)?;
         }
         Ok(linker)
@@ -175,7 +166,9 @@ fn remedy(interface: &str) -> &'static str {
         "wasi:config" | "wasi:keyvalue" | "wasi:blobstore" | "wasi:messaging" => {
             "pass settings in the node's config and data in its input"
         }
-        "wasi:cli" => "use a reactor, not a command: no `main`, build with `--crate-type cdylib` or `-mexec-model=reactor`",
+        "wasi:cli" => {
+            "use a reactor, not a command: no `main`, build with `--crate-type cdylib` or `-mexec-model=reactor`"
+        }
         _ => "remove what imports it; docs list the interfaces a plugin may import",
     }
 }

@@ -183,6 +183,7 @@ pub(crate) struct Problem {
 #[derive(ComponentType, Lift, Clone, Copy)]
 #[component(enum)]
 #[repr(u8)]
+#[allow(dead_code, reason = "only guests make them")]
 pub(crate) enum LogLevel {
     #[component(name = "debug")]
     Debug,

@@ -99,7 +99,7 @@ fn config() -> Config {
 }
 
 fn pooling(limits: &Limits) -> PoolingAllocationConfig {
-    let calls = limits.calls_max;
+    let calls = limits.pooled_max;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(calls)
         .total_stacks(calls)

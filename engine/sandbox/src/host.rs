@@ -69,6 +69,11 @@ impl CallState {
         }
     }
 
+    /// For `describe` and `check`: clocks stand still, randomness is fixed, and nothing can be sent.
+    pub(crate) fn inert(memory_bytes_max: usize) -> Self {
+        Self::new(EffectClass::Recorded, Visit::default(), Outgoing::default(), memory_bytes_max)
+    }
+
     pub(crate) fn table(&mut self) -> &mut ResourceTable {
         &mut self.table
     }

@@ -11,8 +11,10 @@
 //!
 //! Not here: when a node is called, and what follows from its answer (`runtime`, `core`).
 
+mod breaker;
 mod call;
 mod capabilities;
+mod check;
 mod compile;
 mod contract;
 mod engine;
@@ -29,7 +31,6 @@ mod said;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -109,6 +110,8 @@ pub struct PluginInfo {
     pub licence: String,
     pub digest: Digest,
     pub effect: EffectClass,
+    /// Interfaces it imports functions of, with their versions.
+    pub imports: Vec<String>,
     pub node_types: Vec<NodeType>,
 }
 
@@ -125,8 +128,6 @@ pub struct Sandbox {
 
 impl Sandbox {
     /// `cache` is the folder for machine code; without one, every start compiles anew.
-    ///
-    /// Must be dropped inside a tokio runtime or after it has ended.
     pub fn new(cache: Option<PathBuf>, limits: Limits) -> Result<Self, Error> {
         Ok(Self {
             engines: Engines::new(&limits).map_err(|error| Error::Engine(format!("{error:#}")))?,
@@ -189,12 +190,28 @@ impl Sandbox {
         Ok(())
     }
 
+    /// What a plugin has against a node's configuration that its schema cannot see. Empty where the
+    /// node type offers no check or the plugin is not loaded; `config` holds no expressions.
+    pub async fn check(&self, digest: &Digest, node_type: &str, config: &serde_json::Value) -> Vec<Problem> {
+        let Some(plugin) = self.registry.get(digest) else { return Vec::new() };
+        let offers = plugin.described.node_types.iter().any(|one| one.name == node_type && one.has_check);
+        let slot = self.slots.acquire().await;
+        if !offers || slot.is_err() {
+            return Vec::new();
+        }
+        Box::pin(check::run(&plugin, &self.limits, node_type, config)).await
+    }
+
     async fn answer(&self, about: &About, call: &Call) -> Answer {
         let plugin = call.callee.digest.parse().ok().and_then(|digest| self.registry.get(&digest));
         let Some(plugin) = plugin else {
             let message = format!("no plugin with digest {} is loaded", call.callee.digest);
             return unsaid(Outcome::Cut(cut(CutReason::Missing, message)));
         };
+        if let Err(left) = plugin.breaker.admit(Instant::now()) {
+            let message = format!("{} keeps trapping and is not called for {left:.0?}", plugin.described.name);
+            return unsaid(Outcome::Cut(cut(CutReason::Breaker, message)));
+        }
         let call = node_call(about, call);
         let patience = Duration::from_millis(call.timeout_ms);
         // A slot is waited for as long as the call may take: nothing has happened yet.
@@ -217,7 +234,7 @@ impl Sandbox {
             Err(Stopped::Cut(cut)) => unsaid(Outcome::Cut(cut)),
             Err(Stopped::PoolExhausted) => busy("no memory for another instance".to_owned()),
         };
-        note_traps(&plugin, &answer);
+        note(&plugin, &answer);
         answer
     }
 
@@ -241,14 +258,12 @@ impl Nodes for Sandbox {
 /// The core's call as the guest gets it: JSON becomes text.
 fn node_call<'a>(about: &About, call: &'a Call) -> NodeCall<'a> {
     let input = || call.input.to_string();
-    let operation = match call.op {
+    let operation = match call.export {
         Op::Run => Operation::Run { input: input() },
-        Op::Undo => {
-            Operation::Undo { input: input(), output: call.output.as_ref().map(|output| output.to_string()) }
-        }
+        Op::Undo => Operation::Undo { input: input(), output: call.output.as_ref().map(ToString::to_string) },
         Op::Query => Operation::Query { input: input() },
         Op::Resume => {
-            let memo = call.memo.as_ref().map_or_else(|| "null".to_owned(), |memo| memo.to_string());
+            let memo = call.memo.as_ref().map_or_else(|| "null".to_owned(), ToString::to_string);
             let (signal, payload) = match &call.signal {
                 Some(Signal::Message { payload }) => (contract::SignalKind::Message, payload.to_string()),
                 Some(Signal::Timeout) => (contract::SignalKind::Timeout, "null".to_owned()),
@@ -278,15 +293,18 @@ fn node_call<'a>(about: &About, call: &'a Call) -> NodeCall<'a> {
     }
 }
 
-fn note_traps(plugin: &Plugin, answer: &Answer) {
+/// Tells the breaker, and the log where an operator should know.
+fn note(plugin: &Plugin, answer: &Answer) {
     match &answer.outcome {
-        Outcome::Cut(cut) if cut.reason != CutReason::Deadline => {
-            let in_a_row = plugin.traps.fetch_add(1, Ordering::Relaxed) + 1;
+        Outcome::Cut(cut) if cut.reason == CutReason::Deadline => {}
+        Outcome::Cut(cut) => {
+            plugin.breaker.trapped(Instant::now());
             let (name, reason, message) = (&plugin.described.name, cut.reason, &cut.message);
-            tracing::warn!(plugin = %name, ?reason, %message, in_a_row, "a node call was cut");
+            tracing::warn!(plugin = %name, ?reason, %message, "a node call was cut");
         }
-        Outcome::Cut(_) => {}
-        _ => plugin.traps.store(0, Ordering::Relaxed),
+        Outcome::Done { .. } | Outcome::Waiting { .. } | Outcome::NeverRan | Outcome::Failed(_) => {
+            plugin.breaker.went_well();
+        }
     }
 }
 
@@ -308,6 +326,7 @@ fn info(plugin: &Plugin) -> PluginInfo {
         licence: described.licence.clone(),
         digest: plugin.digest,
         effect: plugin.class,
+        imports: plugin.imports.names.clone(),
         node_types: described.node_types.iter().map(|node_type| node_type.entry.clone()).collect(),
     }
 }

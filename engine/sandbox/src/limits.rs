@@ -13,6 +13,9 @@ use wasmtime::ResourceLimiter;
 pub struct Limits {
     /// Calls that may run at once; one more waits for a free slot, at most as long as its timeout.
     pub calls_max: u32,
+    /// Calls served from the pool of instance slots; those beyond it allocate on demand and cost
+    /// more. A slot sets address space aside, not memory.
+    pub pooled_max: u32,
     /// All memories and tables of a call together.
     pub memory_bytes_max: usize,
     /// Length of a result, a memo or any other text a guest hands over.
@@ -32,7 +35,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            calls_max: 512,
+            calls_max: 1024,
+            pooled_max: 256,
             memory_bytes_max: 64 << 20,
             output_bytes_max: 1 << 20,
             wasm_bytes_max: 32 << 20,

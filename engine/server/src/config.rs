@@ -16,7 +16,7 @@ use serde::Deserialize;
 /// As given; everything may be absent. The same names in flags, variables and the file.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// Folder of the database and the compiled-plugin cache [default: ./stepwell-data]
     #[arg(long, env = "STEPWELL_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
@@ -60,7 +60,7 @@ pub struct Settings {
 
 /// What holds, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Config {
+pub(crate) struct Config {
     pub data: PathBuf,
     pub listen: SocketAddr,
     pub plugins: Option<PathBuf>,
@@ -79,17 +79,17 @@ pub struct Config {
 /// Everything that is wrong with the settings. Correct them and start again.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
-pub struct ConfigError(pub Vec<String>);
+pub(crate) struct ConfigError(pub Vec<String>);
 
 /// The file read when `--config` names none, if it is there.
-pub const DEFAULT_FILE: &str = "stepwell.toml";
+pub(crate) const DEFAULT_FILE: &str = "stepwell.toml";
 /// Bytes of an uploaded plugin, whatever `body_bytes_max` says.
-pub const PLUGIN_BYTES_MAX: usize = 32 * 1024 * 1024;
+pub(crate) const PLUGIN_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// A token that is too short can be guessed.
 const TOKEN_CHARS_MIN: usize = 16;
 
 /// Puts flags and variables (`given`, as clap read them) over the file.
-pub fn load(given: Settings, file: Option<&Path>) -> Result<Config, ConfigError> {
+pub(crate) fn load(given: Settings, file: Option<&Path>) -> Result<Config, ConfigError> {
     let path = file.unwrap_or(Path::new(DEFAULT_FILE));
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,

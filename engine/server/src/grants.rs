@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 /// The file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct GrantsFile {
+pub(crate) struct GrantsFile {
     #[serde(default)]
     pub connections: BTreeMap<String, stepwell_sandbox::Connection>,
     #[serde(default)]
@@ -28,13 +28,13 @@ pub struct GrantsFile {
 /// Lets a plugin, in all its versions, use a connection.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Grant {
+pub(crate) struct Grant {
     /// The package's name, without a version.
     pub plugin: String,
     pub connection: String,
 }
 
-pub fn read(path: &Path) -> anyhow::Result<GrantsFile> {
+pub(crate) fn read(path: &Path) -> anyhow::Result<GrantsFile> {
     let text = std::fs::read_to_string(path).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
     let mut json = serde_json::Deserializer::from_str(&text);
     let file: GrantsFile = serde_path_to_error::deserialize(&mut json)

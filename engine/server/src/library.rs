@@ -28,7 +28,7 @@ const PAGE: u32 = 200;
 
 /// What a path starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Route {
+pub(crate) struct Route {
     pub flow: Arc<str>,
     pub version: u32,
     pub spec: TriggerSpec,
@@ -37,7 +37,7 @@ pub struct Route {
 /// How a path is served; kept with the version it belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct TriggerSpec {
+pub(crate) struct TriggerSpec {
     /// Anyone who reaches the port may ask.
     pub open: bool,
     pub wait_ms: u64,
@@ -45,7 +45,7 @@ pub struct TriggerSpec {
 
 /// A publication that took place, or had before.
 #[derive(Debug)]
-pub struct Publication {
+pub(crate) struct Publication {
     pub key: String,
     pub version: u32,
     pub hash: String,
@@ -56,7 +56,7 @@ pub struct Publication {
 
 /// What is to be published, and by whom.
 #[derive(Debug)]
-pub struct Request {
+pub(crate) struct Request {
     pub document: Arc<Value>,
     pub label: Option<String>,
     /// The draft's revision that is published.
@@ -67,7 +67,7 @@ pub struct Request {
 }
 
 #[derive(Debug, thiserror::Error)]
-pub enum PublishError {
+pub(crate) enum PublishError {
     /// Correct the document.
     #[error("{} problems", .0.len())]
     Problems(Vec<Problem>),
@@ -88,14 +88,14 @@ struct Table {
     paths: HashMap<String, (Arc<str>, TriggerSpec)>,
 }
 
-pub struct Library {
+pub(crate) struct Library {
     engine: Engine,
     table: RwLock<Table>,
 }
 
 impl Library {
     /// Reads what was published before.
-    pub async fn open(engine: Engine) -> Result<Self, Unavailable> {
+    pub(crate) async fn open(engine: Engine) -> Result<Self, Unavailable> {
         let library = Self { engine, table: RwLock::default() };
         library.read_all().await?;
         Ok(library)
@@ -131,13 +131,13 @@ impl Library {
     }
 
     /// The newest version of a flow.
-    pub fn newest(&self, key: &str) -> Option<(Arc<str>, u32)> {
+    pub(crate) fn newest(&self, key: &str) -> Option<(Arc<str>, u32)> {
         let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
         table.newest.get_key_value(key).map(|(key, version)| (key.clone(), *version))
     }
 
     /// What a path below `/t/` starts: the path a flow names, or else the flow of that key.
-    pub fn route(&self, path: &str) -> Option<Route> {
+    pub(crate) fn route(&self, path: &str) -> Option<Route> {
         let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
         let (key, spec) = match table.paths.get(path) {
             Some((key, spec)) => (&**key, *spec),
@@ -148,12 +148,12 @@ impl Library {
     }
 
     /// Everything that is wrong with a document, as things are now.
-    pub fn check(&self, document: &Value) -> Checked {
+    pub(crate) fn check(&self, document: &Value) -> Checked {
         check::check(document, &self.engine.nodes().catalog())
     }
 
     /// Freezes a document into a version.
-    pub async fn publish(&self, request: Request) -> Result<Publication, PublishError> {
+    pub(crate) async fn publish(&self, request: Request) -> Result<Publication, PublishError> {
         let catalog = self.engine.nodes().catalog();
         let checked = check::check(&request.document, &catalog);
         let Some(flow) = checked.flow else { return Err(PublishError::Problems(checked.problems)) };

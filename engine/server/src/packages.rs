@@ -19,7 +19,7 @@ use stepwell_store::{Act, NewPlugin, PluginKept, PluginStatus, Store};
 use crate::grants::GrantsFile;
 
 #[derive(Debug, thiserror::Error)]
-pub enum LoadError {
+pub(crate) enum LoadError {
     /// Correct the component. Whatever was loaded before stays.
     #[error("{}", .0.iter().map(|one| one.message.as_str()).collect::<Vec<_>>().join("; "))]
     Refused(Vec<Problem>),
@@ -28,7 +28,7 @@ pub enum LoadError {
 }
 
 #[derive(Debug, thiserror::Error)]
-pub enum GrantsError {
+pub(crate) enum GrantsError {
     #[error("{}", .0.iter().map(|one| format!("{}: {}", one.pointer, one.message)).collect::<Vec<_>>().join("; "))]
     Refused(Vec<Problem>),
     #[error("connection {name} as stored cannot be read: {reason}")]
@@ -38,7 +38,7 @@ pub enum GrantsError {
 }
 
 /// Loads a component and keeps it. The same bytes again change nothing.
-pub async fn load(
+pub(crate) async fn load(
     sandbox: &Sandbox,
     store: &Store,
     wasm: Vec<u8>,
@@ -56,7 +56,10 @@ pub async fn load(
             name: info.name.clone(),
             version: info.version.clone(),
             status: PluginStatus::Live,
-            effect: serde_json::to_value(info.effect).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default(),
+            effect: serde_json::to_value(info.effect)
+                .ok()
+                .and_then(|name| name.as_str().map(str::to_owned))
+                .unwrap_or_default(),
             manifest: json!({ "licence": info.licence, "nodeTypes": info.node_types }),
             wasm: wasm.to_vec(),
             supersedes,
@@ -68,7 +71,7 @@ pub async fn load(
 
 /// Brings back what was loaded in earlier lives: superseded builds for the instances pinned to
 /// them, then the live ones, so that these stand for their names.
-pub async fn restore(sandbox: &Sandbox, store: &Store) -> Result<usize, Unavailable> {
+pub(crate) async fn restore(sandbox: &Sandbox, store: &Store) -> Result<usize, Unavailable> {
     let mut plugins = store.plugins().await?;
     plugins.sort_by_key(|plugin| (plugin.status == PluginStatus::Live, plugin.loaded_ms));
     let mut restored = 0;
@@ -86,7 +89,7 @@ pub async fn restore(sandbox: &Sandbox, store: &Store) -> Result<usize, Unavaila
 }
 
 /// Puts the store's connections and grants in force.
-pub async fn enforce(sandbox: &Sandbox, store: &Store) -> Result<(), GrantsError> {
+pub(crate) async fn enforce(sandbox: &Sandbox, store: &Store) -> Result<(), GrantsError> {
     let mut grants = Grants::default();
     for connection in store.connections().await? {
         let spec: Connection = serde_json::from_value(connection.spec)
@@ -97,15 +100,13 @@ pub async fn enforce(sandbox: &Sandbox, store: &Store) -> Result<(), GrantsError
     for grant in store.grants().await? {
         by_plugin.entry(grant.plugin).or_default().push(grant.connection);
     }
-    grants.grants = by_plugin
-        .into_iter()
-        .map(|(plugin, connections)| stepwell_sandbox::Grant { plugin, connections })
-        .collect();
+    grants.grants =
+        by_plugin.into_iter().map(|(plugin, connections)| stepwell_sandbox::Grant { plugin, connections }).collect();
     sandbox.set_grants(&grants).map_err(GrantsError::Refused)
 }
 
 /// Writes a file's connections and grants over those of the same names.
-pub async fn install(store: &Store, file: GrantsFile, act: &Act) -> Result<(), GrantsError> {
+pub(crate) async fn install(store: &Store, file: GrantsFile, act: &Act) -> Result<(), GrantsError> {
     let known: BTreeMap<String, serde_json::Value> =
         store.connections().await?.into_iter().map(|one| (one.name, one.spec)).collect();
     for (name, connection) in file.connections {

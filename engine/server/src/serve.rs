@@ -33,7 +33,7 @@ use crate::{Engine, grants, packages, token};
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 const SWEEPS_EVERY: Duration = Duration::from_secs(60);
 
-pub fn run(config: Config) -> anyhow::Result<()> {
+pub(crate) fn run(config: Config) -> anyhow::Result<()> {
     log(&config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(serve(config));
@@ -45,7 +45,11 @@ pub fn run(config: Config) -> anyhow::Result<()> {
 fn log(config: &Config) -> anyhow::Result<()> {
     let filter: tracing_subscriber::EnvFilter = config.log.parse()?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if config.log_json { lines.json().init() } else { lines.init() }
+    if config.log_json {
+        lines.json().init()
+    } else {
+        lines.init()
+    }
     Ok(())
 }
 
@@ -53,7 +57,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let started = Instant::now();
     let (stop_sender, stop) = watch::channel(false);
     // Bound before the store is touched, so that a taken port costs nothing; nothing is accepted yet.
-    let listener = TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+    let listener =
+        TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = listener.local_addr()?;
     let login = config.admin_token.is_none().then(|| random_token(24));
     let (listen_on, grace) = (address, Duration::from_secs(config.shutdown_seconds));

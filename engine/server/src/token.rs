@@ -14,12 +14,12 @@ use crate::http::auth::random_token;
 const SECRET_BYTES: usize = 32;
 
 /// Where the token stands, for people and for commands on the same machine.
-pub fn path(data: &Path) -> PathBuf {
+pub(crate) fn path(data: &Path) -> PathBuf {
     data.join("admin-token")
 }
 
 /// The token in the data folder, made now if there is none.
-pub fn kept(data: &Path) -> io::Result<String> {
+pub(crate) fn kept(data: &Path) -> io::Result<String> {
     let path = path(data);
     if let Some(token) = read(data)? {
         return Ok(token);
@@ -35,7 +35,7 @@ pub fn kept(data: &Path) -> io::Result<String> {
 }
 
 /// The token in the data folder, if one was made.
-pub fn read(data: &Path) -> io::Result<Option<String>> {
+pub(crate) fn read(data: &Path) -> io::Result<Option<String>> {
     match fs::read_to_string(path(data)) {
         Ok(text) => Ok(Some(text.trim().to_owned()).filter(|token| !token.is_empty())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

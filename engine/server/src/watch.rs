@@ -44,7 +44,7 @@ struct Seen {
     done: bool,
 }
 
-pub struct Watcher {
+pub(crate) struct Watcher {
     app: App,
     plugins: Option<Folder>,
     flows: Option<Folder>,
@@ -53,7 +53,7 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    pub fn new(app: App) -> Self {
+    pub(crate) fn new(app: App) -> Self {
         let folder = |path: &Option<PathBuf>, ending, bytes_max| {
             path.clone().map(|path| Folder { path, ending, bytes_max, seen: BTreeMap::new() })
         };
@@ -64,12 +64,12 @@ impl Watcher {
     }
 
     /// Takes up everything that is there now, without waiting for it to settle.
-    pub async fn first_look(&mut self) {
+    pub(crate) async fn first_look(&mut self) {
         self.look(true).await;
     }
 
     /// Looks again and again, until dropped.
-    pub async fn run(mut self) {
+    pub(crate) async fn run(mut self) {
         if self.plugins.is_none() && self.flows.is_none() {
             return;
         }
@@ -162,7 +162,6 @@ impl Watcher {
     }
 }
 
-
 impl Folder {
     /// Files that are new or changed, and at rest (or `at_once`).
     fn fresh(&mut self, at_once: bool) -> Vec<PathBuf> {
@@ -222,8 +221,7 @@ mod tests {
     fn a_file_is_taken_once_it_is_at_rest_and_again_when_it_changes() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("a.json");
-        let mut folder =
-            Folder { path: dir.path().to_owned(), ending: "json", bytes_max: 10, seen: BTreeMap::new() };
+        let mut folder = Folder { path: dir.path().to_owned(), ending: "json", bytes_max: 10, seen: BTreeMap::new() };
         for (write, at_once, taken) in [
             (None, false, 0),
             (Some("1"), false, 0),

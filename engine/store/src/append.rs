@@ -95,7 +95,7 @@ impl Row {
         let conflict = || Ok(Err(AppendError::Conflict(self.instance.clone())));
         let before = match &self.admission {
             Some(admission) => {
-                if let Some(refused) = self.duplicate(tx, admission)? {
+                if let Some(refused) = duplicate(tx, admission)? {
                     return Ok(Err(refused));
                 }
                 None
@@ -166,22 +166,6 @@ impl Row {
             });
         }
         Ok(Ok(Appended { inbox: items }))
-    }
-
-    /// The winner of the race for the caller's key, if it is not us.
-    fn duplicate(&self, tx: &Tx<'_>, admission: &Admission) -> rusqlite::Result<Option<AppendError>> {
-        let Some(idempotency) = &admission.idempotency else { return Ok(None) };
-        let winner: Option<([u8; 16], String)> = tx
-            .prepare(
-                "select i.id, k.request from idempotency as k join instance as i on i.n = k.instance
-                 where k.flow = ?1 and k.key = ?2",
-            )?
-            .query_row((&admission.flow, &idempotency.key), |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        Ok(winner.map(|(id, request)| AppendError::Duplicate {
-            instance: id_text(id),
-            other_request: request != idempotency.request,
-        }))
     }
 
     fn find(&self, tx: &Tx<'_>) -> rusqlite::Result<Option<Before>> {
@@ -297,13 +281,25 @@ impl Row {
         if !items.is_empty() {
             return Some(0);
         }
-        match (self.due_ms, self.state) {
-            (Some(due_ms), _) => Some(integer(due_ms)),
-            // Given up in the middle of work: wanted at once.
-            (None, State::Running | State::Compensating) => Some(0),
-            (None, _) => None,
-        }
+        // Given up in the middle of work: wanted at once. Whatever else parks knows when it is due.
+        if self.state == State::Running { Some(0) } else { self.due_ms.map(integer) }
     }
+}
+
+/// The winner of the race for the caller's key, if it is not us.
+fn duplicate(tx: &Tx<'_>, admission: &Admission) -> rusqlite::Result<Option<AppendError>> {
+    let Some(idempotency) = &admission.idempotency else { return Ok(None) };
+    let winner: Option<([u8; 16], String)> = tx
+        .prepare(
+            "select i.id, k.request from idempotency as k join instance as i on i.n = k.instance
+             where k.flow = ?1 and k.key = ?2",
+        )?
+        .query_row((&admission.flow, &idempotency.key), |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    Ok(winner.map(|(id, request)| AppendError::Duplicate {
+        instance: id_text(id),
+        other_request: request != idempotency.request,
+    }))
 }
 
 impl Store {

@@ -194,7 +194,7 @@ impl Store {
             let mut flows =
                 summaries(connection, "f.key > ?1 order by f.key limit ?2", (after.unwrap_or_default(), limit))?;
             for flow in &mut flows {
-                flow.counts = counts(connection, Some(&flow.key))?.into_values().fold(Counts::default(), sum);
+                flow.counts = counts(connection, Some(&flow.key))?.values().fold(Counts::default(), sum);
             }
             Ok(flows)
         })
@@ -207,7 +207,7 @@ impl Store {
             let Some(mut summary) = summaries(connection, "f.key = ?1 and ?2 = ?2", (&key, 0))?.pop() else {
                 return Ok(None);
             };
-            let mut by_version = counts(connection, Some(&key))?;
+            let by_version = counts(connection, Some(&key))?;
             let versions = connection
                 .prepare_cached(
                     "select version, label, hash, published_ms, published_by from version
@@ -225,7 +225,7 @@ impl Store {
                     })
                 })?
                 .collect::<rusqlite::Result<_>>()?;
-            summary.counts = std::mem::take(&mut by_version).into_values().fold(Counts::default(), sum);
+            summary.counts = by_version.values().fold(Counts::default(), sum);
             Ok(Some(FlowDetail { summary, versions }))
         })
         .await
@@ -327,7 +327,7 @@ fn summaries(
 ) -> rusqlite::Result<Vec<FlowSummary>> {
     let sql = format!(
         "select f.key, f.kind, f.title, f.updated_ms, v.version, d.flow is not null,
-                d.flow is not null and d.hash is not v.hash
+                d.flow is not null and (v.version is null or d.hash is not v.hash)
          from flow as f
          left join version as v on v.flow = f.key
               and v.version = (select max(version) from version where flow = f.key)
@@ -367,7 +367,7 @@ fn counts(connection: &Connection, flow: Option<&str>) -> rusqlite::Result<BTree
     Ok(counts)
 }
 
-fn sum(mut total: Counts, one: Counts) -> Counts {
+fn sum(mut total: Counts, one: &Counts) -> Counts {
     for (state, instances) in one.iter().filter(|&(_, instances)| instances > 0) {
         total.add(state, instances);
     }

@@ -158,6 +158,30 @@ fn wake_one(tx: &Tx<'_>, message: &str, key: &str) -> rusqlite::Result<Vec<Arc<s
     Ok(awaiting)
 }
 
+/// Keeps a message, unless it was posted before.
+fn keep(tx: &mut Tx<'_>, message: &Message, payload: &str) -> rusqlite::Result<Result<Posted, Unavailable>> {
+    let Message { name, key, id, at_ms, ttl_ms, by, payload: _ } = message;
+    if tx.prepare("select 1 from seen where message = ?1 and id = ?2")?.exists((name, id))? {
+        return Ok(Ok(Posted::Duplicate));
+    }
+    let kept: i64 = tx
+        .prepare("select count(*) from inbox where message = ?1 and key = ?2")?
+        .query_row((name, key), |row| row.get(0))?;
+    if kept >= KEPT_MAX {
+        return Ok(Err(Unavailable(format!("{KEPT_MAX} messages {name:?} wait for takers of {key:?}"))));
+    }
+    let seen_until_ms = at_ms.saturating_add(SEEN_MS.max(*ttl_ms));
+    tx.execute("insert into seen (message, id, expires_ms) values (?1, ?2, ?3)", (name, id, integer(seen_until_ms)))?;
+    let n = tx.next();
+    tx.execute(
+        "insert into inbox (n, message, key, id, body, sent_by, at_ms, expires_ms)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        (n, name, key, id, payload, by, integer(*at_ms), integer(at_ms.saturating_add(*ttl_ms))),
+    )?;
+    let awaiting = wake_one(tx, name, key)?;
+    Ok(Ok(if awaiting.is_empty() { Posted::Buffered } else { Posted::Awaited(awaiting) }))
+}
+
 /// What was forgotten; a full batch of anything means there may be more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Swept {
@@ -183,35 +207,7 @@ impl Store {
     pub(crate) async fn post(&self, message: Message) -> Result<Posted, Unavailable> {
         self.tell(message.at_ms);
         let payload = text(&*message.payload)?;
-        let full = self
-            .write(move |tx| {
-                let Message { name, key, id, at_ms, ttl_ms, by, payload: _ } = &message;
-                let seen_until = at_ms.saturating_add(SEEN_MS.max(*ttl_ms));
-                let kept: i64 = tx
-                    .prepare("select count(*) from inbox where message = ?1 and key = ?2")?
-                    .query_row((name, key), |row| row.get(0))?;
-                let known = tx.prepare("select 1 from seen where message = ?1 and id = ?2")?.exists((name, id))?;
-                if known {
-                    return Ok(Ok(Posted::Duplicate));
-                }
-                if kept >= KEPT_MAX {
-                    return Ok(Err(Unavailable(format!("{KEPT_MAX} messages {name:?} wait for takers of {key:?}"))));
-                }
-                tx.execute(
-                    "insert into seen (message, id, expires_ms) values (?1, ?2, ?3)",
-                    (name, id, integer(seen_until)),
-                )?;
-                let n = tx.next();
-                tx.execute(
-                    "insert into inbox (n, message, key, id, body, sent_by, at_ms, expires_ms)
-                     values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-                    (n, name, key, id, &payload, by, integer(*at_ms), integer(at_ms.saturating_add(*ttl_ms))),
-                )?;
-                let awaiting = wake_one(tx, name, key)?;
-                Ok(Ok(if awaiting.is_empty() { Posted::Buffered } else { Posted::Awaited(awaiting) }))
-            })
-            .await?;
-        full
+        self.write(move |tx| keep(tx, &message, &payload)).await?
     }
 
     pub(crate) async fn command(

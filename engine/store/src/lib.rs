@@ -1,6 +1,6 @@
 //! Keeps everything: instances with their journals, flows, plugins and the record of who did what.
 //!
-//! [`Store`] is one SQLite file with one owner. A single writer thread gathers what waits into one
+//! [`Store`] is one `SQLite` file with one owner. A single writer thread gathers what waits into one
 //! transaction (group commit), so one flush to disk serves many callers; reads run beside it on
 //! connections of their own and see every commit that was acknowledged.
 //!
@@ -27,6 +27,8 @@ mod readers;
 mod rows;
 mod store;
 mod take;
+#[cfg(test)]
+mod tests;
 mod tx;
 mod writer;
 

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use chrono_tz::Tz;
 use rust_decimal::prelude::ToPrimitive;
 use serde_json::Value;
-use zen_expression::functions::ClosureFunction;
+use zen_expression::functions::{ClosureFunction, DateMethod, InternalFunction};
 
 use super::tree::{Binary, Interval, Node};
 use super::val::Val;
@@ -21,8 +21,8 @@ use super::{Scope, ValueError, dates, functions, number};
 const CLOSURE_ITEMS_MAX: usize = 10_000;
 /// Longest list a closure inside another goes through.
 const NESTED_CLOSURE_ITEMS_MAX: usize = 1_000;
-/// Most steps of one evaluation: about a second.
-const STEPS_MAX: u64 = 20_000_000;
+/// Most steps of one evaluation: some tenths of a second.
+const STEPS_MAX: u64 = 5_000_000;
 /// Most bytes of text one evaluation makes.
 const TEXT_BYTES_MAX: usize = 4 << 20;
 
@@ -99,17 +99,7 @@ impl<'s> Env<'s> {
                 Val::Number(value) => Ok(Val::Number(-value)),
                 other => Err(ValueError::new(format!("cannot negate {}", other.kind()))),
             },
-            Node::And(sides) => Ok(Val::Bool(self.side(&sides.0, "and")? && self.side(&sides.1, "and")?)),
-            Node::Or(sides) => Ok(Val::Bool(self.side(&sides.0, "or")? || self.side(&sides.1, "or")?)),
-            Node::Otherwise(sides) => match self.eval(&sides.0)? {
-                Val::Null => self.eval(&sides.1),
-                value => Ok(value),
-            },
-            Node::Binary { operator, sides } => {
-                let left = self.eval(&sides.0)?;
-                let right = self.eval(&sides.1)?;
-                self.binary(*operator, left, right)
-            }
+            Node::And(_) | Node::Or(_) | Node::Otherwise(_) | Node::Binary { .. } => self.chain(node),
             Node::If(parts) => {
                 let holds = self.side(&parts.0, "?")?;
                 self.eval(if holds { &parts.1 } else { &parts.2 })
@@ -128,6 +118,7 @@ impl<'s> Env<'s> {
                 let arguments = arguments.iter().map(|one| self.eval(one)).collect::<Result<Vec<_>, _>>()?;
                 functions::call(self, *function, &arguments)
             }
+            Node::DateCall { method: DateMethod::IsValid, arguments } => self.is_valid_date(arguments),
             Node::DateCall { method, arguments } => {
                 let arguments = arguments.iter().map(|one| self.eval(one)).collect::<Result<Vec<_>, _>>()?;
                 dates::call(*method, &arguments, self.timezone)
@@ -136,10 +127,54 @@ impl<'s> Env<'s> {
         }
     }
 
+    /// `d(…).isValid()` asks whether `d(…)` has a value at all.
+    fn is_valid_date(&mut self, arguments: &'s [Node]) -> Result<Val<'s>, ValueError> {
+        let [Node::Call { function: InternalFunction::Date, arguments }] = arguments else {
+            let dates = arguments.iter().map(|one| self.eval(one)).collect::<Result<Vec<_>, _>>()?;
+            return dates::call(DateMethod::IsValid, &dates, self.timezone);
+        };
+        let arguments = arguments.iter().map(|one| self.eval(one)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Val::Bool(functions::call(self, InternalFunction::Date, &arguments).is_ok()))
+    }
+
     fn side(&mut self, node: &'s Node, operator: &str) -> Result<bool, ValueError> {
-        match self.eval(node)? {
-            Val::Bool(value) => Ok(value),
-            other => Err(ValueError::new(format!("`{operator}` needs true or false, not {}", other.kind()))),
+        truth_of(&self.eval(node)?, operator)
+    }
+
+    /// A chain such as `a + b + c` leans to the left and may be long: it is computed in a loop.
+    fn chain(&mut self, node: &'s Node) -> Result<Val<'s>, ValueError> {
+        let mut links = Vec::new();
+        let (mut link, mut value) = (node, None);
+        while value.is_none() {
+            match link {
+                Node::And(sides) | Node::Or(sides) | Node::Otherwise(sides) | Node::Binary { sides, .. } => {
+                    links.push(link);
+                    link = &sides.0;
+                }
+                first => value = Some(self.eval(first)?),
+            }
+        }
+        let mut value = value.unwrap_or(Val::Null);
+        while let Some(link) = links.pop() {
+            value = self.link(link, value)?;
+        }
+        Ok(value)
+    }
+
+    /// One operator, whose left side is computed. The right side of `and`, `or` and `??` may be left alone.
+    fn link(&mut self, node: &'s Node, left: Val<'s>) -> Result<Val<'s>, ValueError> {
+        match node {
+            Node::And(sides) => Ok(Val::Bool(truth_of(&left, "and")? && self.side(&sides.1, "and")?)),
+            Node::Or(sides) => Ok(Val::Bool(truth_of(&left, "or")? || self.side(&sides.1, "or")?)),
+            Node::Otherwise(sides) => match left {
+                Val::Null => self.eval(&sides.1),
+                value => Ok(value),
+            },
+            Node::Binary { operator, sides } => {
+                let right = self.eval(&sides.1)?;
+                self.binary(*operator, left, right)
+            }
+            other => self.eval(other),
         }
     }
 
@@ -205,6 +240,10 @@ impl<'s> Env<'s> {
             (Binary::Add, Val::Text(left), Val::Text(right)) => {
                 self.made_text(left.len() + right.len())?;
                 Ok(Val::Text(Cow::Owned(left.into_owned() + &right)))
+            }
+            (Binary::Add, left @ Val::Text(_), right @ Val::Date(_))
+            | (Binary::Add, left @ Val::Date(_), right @ Val::Text(_)) => {
+                Ok(Val::Text(functions::as_text(&left)? + functions::as_text(&right)?))
             }
             (_, Val::Number(left), Val::Number(right)) => Ok(match operator {
                 Binary::Add => Val::Number(number::add(left, right)?),
@@ -342,6 +381,13 @@ impl<'s> Env<'s> {
             ClosureFunction::One => Val::Bool(held == 1),
             ClosureFunction::Count => Val::Number(held.into()),
         })
+    }
+}
+
+fn truth_of(value: &Val<'_>, operator: &str) -> Result<bool, ValueError> {
+    match value {
+        Val::Bool(value) => Ok(*value),
+        other => Err(ValueError::new(format!("`{operator}` needs true or false, not {}", other.kind()))),
     }
 }
 

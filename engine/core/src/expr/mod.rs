@@ -192,6 +192,8 @@ pub fn epoch_ms(value: &Value, timezone: chrono_tz::Tz) -> Option<i64> {
 enum Place<'a> {
     Value(&'a Value),
     Named(&'a BTreeMap<Arc<str>, Held>),
+    /// One letter of a text.
+    Letter(&'a str),
     Nothing,
 }
 
@@ -199,7 +201,7 @@ impl<'a> Place<'a> {
     fn value(self) -> Option<&'a Value> {
         match self {
             Self::Value(value) => Some(value),
-            Self::Named(_) | Self::Nothing => None,
+            Self::Named(_) | Self::Letter(_) | Self::Nothing => None,
         }
     }
 
@@ -208,6 +210,10 @@ impl<'a> Place<'a> {
             (Self::Value(Value::Object(map)), Step::Key(key)) => map.get(&**key),
             (Self::Value(Value::Array(list)), Step::Index(index)) => list.get(*index),
             (Self::Named(map), Step::Key(key)) => map.get(&**key).map(|held| &*held.value),
+            (Self::Value(Value::String(text)), Step::Index(index)) => {
+                let letter = index.checked_add(1).and_then(|end| text.get(*index..end));
+                return letter.map_or(Self::Nothing, Self::Letter);
+            }
             _ => None,
         };
         found.map_or(Self::Nothing, Self::Value)

@@ -43,25 +43,35 @@ pub(super) fn to_json(value: Decimal) -> Result<Value, ValueError> {
 }
 
 pub(super) fn add(left: Decimal, right: Decimal) -> Result<Decimal, ValueError> {
-    let (left, right) = (left.normalize(), right.normalize());
-    let exact = left.checked_add(right).filter(|sum| sum.scale() >= left.scale().max(right.scale()));
-    // A sum of numbers far apart loses digits silently: the scale it should have is gone.
-    exact.ok_or_else(|| too_long(left, '+', right))
+    exactly(left, right, '+', Decimal::checked_add, |left, right| left.scale().max(right.scale()))
 }
 
 pub(super) fn subtract(left: Decimal, right: Decimal) -> Result<Decimal, ValueError> {
-    let (left, right) = (left.normalize(), right.normalize());
-    let exact = left.checked_sub(right).filter(|rest| rest.scale() >= left.scale().max(right.scale()));
-    exact.ok_or_else(|| too_long(left, '-', right))
+    exactly(left, right, '-', Decimal::checked_sub, |left, right| left.scale().max(right.scale()))
 }
 
 pub(super) fn multiply(left: Decimal, right: Decimal) -> Result<Decimal, ValueError> {
-    let (left, right) = (left.normalize(), right.normalize());
     if left.is_zero() || right.is_zero() {
         return Ok(Decimal::ZERO);
     }
-    let exact = left.checked_mul(right).filter(|product| product.scale() >= left.scale() + right.scale());
-    exact.ok_or_else(|| too_long(left, '*', right))
+    exactly(left, right, '*', Decimal::checked_mul, |left, right| left.scale() + right.scale())
+}
+
+/// A result that lost digits has fewer decimal places than it should have.
+fn exactly(
+    left: Decimal,
+    right: Decimal,
+    sign: char,
+    compute: impl Fn(Decimal, Decimal) -> Option<Decimal>,
+    places: impl Fn(Decimal, Decimal) -> u32,
+) -> Result<Decimal, ValueError> {
+    if let Some(result) = compute(left, right).filter(|result| result.scale() >= places(left, right)) {
+        return Ok(result);
+    }
+    // Zeros at the end may have been all that was lost.
+    let (left, right) = (left.normalize(), right.normalize());
+    let exact = compute(left, right).filter(|result| result.scale() >= places(left, right));
+    exact.ok_or_else(|| too_long(left, sign, right))
 }
 
 /// Whole powers up to 256; a negative one divides.

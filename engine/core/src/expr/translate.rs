@@ -10,7 +10,9 @@ use std::sync::Arc;
 use bumpalo::Bump;
 use serde_json::{Map, Value};
 use zen_expression::functions::{DateMethod, FunctionKind, InternalFunction, MethodKind};
-use zen_expression::lexer::{ArithmeticOperator, Bracket, ComparisonOperator, Lexer, LogicalOperator, Operator};
+use zen_expression::lexer::{
+    ArithmeticOperator, Bracket, ComparisonOperator, Lexer, LexerError, LogicalOperator, Operator,
+};
 use zen_expression::parser::{AstNodeError, Node as Ast, Parser, ParserResult};
 
 use super::tree::{Binary, Interval, Node, Step};
@@ -29,20 +31,22 @@ pub(super) fn parse(source: &str, grammar: Grammar) -> Result<(Node, Reads), Exp
     guard::length(source)?;
     let whole = |code, message: String| ExprError { code, message, from: 0, to: source.len() };
     let bump = Bump::new();
-    let tokens = Lexer::new().tokenize(&bump, source).map_err(|error| {
-        let at = source.len();
-        ExprError { code: "EXPRESSION_SYNTAX", message: lower(&error.to_string()), from: 0, to: at }
-    })?;
+    let tokens = Lexer::new().tokenize(&bump, source).map_err(|error| lexer_error(&error, source.len()))?;
     guard::tokens(&tokens)?;
     let parser =
-        Parser::try_new(&tokens, &bump).map_err(|error| whole("EXPRESSION_SYNTAX", lower(&error.to_string())))?;
+        Parser::try_new(&tokens, &bump).map_err(|_| whole("EXPRESSION_SYNTAX", "this is no expression".to_owned()))?;
     let parsed = match grammar {
         Grammar::Standard => parser.standard().with_metadata().parse(),
         Grammar::Cell => parser.unary().with_metadata().parse(),
     };
     if let Some(error) = parsed.root.first_error() {
         let (from, to) = error_span(&error, source.len());
-        return Err(ExprError { code: "EXPRESSION_SYNTAX", message: lower(&error.to_string()), from, to });
+        return Err(ExprError {
+            code: "EXPRESSION_SYNTAX",
+            message: said(&error, source.get(from..to).unwrap_or(source)),
+            from,
+            to,
+        });
     }
     if !parsed.is_complete {
         return Err(whole("EXPRESSION_SYNTAX", "text is left over after the expression".to_owned()));
@@ -55,10 +59,37 @@ pub(super) fn parse(source: &str, grammar: Grammar) -> Result<(Node, Reads), Exp
     Ok((node, reads))
 }
 
-/// Our messages begin with a small letter.
-fn lower(message: &str) -> String {
-    let mut letters = message.chars();
-    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+fn lexer_error(error: &LexerError, length: usize) -> ExprError {
+    let (message, from, to) = match error {
+        LexerError::UnexpectedSymbol { symbol, span } => (format!("`{symbol}` means nothing here"), span.0, span.1),
+        LexerError::UnmatchedSymbol { symbol, position } => {
+            (format!("`{symbol}` means nothing here"), *position, position + 1)
+        }
+        LexerError::UnexpectedEof { position, .. } => {
+            ("the text ends within a text in quotes".to_owned(), *position, position + 1)
+        }
+    };
+    let (from, to) = ((from as usize).min(length), (to as usize).min(length));
+    ExprError { code: "EXPRESSION_SYNTAX", message, from, to }
+}
+
+/// The parser's error in our words.
+fn said(error: &AstNodeError<'_>, at: &str) -> String {
+    match error {
+        AstNodeError::UnknownBuiltIn { name, .. } => format!("there is no function `{name}`"),
+        AstNodeError::UnknownMethod { name, .. } => format!("there is no method `{name}`"),
+        AstNodeError::UnexpectedIdentifier { .. } | AstNodeError::UnexpectedToken { .. } => {
+            format!("`{at}` cannot stand here")
+        }
+        AstNodeError::InvalidNumber { number, .. } => format!("`{number}` is no number of at most 28 digits"),
+        AstNodeError::InvalidBoolean { boolean, .. } => format!("`{boolean}` is neither true nor false"),
+        AstNodeError::InvalidProperty { property, .. } => format!("`{property}` is no name of a field"),
+        AstNodeError::MissingToken { expected, .. } => format!("`{expected}` is missing"),
+        AstNodeError::ExpectedProperty { .. } => "the name of a field is missing".to_owned(),
+        AstNodeError::ExpectedLiteral { .. } => "a value is missing".to_owned(),
+        AstNodeError::UnexpectedEnd { .. } => "the expression ends too early".to_owned(),
+        AstNodeError::Custom { message, .. } => message.trim_end_matches('.').to_owned(),
+    }
 }
 
 fn error_span(error: &AstNodeError<'_>, length: usize) -> (usize, usize) {
@@ -108,10 +139,6 @@ impl<'a> Translator<'_, 'a> {
 
     fn boxed(&mut self, ast: &'a Ast<'a>) -> Result<Box<Node>, ExprError> {
         self.node(ast).map(Box::new)
-    }
-
-    fn pair(&mut self, left: &'a Ast<'a>, right: &'a Ast<'a>) -> Result<Box<(Node, Node)>, ExprError> {
-        Ok(Box::new((self.node(left)?, self.node(right)?)))
     }
 
     fn list(&mut self, parts: &'a [&'a Ast<'a>]) -> Result<Vec<Node>, ExprError> {
@@ -167,7 +194,7 @@ impl<'a> Translator<'_, 'a> {
                 Operator::Logical(LogicalOperator::Not) => Node::Not(self.boxed(node)?),
                 _ => return self.refuse("EXPRESSION_SYNTAX", format!("`{operator}` is no sign"), ast),
             },
-            Ast::Binary { left, operator, right } => return self.binary(ast, left, *operator, right),
+            Ast::Binary { .. } => return self.chain(ast),
             Ast::FunctionCall { kind, arguments } => return self.call(ast, kind, arguments),
             Ast::MethodCall { kind, this, arguments } => return self.method(ast, kind, this, arguments),
         })
@@ -186,24 +213,39 @@ impl<'a> Translator<'_, 'a> {
         Ok(Node::Path { root: name.into(), steps: Vec::new() })
     }
 
-    fn binary(
+    /// A chain such as `a + b + c` leans to the left and may be long: it is taken apart in a loop,
+    /// so that its length costs no stack.
+    fn chain(&mut self, ast: &'a Ast<'a>) -> Result<Node, ExprError> {
+        let mut links = Vec::new();
+        let mut first = ast;
+        while let Ast::Binary { left, operator, right } = first {
+            links.push((first, *operator, *right));
+            first = left;
+        }
+        let mut node = self.node(first)?;
+        for (ast, operator, right) in links.into_iter().rev() {
+            node = self.link(ast, node, operator, right)?;
+        }
+        Ok(node)
+    }
+
+    fn link(
         &mut self,
         ast: &'a Ast<'a>,
-        left: &'a Ast<'a>,
+        left: Node,
         operator: Operator,
         right: &'a Ast<'a>,
     ) -> Result<Node, ExprError> {
         use ArithmeticOperator as A;
         use ComparisonOperator as C;
+        if let Operator::Comparison(within @ (C::In | C::NotIn)) = operator {
+            return self.within(left, right, within == C::NotIn);
+        }
+        let sides = Box::new((left, self.node(right)?));
         let operator = match operator {
-            Operator::Logical(LogicalOperator::And) => return Ok(Node::And(self.pair(left, right)?)),
-            Operator::Logical(LogicalOperator::Or) => return Ok(Node::Or(self.pair(left, right)?)),
-            Operator::Logical(LogicalOperator::NullishCoalescing) => {
-                return Ok(Node::Otherwise(self.pair(left, right)?));
-            }
-            Operator::Comparison(within @ (C::In | C::NotIn)) => {
-                return self.within(left, right, within == C::NotIn);
-            }
+            Operator::Logical(LogicalOperator::And) => return Ok(Node::And(sides)),
+            Operator::Logical(LogicalOperator::Or) => return Ok(Node::Or(sides)),
+            Operator::Logical(LogicalOperator::NullishCoalescing) => return Ok(Node::Otherwise(sides)),
             Operator::Comparison(C::Equal) => Binary::Equal,
             Operator::Comparison(C::NotEqual) => Binary::NotEqual,
             Operator::Comparison(C::LessThan) => Binary::Less,
@@ -218,10 +260,11 @@ impl<'a> Translator<'_, 'a> {
             Operator::Arithmetic(A::Power) => Binary::Power,
             other => return self.refuse("EXPRESSION_SYNTAX", format!("`{other}` joins nothing"), ast),
         };
-        Ok(Node::Binary { operator, sides: self.pair(left, right)? })
+        Ok(Node::Binary { operator, sides })
     }
 
-    fn within(&mut self, item: &'a Ast<'a>, list: &'a Ast<'a>, negated: bool) -> Result<Node, ExprError> {
+    fn within(&mut self, item: Node, list: &'a Ast<'a>, negated: bool) -> Result<Node, ExprError> {
+        let item = Box::new(item);
         let mut bare = list;
         while let Ast::Parenthesized(inner) = bare {
             bare = inner;
@@ -237,9 +280,10 @@ impl<'a> Translator<'_, 'a> {
                 left_closed: matches!(left_bracket, Bracket::LeftSquareBracket | Bracket::RightSquareBracket),
                 right_closed: matches!(right_bracket, Bracket::LeftSquareBracket | Bracket::RightSquareBracket),
             };
-            return Ok(Node::Between { item: self.boxed(item)?, ends: self.pair(left, right)?, interval, negated });
+            let ends = Box::new((self.node(left)?, self.node(right)?));
+            return Ok(Node::Between { item, ends, interval, negated });
         }
-        Ok(Node::In { item: self.boxed(item)?, list: self.boxed(list)?, negated })
+        Ok(Node::In { item, list: self.boxed(list)?, negated })
     }
 
     /// An interval that stands for the list of its whole numbers.

@@ -15,6 +15,8 @@ use serde_json::{Map, Value};
 use super::{Place, ValueError, number};
 use crate::value::Held;
 
+pub(super) type Fields<'a> = Vec<(Cow<'a, str>, Val<'a>)>;
+
 #[derive(Debug, Clone)]
 pub(super) enum Val<'a> {
     Null,
@@ -44,6 +46,7 @@ impl<'a> Val<'a> {
         match place {
             Place::Value(value) => Self::of(value),
             Place::Named(map) => Ok(Self::Named(map)),
+            Place::Letter(letter) => Ok(Self::Text(Cow::Borrowed(letter))),
             Place::Nothing => Ok(Self::Null),
         }
     }
@@ -101,18 +104,22 @@ impl<'a> Val<'a> {
         }
     }
 
-    pub(super) fn fields(&self) -> Result<Option<Vec<(Cow<'a, str>, Self)>>, ValueError> {
-        let pair = |(key, value): (&'a str, &'a Value)| Ok((Cow::Borrowed(key), Self::of(value)?));
-        match self {
+    /// An object's fields, sorted by name: objects have no order, whoever made them.
+    pub(super) fn fields(&self) -> Result<Option<Fields<'a>>, ValueError> {
+        let mut fields: Fields<'a> = match self {
             Self::Json(Value::Object(map)) => {
-                map.iter().map(|(key, value)| pair((key, value))).collect::<Result<_, _>>().map(Some)
+                let pairs = map.iter().map(|(key, value)| Ok((Cow::Borrowed(key.as_str()), Self::of(value)?)));
+                pairs.collect::<Result<_, ValueError>>()?
             }
             Self::Named(map) => {
-                map.iter().map(|(key, held)| pair((key, &held.value))).collect::<Result<_, _>>().map(Some)
+                let pairs = map.iter().map(|(key, held)| Ok((Cow::Borrowed(&**key), Self::of(&held.value)?)));
+                pairs.collect::<Result<_, ValueError>>()?
             }
-            Self::Object(fields) => Ok(Some(fields.as_ref().clone())),
-            _ => Ok(None),
-        }
+            Self::Object(fields) => fields.as_ref().clone(),
+            _ => return Ok(None),
+        };
+        fields.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(Some(fields))
     }
 
     pub(super) fn into_value(self) -> Result<Value, ValueError> {

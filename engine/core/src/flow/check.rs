@@ -147,6 +147,8 @@ struct Checker<'d> {
     by_id: BTreeMap<&'d str, NodeIx>,
     edges: Vec<Line>,
     readings: Vec<Reading>,
+    /// Compiled schemas of node types, by the address of their source in the catalogue.
+    schemas: BTreeMap<usize, Option<Schema>>,
 }
 
 /// A node of the document, as far as it could be understood.
@@ -202,6 +204,7 @@ impl<'d> Checker<'d> {
             by_id: BTreeMap::new(),
             edges: Vec::new(),
             readings: Vec::new(),
+            schemas: BTreeMap::new(),
         }
     }
 
@@ -260,13 +263,12 @@ impl<'d> Checker<'d> {
 
     fn timezone(&mut self) {
         let Some(name) = self.reader.field::<String>("timezone") else { return };
-        match name.parse() {
-            Ok(zone) => self.timezone = zone,
-            Err(_) => {
-                let problem = Problem::error("TIMEZONE", "/timezone", format!("`{name}` is no time zone"));
-                self.problem(problem.fix("use an IANA name such as Asia/Shanghai"));
-            }
+        if let Ok(zone) = name.parse() {
+            self.timezone = zone;
+            return;
         }
+        let problem = Problem::error("TIMEZONE", "/timezone", format!("`{name}` is no time zone"));
+        self.problem(problem.fix("use an IANA name such as Asia/Shanghai"));
     }
 
     fn input(&mut self) -> Option<Schema> {

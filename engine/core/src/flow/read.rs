@@ -96,7 +96,7 @@ impl<'d> Reader<'d> {
         Some(match kind.as_str() {
             "start" => NodeDocument::Start(self.piece(&rest, pointer)?),
             "end" => NodeDocument::End(self.piece(&rest, pointer)?),
-            "task" => NodeDocument::Task(self.piece(&rest, pointer)?),
+            "task" => NodeDocument::Task(Box::new(self.piece(&rest, pointer)?)),
             "decision" => NodeDocument::Decision(self.piece(&rest, pointer)?),
             "exclusive" => NodeDocument::Exclusive(self.piece(&rest, pointer)?),
             "parallel" => NodeDocument::Parallel(self.piece(&rest, pointer)?),
@@ -196,7 +196,7 @@ fn remove(value: &mut Value, path: &[String]) -> bool {
     for step in steps {
         let next = match at {
             Value::Object(map) => map.get_mut(step),
-            Value::Array(list) => step.parse::<usize>().ok().and_then(|index| list.get_mut(index)),
+            Value::Array(items) => step.parse::<usize>().ok().and_then(|index| items.get_mut(index)),
             _ => None,
         };
         match next {
@@ -239,9 +239,27 @@ fn explain(message: &str, pointer: &str) -> (Problem, Option<String>) {
             None,
         );
     }
-    let message =
-        if message.starts_with("data did not match any variant") { "this value has the wrong shape" } else { message };
-    (Problem::error("WRONG_TYPE", pointer, message.replace(", expected ", "; it should be ")), None)
+    (Problem::error("WRONG_TYPE", pointer, plain_type_error(message)), None)
+}
+
+/// Serde's `invalid type: …, expected …` in the words of the document.
+fn plain_type_error(message: &str) -> String {
+    let Some((found, wanted)) = message.rsplit_once(", expected ") else {
+        return "this value has the wrong shape".to_owned();
+    };
+    let wanted = match wanted {
+        "a string" | "string" => "a text",
+        "a boolean" => "true or false",
+        "a sequence" => "a list",
+        "a map" => "an object",
+        "f64" => "a number",
+        number if number.starts_with(['u', 'i']) && number.len() <= 4 => "a whole number",
+        record if record.starts_with("struct") || record.contains("enum") => "an object",
+        other => other,
+    };
+    let found = found.trim_start_matches("invalid type: ").trim_start_matches("invalid value: ");
+    let found = found.replace("floating point", "number").replace("integer", "number").replace("string", "text");
+    format!("{found} stands where {wanted} is taken")
 }
 
 fn unknown_field(field: &str, known: &[&str], pointer: &str) -> Problem {

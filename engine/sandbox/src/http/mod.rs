@@ -29,6 +29,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use self::client::{Client, Prohibited};
@@ -120,6 +121,16 @@ impl Outgoing {
 }
 
 impl WasiHttpHooks for Outgoing {
+    fn p2_error_from_connect(&mut self, error: &std::io::Error) -> ErrorCode {
+        tracing::debug!(%error, "no connection");
+        ErrorCode::ConnectionRefused
+    }
+
+    fn p2_error_from_hyper(&mut self, error: &hyper::Error) -> ErrorCode {
+        tracing::debug!(%error, "an answer broke off");
+        ErrorCode::ConnectionTerminated
+    }
+
     fn send_request(
         &mut self,
         request: Request<WasiBody>,
@@ -134,9 +145,7 @@ impl WasiHttpHooks for Outgoing {
             let send = exit.send(request, key);
             match timeout {
                 None => send.await,
-                Some(timeout) => {
-                    tokio::time::timeout(timeout, send).await.unwrap_or(Err(Error::ConnectionReadTimeout))
-                }
+                Some(timeout) => tokio::time::timeout(timeout, send).await.unwrap_or(Err(Error::ConnectionReadTimeout)),
             }
         })
     }
@@ -171,7 +180,7 @@ impl Exit {
             .path_and_query(format!("{}{path}", target.path_prefix))
             .build()
             .map_err(|_| Error::HttpRequestUriInvalid)?;
-        *request.headers_mut() = self.headers(parts.headers, target, key)?;
+        *request.headers_mut() = self.headers(parts.headers, target, key.as_deref())?;
         *request.method_mut() = parts.method;
         if Instant::now() >= self.deadline {
             return Err(Error::ConnectionTimeout);
@@ -186,13 +195,7 @@ impl Exit {
     }
 
     /// The connection's target, if this plugin may send this there.
-    fn granted<'a>(
-        &self,
-        reach: &'a Reach,
-        method: &Method,
-        uri: &Uri,
-        connection: &str,
-    ) -> Result<&'a Target, Error> {
+    fn granted<'a>(&self, reach: &'a Reach, method: &Method, uri: &Uri, connection: &str) -> Result<&'a Target, Error> {
         let plugin = &self.plugin;
         if connection.is_empty() {
             let host = uri.host().unwrap_or_default();
@@ -213,7 +216,7 @@ impl Exit {
     }
 
     /// The guest's headers, with secrets put in, under what host and connection set.
-    fn headers(&self, guest: HeaderMap, target: &Target, key: Option<String>) -> Result<HeaderMap, Error> {
+    fn headers(&self, guest: HeaderMap, target: &Target, key: Option<&str>) -> Result<HeaderMap, Error> {
         let mut headers = guest;
         // Both are made anew for the real target and the collected body.
         headers.remove(HOST);
@@ -225,7 +228,7 @@ impl Exit {
         }
         let context = &self.context;
         for (name, value) in [
-            (IDEMPOTENCY_KEY, key.as_deref()),
+            (IDEMPOTENCY_KEY, key),
             (TRACEPARENT, context.traceparent.as_deref()),
             (BUSINESS_KEY, context.business_key.as_deref()),
             (FORWARD_KEY, context.forward_key.as_deref()),
@@ -292,8 +295,12 @@ impl Exit {
         Ok((response, Box::new(async { Ok(()) })))
     }
 
-    /// What a guest learns of a failure to send; what an operator needs is kept.
+    /// What a guest learns of a failure to send. The difference that counts to it: whether the
+    /// request can have reached anyone.
     fn explain(&self, error: &hyper_util::client::legacy::Error) -> Error {
+        if !error.is_connect() {
+            return Error::ConnectionTerminated;
+        }
         let mut source = error.source();
         while let Some(cause) = source {
             if let Some(prohibited) = cause.downcast_ref::<Prohibited>() {
@@ -305,7 +312,7 @@ impl Exit {
             }
             source = cause.source();
         }
-        if error.is_connect() { Error::ConnectionRefused } else { Error::ConnectionTerminated }
+        Error::ConnectionRefused
     }
 
     fn deny(&self, message: String) -> Error {

@@ -18,7 +18,7 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(90);
 
 /// Where the engine is, and who asks.
 #[derive(Args)]
-pub struct At {
+pub(super) struct At {
     /// The engine's address
     #[arg(long, env = "STEPWELL_URL", default_value = "http://127.0.0.1:7070", value_name = "URL")]
     url: String,
@@ -31,7 +31,7 @@ pub struct At {
 }
 
 #[derive(Args)]
-pub struct Check {
+pub(super) struct Check {
     /// The flow document
     file: PathBuf,
     #[command(flatten)]
@@ -39,7 +39,7 @@ pub struct Check {
 }
 
 #[derive(Args)]
-pub struct Start {
+pub(super) struct Start {
     /// The flow's key
     flow: String,
     /// File of the input; - reads standard input
@@ -53,7 +53,7 @@ pub struct Start {
 }
 
 #[derive(Args)]
-pub struct Instances {
+pub(super) struct Instances {
     /// Only of this flow
     #[arg(long)]
     flow: Option<String>,
@@ -67,7 +67,7 @@ pub struct Instances {
     at: At,
 }
 
-pub fn check(asked: &Check) -> anyhow::Result<()> {
+pub(super) fn check(asked: &Check) -> anyhow::Result<()> {
     let body = json!({ "document": read(&asked.file)? });
     let answer = asked.at.ask("POST", "/api/v1/flows/check", Some(&body))?;
     let mut errors = 0;
@@ -83,7 +83,7 @@ pub fn check(asked: &Check) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub fn start(asked: &Start) -> anyhow::Result<()> {
+pub(super) fn start(asked: &Start) -> anyhow::Result<()> {
     let input = asked.input.as_deref().map(read).transpose()?.unwrap_or_default();
     let path = format!("/api/v1/flows/{}/instances?wait={}", escape(&asked.flow), escape(&asked.wait));
     let answer = asked.at.ask("POST", &path, Some(&json!({ "input": input })))?;
@@ -91,7 +91,7 @@ pub fn start(asked: &Start) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub fn instances(asked: &Instances) -> anyhow::Result<()> {
+pub(super) fn instances(asked: &Instances) -> anyhow::Result<()> {
     let mut path = format!("/api/v1/instances?limit={}", asked.limit);
     for (name, value) in [("flow", &asked.flow), ("state", &asked.state)] {
         if let Some(value) = value {
@@ -102,7 +102,13 @@ pub fn instances(asked: &Instances) -> anyhow::Result<()> {
     for one in answer["items"].as_array().into_iter().flatten() {
         let text = |name: &str| one[name].as_str().unwrap_or("-").to_owned();
         let flow = format!("{}@{}", text("flow"), one["version"]);
-        super::result(&format!("{}  {:<12}  {flow}  {}  {}\n", text("id"), text("state"), text("businessKey"), text("startedAt")));
+        super::result(&format!(
+            "{}  {:<12}  {flow}  {}  {}\n",
+            text("id"),
+            text("state"),
+            text("businessKey"),
+            text("startedAt")
+        ));
     }
     Ok(())
 }
@@ -124,7 +130,8 @@ impl At {
             .body(Full::new(Bytes::from(body)))?;
         let client = Client::builder(TokioExecutor::new()).build_http();
         let answered = async {
-            let response = client.request(request).await.with_context(|| format!("no engine answers at {}", self.url))?;
+            let response =
+                client.request(request).await.with_context(|| format!("no engine answers at {}", self.url))?;
             let status = response.status();
             Ok::<_, anyhow::Error>((status, response.into_body().collect().await?.to_bytes()))
         };

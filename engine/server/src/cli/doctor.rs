@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::{grants, token};
 
 /// Looks at everything and says what it finds; fails if an engine could not start.
-pub fn run(config: &Config) -> anyhow::Result<()> {
+pub(super) fn run(config: &Config) -> anyhow::Result<()> {
     let mut wrong = 0;
     let mut line = |what: &str, found: Result<String, String>| {
         let (mark, text) = match found {
@@ -24,7 +24,10 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     line("store", store(config));
     line("token", administrator(config));
     if let Some(path) = &config.grants {
-        line("grants", grants::read(path).map(|file| format!("{} connections", file.connections.len())).map_err(|e| e.to_string()));
+        line(
+            "grants",
+            grants::read(path).map(|file| format!("{} connections", file.connections.len())).map_err(|e| e.to_string()),
+        );
     }
     line("port", TcpListener::bind(config.listen).map(|_| "free".to_owned()).map_err(|error| error.to_string()));
     anyhow::ensure!(wrong == 0, "an engine would not start here");

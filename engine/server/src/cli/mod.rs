@@ -59,7 +59,7 @@ struct Given {
     settings: Settings,
 }
 
-pub fn run() -> ExitCode {
+pub(crate) fn run() -> ExitCode {
     let done = match Line::parse().command {
         Command::Serve(given) => load(given).and_then(serve::run),
         Command::Doctor(given) => load(given).and_then(|config| doctor::run(&config)),
@@ -83,12 +83,12 @@ fn load(given: Given) -> anyhow::Result<config::Config> {
 
 /// One line for the person at the shell.
 #[allow(clippy::print_stderr, reason = "the command line's own voice")]
-pub fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     eprintln!("{line}");
 }
 
 /// A result, for the shell. A reader that went away (`| head`) is no error.
-pub fn result(text: &str) {
+pub(crate) fn result(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

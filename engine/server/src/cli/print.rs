@@ -6,14 +6,14 @@ use stepwell_core::flow::document;
 use crate::http::openapi;
 
 #[derive(Clone, Copy, ValueEnum)]
-pub enum What {
+pub(super) enum What {
     /// The API's description (OpenAPI 3.1)
     Openapi,
     /// The flow document's JSON Schema
     Schema,
 }
 
-pub fn run(what: What) -> anyhow::Result<()> {
+pub(super) fn run(what: What) -> anyhow::Result<()> {
     match what {
         What::Openapi => super::result(openapi::text()),
         What::Schema => super::result(&(serde_json::to_string_pretty(&document::schema())? + "\n")),

@@ -23,22 +23,22 @@ use sha2::{Digest, Sha256};
 
 use super::problem::{Answer, Code, Refusal};
 
-pub const COOKIE: &str = "stepwell_session";
-pub const CSRF_HEADER: &str = "stepwell-csrf";
-pub const SESSION_MS: u64 = 12 * 60 * 60 * 1000;
+pub(crate) const COOKIE: &str = "stepwell_session";
+pub(crate) const CSRF_HEADER: &str = "stepwell-csrf";
+pub(crate) const SESSION_MS: u64 = 12 * 60 * 60 * 1000;
 /// Ended sessions remembered at once; the oldest give way.
 const ENDED_MAX: usize = 4096;
 
 /// The one who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Caller {
+pub(crate) struct Caller {
     pub user: &'static str,
     pub roles: &'static [&'static str],
 }
 
-pub const ADMIN: Caller = Caller { user: "admin", roles: &["viewer", "operator", "designer", "admin"] };
+pub(crate) const ADMIN: Caller = Caller { user: "admin", roles: &["viewer", "operator", "designer", "admin"] };
 
-pub struct Auth {
+pub(crate) struct Auth {
     admin: [u8; 32],
     session_key: [u8; 32],
     /// The digest of this start's login link, until it is used.
@@ -48,7 +48,7 @@ pub struct Auth {
 }
 
 impl Auth {
-    pub fn new(admin_token: &str, login_token: Option<&str>) -> Self {
+    pub(crate) fn new(admin_token: &str, login_token: Option<&str>) -> Self {
         let mut key = Sha256::new();
         key.update(b"stepwell session key\0");
         key.update(admin_token.as_bytes());
@@ -61,7 +61,7 @@ impl Auth {
     }
 
     /// Who sent this request, or why it is refused.
-    pub fn caller(&self, method: &Method, headers: &HeaderMap, now_ms: u64) -> Answer<Caller> {
+    pub(crate) fn caller(&self, method: &Method, headers: &HeaderMap, now_ms: u64) -> Answer<Caller> {
         if let Some(value) = headers.get(header::AUTHORIZATION) {
             return match bearer(value.as_bytes()) {
                 Some(token) if same(&Sha256::digest(token).into(), &self.admin) => Ok(ADMIN),
@@ -81,7 +81,7 @@ impl Auth {
     }
 
     /// Buys a session's cookie value with an API token, or with the login link's.
-    pub fn log_in(&self, token: &str, now_ms: u64) -> Answer<String> {
+    pub(crate) fn log_in(&self, token: &str, now_ms: u64) -> Answer<String> {
         let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
         if !same(&digest, &self.admin) {
             let mut login = self.login.lock().unwrap_or_else(PoisonError::into_inner);
@@ -97,7 +97,7 @@ impl Auth {
     }
 
     /// Ends the session of this request, if it has one.
-    pub fn log_out(&self, headers: &HeaderMap, now_ms: u64) {
+    pub(crate) fn log_out(&self, headers: &HeaderMap, now_ms: u64) {
         let Some(cookie) = cookie(headers).filter(|cookie| self.session_holds(cookie, now_ms)) else { return };
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         ended.retain(|_, until| *until > now_ms);
@@ -135,7 +135,7 @@ impl std::fmt::Debug for Auth {
 }
 
 /// A secret of `bytes` random bytes, safe in URLs and headers.
-pub fn random_token(bytes: usize) -> String {
+pub(crate) fn random_token(bytes: usize) -> String {
     let mut buffer = vec![0; bytes];
     // Without the system's randomness nothing here would be a secret: better to stop.
     if let Err(error) = getrandom::fill(&mut buffer) {

@@ -22,10 +22,10 @@ use super::problem::{Answer, Code, Refusal};
 const ARRIVES_WITHIN: Duration = Duration::from_secs(30);
 
 /// The raw body, at most the configured size.
-pub struct Raw(pub Bytes);
+pub(super) struct Raw(pub Bytes);
 
 /// The body as `T`.
-pub struct Json<T>(pub T);
+pub(super) struct Json<T>(pub T);
 
 impl FromRequest<App> for Raw {
     type Rejection = Box<Refusal>;
@@ -44,7 +44,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
     }
 }
 
-pub async fn read(body: Body, bytes_max: usize) -> Answer<Bytes> {
+pub(super) async fn read(body: Body, bytes_max: usize) -> Answer<Bytes> {
     let too_large = || Refusal::say(Code::BodyTooLarge, format!("at most {bytes_max} bytes are taken"));
     let told = http_body::Body::size_hint(&body).lower();
     if told > u64::try_from(bytes_max).unwrap_or(u64::MAX) {
@@ -59,7 +59,7 @@ pub async fn read(body: Body, bytes_max: usize) -> Answer<Bytes> {
     }
 }
 
-pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Answer<T> {
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Answer<T> {
     // The plain parser first: finding the path costs, and only a refusal needs it.
     match serde_json::from_slice(bytes) {
         Ok(value) => Ok(value),

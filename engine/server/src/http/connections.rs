@@ -27,7 +27,7 @@ const HIDDEN: &str = "***";
 #[derive(utoipa::ToSchema)]
 #[schema(rename_all = "camelCase")]
 #[allow(dead_code, reason = "only its schema is used")]
-pub struct ConnectionBody {
+pub(super) struct ConnectionBody {
     /// `http` or `https`
     scheme: String,
     host: String,
@@ -50,7 +50,7 @@ pub struct ConnectionBody {
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct ConnectionItem {
+pub(super) struct ConnectionItem {
     name: String,
     #[serde(flatten)]
     #[schema(value_type = ConnectionBody)]
@@ -60,12 +60,12 @@ pub struct ConnectionItem {
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct Connections {
+pub(super) struct Connections {
     items: Vec<ConnectionItem>,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct GrantList {
+pub(super) struct GrantList {
     items: Vec<Grant>,
 }
 
@@ -81,7 +81,7 @@ fn shown(connection: stepwell_store::Connection) -> ConnectionItem {
 
 /// List connections
 #[utoipa::path(get, path = "/api/v1/connections", tag = "grants", responses((status = 200, body = Connections)))]
-pub async fn list(State(app): State<App>) -> Answer<Json<Connections>> {
+pub(super) async fn list(State(app): State<App>) -> Answer<Json<Connections>> {
     let items = app.engine.journal().connections().await?.into_iter().map(shown).collect();
     Ok(Json(Connections { items }))
 }
@@ -89,7 +89,7 @@ pub async fn list(State(app): State<App>) -> Answer<Json<Connections>> {
 /// Show a connection
 #[utoipa::path(get, path = "/api/v1/connections/{name}", tag = "grants", params(("name" = String, Path)),
     responses((status = 200, body = ConnectionItem), (status = 404, body = RefusalBody)))]
-pub async fn show(State(app): State<App>, Path(name): Path<String>) -> Answer<Json<ConnectionItem>> {
+pub(super) async fn show(State(app): State<App>, Path(name): Path<String>) -> Answer<Json<ConnectionItem>> {
     find(&app, &name).await?.map(|one| Json(shown(one))).ok_or_else(|| missing(&name))
 }
 
@@ -105,7 +105,7 @@ fn missing(name: &str) -> Box<Refusal> {
 #[utoipa::path(put, path = "/api/v1/connections/{name}", tag = "grants", params(("name" = String, Path)),
     request_body = ConnectionBody,
     responses((status = 200, body = ConnectionItem), (status = 422, body = RefusalBody)))]
-pub async fn put(
+pub(super) async fn put(
     State(app): State<App>,
     Path(name): Path<String>,
     Extension(caller): Extension<Caller>,
@@ -164,7 +164,7 @@ async fn enforce(app: &App) -> Answer<()> {
 
 /// List grants
 #[utoipa::path(get, path = "/api/v1/grants", tag = "grants", responses((status = 200, body = GrantList)))]
-pub async fn grants(State(app): State<App>) -> Answer<Json<GrantList>> {
+pub(super) async fn grants(State(app): State<App>) -> Answer<Json<GrantList>> {
     let grants = app.engine.journal().grants().await?;
     let items = grants.into_iter().map(|one| Grant { plugin: one.plugin, connection: one.connection }).collect();
     Ok(Json(GrantList { items }))
@@ -174,7 +174,7 @@ pub async fn grants(State(app): State<App>) -> Answer<Json<GrantList>> {
 #[utoipa::path(put, path = "/api/v1/grants/{plugin}/{connection}", tag = "grants",
     params(("plugin" = String, Path), ("connection" = String, Path)),
     responses((status = 204), (status = 404, body = RefusalBody)))]
-pub async fn grant(
+pub(super) async fn grant(
     State(app): State<App>,
     Path((plugin, connection)): Path<(String, String)>,
     Extension(caller): Extension<Caller>,
@@ -191,7 +191,7 @@ pub async fn grant(
 #[utoipa::path(delete, path = "/api/v1/grants/{plugin}/{connection}", tag = "grants",
     params(("plugin" = String, Path), ("connection" = String, Path)),
     responses((status = 204), (status = 404, body = RefusalBody)))]
-pub async fn ungrant(
+pub(super) async fn ungrant(
     State(app): State<App>,
     Path((plugin, connection)): Path<(String, String)>,
     Extension(caller): Extension<Caller>,

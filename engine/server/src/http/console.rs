@@ -26,7 +26,7 @@ const NOT_BUILT: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\
 the engine.</p><p>The API is described at <a href=\"/docs\">/docs</a>.</p></body></html>";
 
 /// Answers every path that no route has.
-pub async fn fallback(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+pub(super) async fn fallback(method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let path = uri.path().trim_start_matches('/');
     if path == "api" || path.starts_with("api/") || path.starts_with("t/") {
         return Refusal::new(Code::NotFound).response();

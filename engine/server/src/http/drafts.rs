@@ -28,7 +28,7 @@ const KEY_CHARS_MAX: usize = 100;
 
 /// A draft's number, written as text or as a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Revision(pub u64);
+pub(super) struct Revision(pub u64);
 
 impl<'de> Deserialize<'de> for Revision {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -49,7 +49,7 @@ impl<'de> Deserialize<'de> for Revision {
 #[derive(utoipa::ToSchema)]
 #[schema(rename_all = "camelCase")]
 #[allow(dead_code, reason = "only its schema is used")]
-pub struct DraftBody {
+pub(super) struct DraftBody {
     #[schema(value_type = Object)]
     document: Value,
     /// The ETag's text.
@@ -61,14 +61,14 @@ pub struct DraftBody {
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct SaveBody {
+pub(super) struct SaveBody {
     #[schema(value_type = Object)]
     document: Value,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct SavedBody {
+pub(super) struct SavedBody {
     revision: String,
     updated_at: String,
     #[schema(value_type = Vec<shapes::Problem>)]
@@ -78,7 +78,7 @@ pub struct SavedBody {
 /// Show the draft
 #[utoipa::path(get, path = "/api/v1/flows/{key}/draft", tag = "drafts", params(("key" = String, Path)),
     responses((status = 200, body = DraftBody, description = "With its revision as ETag"), (status = 404, body = RefusalBody)))]
-pub async fn show(State(app): State<App>, Path(key): Path<String>) -> Answer<Response> {
+pub(super) async fn show(State(app): State<App>, Path(key): Path<String>) -> Answer<Response> {
     let draft = app.engine.journal().draft(&key).await?.ok_or_else(|| Refusal::new(Code::NoDraft))?;
     Ok(tagged(draft.revision, Json(draft_json(&draft)).into_response()))
 }
@@ -91,7 +91,7 @@ pub async fn show(State(app): State<App>, Path(key): Path<String>) -> Answer<Res
     request_body = SaveBody,
     responses((status = 200, body = SavedBody), (status = 409, body = RefusalBody, description = "With the draft as it is, in `current`"),
               (status = 428, body = RefusalBody)))]
-pub async fn save(
+pub(super) async fn save(
     State(app): State<App>,
     Path(key): Path<String>,
     Extension(caller): Extension<Caller>,
@@ -114,11 +114,8 @@ pub async fn save(
     };
     match app.engine.journal().save_draft(save).await? {
         DraftSaved::Saved(draft) => {
-            let saved = SavedBody {
-                revision: draft.revision.to_string(),
-                updated_at: rfc3339(draft.updated_ms),
-                problems,
-            };
+            let saved =
+                SavedBody { revision: draft.revision.to_string(), updated_at: rfc3339(draft.updated_ms), problems };
             Ok(tagged(draft.revision, Json(saved).into_response()))
         }
         DraftSaved::Conflict(current) => Err(conflict(current)),
@@ -128,7 +125,7 @@ pub async fn save(
 /// Drop the draft
 #[utoipa::path(delete, path = "/api/v1/flows/{key}/draft", tag = "drafts", params(("key" = String, Path)),
     responses((status = 204), (status = 404, body = RefusalBody)))]
-pub async fn drop_draft(
+pub(super) async fn drop_draft(
     State(app): State<App>,
     Path(key): Path<String>,
     Extension(caller): Extension<Caller>,
@@ -142,7 +139,7 @@ pub async fn drop_draft(
 }
 
 /// Says what stands there instead of what the caller has seen.
-pub fn conflict(current: Option<Draft>) -> Box<Refusal> {
+pub(super) fn conflict(current: Option<Draft>) -> Box<Refusal> {
     Refusal::new(Code::DraftConflict).and("current", current.as_ref().map_or(Value::Null, draft_json))
 }
 

@@ -43,7 +43,7 @@ const BEHIND_MAX: u64 = 100_000;
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct EventsQuery {
+pub(super) struct EventsQuery {
     /// Only this flow's.
     flow: Option<String>,
     /// Only this instance's; its events then name the nodes that changed.
@@ -56,7 +56,11 @@ pub struct EventsQuery {
 #[utoipa::path(get, path = "/api/v1/events", tag = "events",
     params(EventsQuery, ("Last-Event-ID" = Option<String>, Header)),
     responses((status = 200, body = String, content_type = "text/event-stream"), (status = 503, body = RefusalBody)))]
-pub async fn follow(State(app): State<App>, Query(query): Query<EventsQuery>, headers: HeaderMap) -> Answer<Response> {
+pub(super) async fn follow(
+    State(app): State<App>,
+    Query(query): Query<EventsQuery>,
+    headers: HeaderMap,
+) -> Answer<Response> {
     let slot = app.limits.readers.take();
     let slot = slot.ok_or_else(|| Refusal::say(Code::Overloaded, "too many readers of events"))?;
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -198,7 +202,8 @@ impl Reader {
 
     async fn instance(&mut self, one: &Committed) -> Value {
         let nodes = if self.query.instance.is_some() { self.changed(one).await } else { Vec::new() };
-        let nodes: Vec<Value> = nodes.into_iter().map(|(node, state)| json!({ "node": &*node, "state": state })).collect();
+        let nodes: Vec<Value> =
+            nodes.into_iter().map(|(node, state)| json!({ "node": &*node, "state": state })).collect();
         json!({
             "id": &*one.instance, "flow": &*one.flow, "version": one.version, "state": one.state, "seq": one.seq,
             "businessKey": one.business_key.as_deref(), "nodes": nodes,

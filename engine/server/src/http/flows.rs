@@ -26,7 +26,7 @@ use crate::library::{Publication, PublishError, Request};
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct ListQuery {
+pub(super) struct ListQuery {
     /// `next` of the page before.
     cursor: Option<String>,
     /// 50 unless given, at most 500.
@@ -36,7 +36,7 @@ pub struct ListQuery {
 /// A flow in a list.
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct FlowItem {
+pub(super) struct FlowItem {
     key: String,
     /// A text, or one per language.
     title: Value,
@@ -52,7 +52,7 @@ pub struct FlowItem {
 
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct FlowDetail {
+pub(super) struct FlowDetail {
     #[serde(flatten)]
     flow: FlowItem,
     /// The newest first.
@@ -61,7 +61,7 @@ pub struct FlowDetail {
 
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct VersionItem {
+pub(super) struct VersionItem {
     version: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<String>,
@@ -74,7 +74,7 @@ pub struct VersionItem {
 
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct VersionDetail {
+pub(super) struct VersionDetail {
     key: String,
     version: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,20 +89,20 @@ pub struct VersionDetail {
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct Pin {
+pub(super) struct Pin {
     plugin: String,
     digest: String,
 }
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct CheckBody {
+pub(super) struct CheckBody {
     #[schema(value_type = Object)]
     document: Value,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct Checked {
+pub(super) struct Checked {
     #[schema(value_type = Vec<shapes::Problem>)]
     problems: Vec<Problem>,
     /// Of the version it would be published as; absent while there are errors.
@@ -112,7 +112,7 @@ pub struct Checked {
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct PublishBody {
+pub(super) struct PublishBody {
     /// The draft's revision that is meant; the draft as it stands where neither this nor a document is given.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
@@ -126,7 +126,7 @@ pub struct PublishBody {
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct PublishedBody {
+pub(super) struct PublishedBody {
     key: String,
     version: u32,
     hash: String,
@@ -136,7 +136,7 @@ pub struct PublishedBody {
 
 const LABEL_CHARS_MAX: usize = 64;
 
-pub fn counts_json(counts: &Counts) -> BTreeMap<&'static str, u64> {
+pub(super) fn counts_json(counts: &Counts) -> BTreeMap<&'static str, u64> {
     counts.iter().map(|(state, instances)| (state.name(), instances)).collect()
 }
 
@@ -156,7 +156,7 @@ fn item(flow: FlowSummary) -> FlowItem {
 /// List flows
 #[utoipa::path(get, path = "/api/v1/flows", tag = "flows", params(ListQuery),
     responses((status = 200, body = Page<FlowItem>)))]
-pub async fn list(State(app): State<App>, Query(query): Query<ListQuery>) -> Answer<Json<Page<FlowItem>>> {
+pub(super) async fn list(State(app): State<App>, Query(query): Query<ListQuery>) -> Answer<Json<Page<FlowItem>>> {
     let limit = limit(query.limit);
     let mut flows = app.engine.journal().flows(query.cursor, limit + 1).await?;
     let more = flows.len() > limit as usize;
@@ -168,7 +168,7 @@ pub async fn list(State(app): State<App>, Query(query): Query<ListQuery>) -> Ans
 /// Show a flow and its versions
 #[utoipa::path(get, path = "/api/v1/flows/{key}", tag = "flows", params(("key" = String, Path)),
     responses((status = 200, body = FlowDetail), (status = 404, body = RefusalBody)))]
-pub async fn show(State(app): State<App>, Path(key): Path<String>) -> Answer<Json<FlowDetail>> {
+pub(super) async fn show(State(app): State<App>, Path(key): Path<String>) -> Answer<Json<FlowDetail>> {
     let found = app.engine.journal().flow(&key).await?;
     let detail = found.ok_or_else(|| Refusal::say(Code::FlowNotFound, format!("no flow {key}")))?;
     let versions = detail.versions.into_iter().map(|version| VersionItem {
@@ -186,7 +186,10 @@ pub async fn show(State(app): State<App>, Path(key): Path<String>) -> Answer<Jso
 #[utoipa::path(get, path = "/api/v1/flows/{key}/versions/{version}", tag = "flows",
     params(("key" = String, Path), ("version" = u32, Path)),
     responses((status = 200, body = VersionDetail), (status = 404, body = RefusalBody)))]
-pub async fn version(State(app): State<App>, Path((key, number)): Path<(String, u32)>) -> Answer<Json<VersionDetail>> {
+pub(super) async fn version(
+    State(app): State<App>,
+    Path((key, number)): Path<(String, u32)>,
+) -> Answer<Json<VersionDetail>> {
     let found = app.engine.journal().version(&key, Some(number)).await?;
     let missing = || Refusal::say(Code::VersionNotFound, format!("flow {key} has no version {number}"));
     let version = found.ok_or_else(missing)?;
@@ -208,7 +211,7 @@ pub async fn version(State(app): State<App>, Path((key, number)): Path<(String, 
 /// Check a document
 #[utoipa::path(post, path = "/api/v1/flows/check", tag = "flows", request_body = CheckBody,
     responses((status = 200, body = Checked), (status = 400, body = RefusalBody)))]
-pub async fn check(State(app): State<App>, body::Json(asked): body::Json<CheckBody>) -> Json<Checked> {
+pub(super) async fn check(State(app): State<App>, body::Json(asked): body::Json<CheckBody>) -> Json<Checked> {
     let checked = app.library.check(&asked.document);
     Json(Checked { hash: checked.flow.map(|flow| flow.hash), problems: checked.problems })
 }
@@ -218,7 +221,7 @@ pub async fn check(State(app): State<App>, body::Json(asked): body::Json<CheckBo
     request_body = PublishBody,
     responses((status = 201, body = PublishedBody), (status = 200, body = PublishedBody, description = "It was published before"),
               (status = 404, body = RefusalBody), (status = 409, body = RefusalBody), (status = 422, body = RefusalBody)))]
-pub async fn publish(
+pub(super) async fn publish(
     State(app): State<App>,
     Path(key): Path<String>,
     Extension(caller): Extension<Caller>,
@@ -246,7 +249,7 @@ pub async fn publish(
 }
 
 /// A document is published under its own key.
-pub fn key_mismatch(document: &Value, key: &str) -> Option<Problem> {
+pub(super) fn key_mismatch(document: &Value, key: &str) -> Option<Problem> {
     let own = document.get("key")?.as_str().filter(|own| *own != key)?;
     let message = format!("the document's key is {own}, the path's is {key}");
     Some(Problem::error("KEY_MISMATCH", "/key", message).fix("use one key in both"))
@@ -270,7 +273,7 @@ impl From<Unavailable> for Box<Refusal> {
 }
 
 /// `"revision"` of a document in JSON.
-pub fn draft_json(draft: &stepwell_store::Draft) -> Value {
+pub(super) fn draft_json(draft: &stepwell_store::Draft) -> Value {
     json!({
         "document": draft.document, "revision": draft.revision.to_string(),
         "updatedAt": rfc3339(draft.updated_ms), "baseVersion": draft.base_version,

@@ -34,7 +34,7 @@ const CONTENT_POLICY: HeaderValue = HeaderValue::from_static(
 );
 
 /// Answers one request.
-pub async fn answer(app: &App, router: &mut Router, mut request: Request<Incoming>) -> Response {
+pub(super) async fn answer(app: &App, router: &mut Router, mut request: Request<Incoming>) -> Response {
     let started = Instant::now();
     let door = Door::of(request.uri().path(), request.method() == Method::POST);
     let mut response = match app.limits.enter(door) {

@@ -15,9 +15,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 use stepwell_core::flow::{DONE, Flow, Kind, TIMEOUT};
-use stepwell_core::machine::{
-    At, Call, Effect, Entry, Error, Event, Failure, Instance, Op, Outcome, TokenId, step,
-};
+use stepwell_core::machine::{At, Call, Effect, Entry, Error, Event, Failure, Instance, Op, Outcome, TokenId, step};
 
 use super::instances::error_json;
 use super::time::rfc3339;
@@ -25,7 +23,7 @@ use super::time::rfc3339;
 /// How a node stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum NodeState {
+pub(super) enum NodeState {
     Done,
     /// A call is under way, or the next attempt is due.
     Active,
@@ -40,7 +38,7 @@ pub enum NodeState {
 /// What passed at a node.
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct NodeRun {
+pub(super) struct NodeRun {
     pub state: NodeState,
     pub visits: u32,
     pub attempts: u32,
@@ -67,7 +65,7 @@ pub struct NodeRun {
 /// Where the instance stands at one place.
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct TokenItem {
+pub(super) struct TokenItem {
     pub token: TokenId,
     pub node: String,
     pub visit: u32,
@@ -83,27 +81,27 @@ pub struct TokenItem {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
-pub struct WaitsFor {
+pub(super) struct WaitsFor {
     pub message: String,
     pub key: String,
 }
 
 /// A step that would be undone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-pub struct Undoable {
+pub(super) struct Undoable {
     pub node: String,
     pub visit: u32,
 }
 
 /// Which visit a journal entry is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Subject {
+pub(super) struct Subject {
     pub node: String,
     pub visit: u32,
 }
 
 /// The fold of a journal.
-pub struct Replay {
+pub(super) struct Replay {
     flow: Arc<Flow>,
     /// `None` only while it is stepped.
     it: Option<Instance>,
@@ -111,12 +109,12 @@ pub struct Replay {
 }
 
 impl Replay {
-    pub fn new(flow: Arc<Flow>, id: &str, version: u32) -> Self {
+    pub(super) fn new(flow: Arc<Flow>, id: &str, version: u32) -> Self {
         Self { flow, it: Some(Instance::new(id.into(), version)), nodes: BTreeMap::new() }
     }
 
     /// Of a whole journal.
-    pub fn of(flow: Arc<Flow>, id: &str, version: u32, entries: &[Entry]) -> Self {
+    pub(super) fn of(flow: Arc<Flow>, id: &str, version: u32, entries: &[Entry]) -> Self {
         let mut replay = Self::new(flow, id, version);
         for entry in entries {
             replay.take(entry);
@@ -124,16 +122,16 @@ impl Replay {
         replay
     }
 
-    pub fn instance(&self) -> Option<&Instance> {
+    pub(super) fn instance(&self) -> Option<&Instance> {
         self.it.as_ref()
     }
 
-    pub fn seq(&self) -> u64 {
+    pub(super) fn seq(&self) -> u64 {
         self.it.as_ref().map_or(0, |it| it.seq)
     }
 
     /// Takes one entry. Returns the visit it was about, if it was about one.
-    pub fn take(&mut self, entry: &Entry) -> Option<Subject> {
+    pub(super) fn take(&mut self, entry: &Entry) -> Option<Subject> {
         let before = self.it.take()?;
         let subject = self.subject(&before, &entry.event);
         let visits = before.visits.clone();
@@ -153,7 +151,7 @@ impl Replay {
     }
 
     /// Every node's run; the nodes never reached, too, once the instance has ended.
-    pub fn nodes(&self) -> BTreeMap<Arc<str>, NodeRun> {
+    pub(super) fn nodes(&self) -> BTreeMap<Arc<str>, NodeRun> {
         let mut nodes = self.nodes.clone();
         if self.it.as_ref().is_some_and(|it| it.end.is_some()) {
             for node in &self.flow.nodes {
@@ -164,17 +162,17 @@ impl Replay {
     }
 
     /// Node states, to tell what has changed.
-    pub fn states(&self) -> BTreeMap<Arc<str>, NodeState> {
+    pub(super) fn states(&self) -> BTreeMap<Arc<str>, NodeState> {
         self.nodes.iter().map(|(id, run)| (id.clone(), run.state)).collect()
     }
 
-    pub fn tokens(&self) -> Vec<TokenItem> {
+    pub(super) fn tokens(&self) -> Vec<TokenItem> {
         let Some(it) = &self.it else { return Vec::new() };
         it.tokens.iter().map(|(&id, token)| token_item(&self.flow, id, token)).collect()
     }
 
     /// What a compensation would undo, in its order.
-    pub fn undo_plan(&self) -> Vec<Undoable> {
+    pub(super) fn undo_plan(&self) -> Vec<Undoable> {
         let Some(it) = self.it.as_ref().filter(|it| it.end.is_none()) else { return Vec::new() };
         let undoable = |done: &stepwell_core::machine::Done| Undoable {
             node: self.flow.nodes[done.node].id.to_string(),
@@ -185,7 +183,9 @@ impl Replay {
 
     fn subject(&self, before: &Instance, event: &Event) -> Option<Subject> {
         let token = match event {
-            Event::NodeReturned { token, .. } | Event::TimerFired { token, .. } | Event::MessageArrived { token, .. } => token,
+            Event::NodeReturned { token, .. }
+            | Event::TimerFired { token, .. }
+            | Event::MessageArrived { token, .. } => token,
             Event::Started { .. } | Event::Commanded { .. } => return None,
         };
         let token = before.tokens.get(token)?;
@@ -325,7 +325,12 @@ fn token_item(flow: &Flow, id: TokenId, token: &stepwell_core::machine::Token) -
     };
     let waiting = match &token.at {
         At::Waiting { message, key, .. } => Some(WaitsFor { message: message.to_string(), key: key.clone() }),
-        At::Calling(_) | At::Retrying { .. } | At::Timer { .. } | At::Joining { .. } | At::Incident { .. } | At::Compensating => None,
+        At::Calling(_)
+        | At::Retrying { .. }
+        | At::Timer { .. }
+        | At::Joining { .. }
+        | At::Incident { .. }
+        | At::Compensating => None,
     };
     let state = match &token.at {
         At::Calling(_) if undoing => "undoing",

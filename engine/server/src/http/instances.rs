@@ -15,6 +15,7 @@ use stepwell_core::machine::{Command, EVENTS_MAX, Entry, Error, Instance, State 
 use stepwell_runtime::CommandError;
 use stepwell_store::{Cursor, Filter, InstanceDetail as Stored, InstanceSummary as Row};
 
+use super::App;
 use super::auth::Caller;
 use super::body::{self, Raw};
 use super::extract::{Path, Query};
@@ -22,12 +23,11 @@ use super::instance_view::{NodeRun, Replay, TokenItem, Undoable};
 use super::problem::{Answer, Code, Refusal, RefusalBody};
 use super::shapes::{self, Page, limit};
 use super::time::rfc3339;
-use super::App;
 
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
-pub struct ListQuery {
+pub(super) struct ListQuery {
     flow: Option<String>,
     version: Option<u32>,
     /// One of the states.
@@ -47,7 +47,7 @@ pub struct ListQuery {
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct JournalQuery {
+pub(super) struct JournalQuery {
     /// The last `seq` that is known already.
     after: Option<u64>,
     /// 50 unless given, at most 500.
@@ -57,7 +57,7 @@ pub struct JournalQuery {
 /// An instance in a list.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct InstanceItem {
+pub(super) struct InstanceItem {
     #[schema(value_type = String)]
     id: Arc<str>,
     #[schema(value_type = String)]
@@ -77,7 +77,7 @@ pub struct InstanceItem {
 
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct InstanceDetail {
+pub(super) struct InstanceDetail {
     #[serde(flatten)]
     instance: InstanceItem,
     #[schema(value_type = Value)]
@@ -101,7 +101,7 @@ pub struct InstanceDetail {
 
 /// One entry of a journal.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct JournalItem {
+pub(super) struct JournalItem {
     seq: u64,
     at: String,
     #[serde(rename = "type")]
@@ -118,13 +118,13 @@ pub struct JournalItem {
 
 #[derive(Deserialize, Default, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct ReasonBody {
+pub(super) struct ReasonBody {
     reason: Option<String>,
 }
 
 #[derive(Deserialize, Default, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct RetryBody {
+pub(super) struct RetryBody {
     /// Only what stands at this node.
     node: Option<String>,
     /// Only this token.
@@ -132,12 +132,12 @@ pub struct RetryBody {
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct Commanded {
+pub(super) struct Commanded {
     id: String,
 }
 
 /// What went wrong, as the API writes it.
-pub fn error_json(error: &Error) -> Value {
+pub(super) fn error_json(error: &Error) -> Value {
     serde_json::to_value(error).unwrap_or_default()
 }
 
@@ -159,7 +159,7 @@ fn item(row: Row) -> InstanceItem {
 /// List instances
 #[utoipa::path(get, path = "/api/v1/instances", tag = "instances", params(ListQuery),
     responses((status = 200, body = Page<InstanceItem>, description = "The newest first")))]
-pub async fn list(State(app): State<App>, Query(query): Query<ListQuery>) -> Answer<Json<Page<InstanceItem>>> {
+pub(super) async fn list(State(app): State<App>, Query(query): Query<ListQuery>) -> Answer<Json<Page<InstanceItem>>> {
     let cursor = cursor(query.cursor.as_deref())?;
     let filter = Filter {
         flow: query.flow,
@@ -182,7 +182,7 @@ pub async fn list(State(app): State<App>, Query(query): Query<ListQuery>) -> Ans
     Ok(Json(Page { items, next: page.next.map(|cursor| cursor.to_string()) }))
 }
 
-pub fn cursor(text: Option<&str>) -> Answer<Option<Cursor>> {
+pub(super) fn cursor(text: Option<&str>) -> Answer<Option<Cursor>> {
     let parse = |text: &str| text.parse().map_err(|_| Refusal::say(Code::QueryInvalid, "cursor: `next` of a page"));
     text.map(parse).transpose()
 }
@@ -195,7 +195,8 @@ async fn stands_at(app: &App, id: &str, node: &str) -> Answer<bool> {
 /// An instance as it is stored, and as its journal makes it.
 async fn replay(app: &App, id: &str) -> Answer<(Stored, Replay)> {
     let store = app.engine.journal();
-    let stored = store.instance(id).await?.ok_or_else(|| Refusal::say(Code::InstanceNotFound, format!("no instance {id}")))?;
+    let stored =
+        store.instance(id).await?.ok_or_else(|| Refusal::say(Code::InstanceNotFound, format!("no instance {id}")))?;
     let entries = store.journal(id, 0, u32::try_from(EVENTS_MAX).unwrap_or(u32::MAX)).await?;
     let flow = app.engine.flow(&stored.summary.flow, stored.summary.version).await?;
     let replay = Replay::of(flow, id, stored.summary.version, &entries);
@@ -205,7 +206,7 @@ async fn replay(app: &App, id: &str) -> Answer<(Stored, Replay)> {
 /// Show an instance
 #[utoipa::path(get, path = "/api/v1/instances/{id}", tag = "instances", params(("id" = String, Path)),
     responses((status = 200, body = InstanceDetail), (status = 404, body = RefusalBody)))]
-pub async fn show(State(app): State<App>, Path(id): Path<String>) -> Answer<Json<InstanceDetail>> {
+pub(super) async fn show(State(app): State<App>, Path(id): Path<String>) -> Answer<Json<InstanceDetail>> {
     let (stored, replay) = replay(&app, &id).await?;
     let (flow, version) = (&stored.summary.flow, stored.summary.version);
     let published = app.engine.journal().version(flow, Some(version)).await?;
@@ -234,13 +235,14 @@ fn vars(it: &Instance) -> Map<String, Value> {
     params(("id" = String, Path), JournalQuery),
     responses((status = 200, body = Page<JournalItem>, description = "`next` is the `after` of the following page"),
               (status = 404, body = RefusalBody)))]
-pub async fn journal(
+pub(super) async fn journal(
     State(app): State<App>,
     Path(id): Path<String>,
     Query(query): Query<JournalQuery>,
 ) -> Answer<Json<Page<JournalItem>>> {
     let store = app.engine.journal();
-    let stored = store.instance(&id).await?.ok_or_else(|| Refusal::say(Code::InstanceNotFound, format!("no instance {id}")))?;
+    let stored =
+        store.instance(&id).await?.ok_or_else(|| Refusal::say(Code::InstanceNotFound, format!("no instance {id}")))?;
     let (after, limit) = (query.after.unwrap_or(0), limit(query.limit));
     // From the start: which node an entry is about shows only by what came before it.
     let until = u32::try_from(after).unwrap_or(u32::MAX).saturating_add(limit);
@@ -291,7 +293,7 @@ async fn send(app: &App, id: &str, command: Command, caller: Caller) -> Answer<R
     request_body = ReasonBody,
     responses((status = 202, body = Commanded, description = "Kept; carried out soon after"),
               (status = 404, body = RefusalBody), (status = 409, body = RefusalBody)))]
-pub async fn cancel(
+pub(super) async fn cancel(
     State(app): State<App>,
     Path(id): Path<String>,
     Extension(caller): Extension<Caller>,
@@ -307,7 +309,7 @@ pub async fn cancel(
 #[utoipa::path(post, path = "/api/v1/instances/{id}/compensate", tag = "instances", params(("id" = String, Path)),
     request_body = ReasonBody,
     responses((status = 202, body = Commanded), (status = 404, body = RefusalBody), (status = 409, body = RefusalBody)))]
-pub async fn compensate(
+pub(super) async fn compensate(
     State(app): State<App>,
     Path(id): Path<String>,
     Extension(caller): Extension<Caller>,
@@ -323,7 +325,7 @@ pub async fn compensate(
 #[utoipa::path(post, path = "/api/v1/instances/{id}/retry", tag = "instances", params(("id" = String, Path)),
     request_body = RetryBody,
     responses((status = 202, body = Commanded), (status = 404, body = RefusalBody), (status = 409, body = RefusalBody)))]
-pub async fn retry(
+pub(super) async fn retry(
     State(app): State<App>,
     Path(id): Path<String>,
     Extension(caller): Extension<Caller>,

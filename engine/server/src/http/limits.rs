@@ -14,7 +14,7 @@ use super::problem::{Answer, Code, Refusal};
 
 /// A bounded number of holders.
 #[derive(Debug, Clone)]
-pub struct Slots(Arc<Counter>);
+pub(crate) struct Slots(Arc<Counter>);
 
 #[derive(Debug)]
 struct Counter {
@@ -24,18 +24,18 @@ struct Counter {
 
 /// One taken slot.
 #[derive(Debug)]
-pub struct Slot(Arc<Counter>);
+pub(crate) struct Slot(Arc<Counter>);
 
 impl Slots {
-    pub fn new(max: usize) -> Self {
+    pub(crate) fn new(max: usize) -> Self {
         Self(Arc::new(Counter { held: AtomicUsize::new(0), max }))
     }
 
-    pub fn held(&self) -> usize {
+    pub(crate) fn held(&self) -> usize {
         self.0.held.load(Ordering::Relaxed)
     }
 
-    pub fn take(&self) -> Option<Slot> {
+    pub(crate) fn take(&self) -> Option<Slot> {
         let slot = Slot(self.0.clone());
         // Counted up first: the drop of `slot` counts down again when there was no room.
         (self.0.held.fetch_add(1, Ordering::Relaxed) < self.0.max).then_some(slot)
@@ -50,7 +50,7 @@ impl Drop for Slot {
 
 /// What a request is for; the label of its figures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Door {
+pub(crate) enum Door {
     Start,
     Trigger,
     Api,
@@ -60,9 +60,9 @@ pub enum Door {
 }
 
 impl Door {
-    pub const ALL: [Self; 6] = [Self::Start, Self::Trigger, Self::Api, Self::Events, Self::Console, Self::Ops];
+    pub(crate) const ALL: [Self; 6] = [Self::Start, Self::Trigger, Self::Api, Self::Events, Self::Console, Self::Ops];
 
-    pub fn of(path: &str, post: bool) -> Self {
+    pub(crate) fn of(path: &str, post: bool) -> Self {
         let Some(rest) = path.strip_prefix("/api/v1/") else {
             return match path {
                 _ if path.starts_with("/t/") => Self::Trigger,
@@ -78,7 +78,7 @@ impl Door {
         if rest == "events" { Self::Events } else { Self::Api }
     }
 
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Start => "start",
             Self::Trigger => "trigger",
@@ -91,12 +91,12 @@ impl Door {
 }
 
 /// Upper bounds of the duration histogram, microseconds.
-pub const BUCKETS_US: [u64; 12] =
+pub(crate) const BUCKETS_US: [u64; 12] =
     [500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000, 5_000_000, 30_000_000];
 
 /// Requests through one door.
 #[derive(Debug, Default)]
-pub struct DoorFigures {
+pub(crate) struct DoorFigures {
     /// By the status's first digit, 1xx to 5xx.
     pub by_class: [AtomicU64; 5],
     /// By bucket, not cumulative; the last is beyond all bounds.
@@ -106,7 +106,7 @@ pub struct DoorFigures {
 
 /// All that stands between the port and the handlers.
 #[derive(Debug)]
-pub struct Limits {
+pub(crate) struct Limits {
     pub requests: Slots,
     pub readers: Slots,
     pub connections: Slots,
@@ -115,7 +115,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    pub fn new(requests_max: usize, readers_max: usize, connections_max: usize) -> Self {
+    pub(crate) fn new(requests_max: usize, readers_max: usize, connections_max: usize) -> Self {
         Self {
             requests: Slots::new(requests_max),
             readers: Slots::new(readers_max),
@@ -126,7 +126,7 @@ impl Limits {
     }
 
     /// Lets a request in, or says why not.
-    pub fn enter(&self, door: Door) -> Answer<Slot> {
+    pub(crate) fn enter(&self, door: Door) -> Answer<Slot> {
         // Health is asked all the more when things are bad, and must be answered.
         let closed = self.closing.load(Ordering::Relaxed) && matches!(door, Door::Start | Door::Trigger | Door::Events);
         if closed {
@@ -136,15 +136,15 @@ impl Limits {
     }
 
     /// From now on nothing is started.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         self.closing.store(true, Ordering::Relaxed);
     }
 
-    pub fn closing(&self) -> bool {
+    pub(crate) fn closing(&self) -> bool {
         self.closing.load(Ordering::Relaxed)
     }
 
-    pub fn count(&self, door: Door, status: u16, took: Duration) {
+    pub(crate) fn count(&self, door: Door, status: u16, took: Duration) {
         let figures = &self.doors[door as usize];
         let class = usize::from(status / 100).clamp(1, 5) - 1;
         let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
@@ -154,7 +154,7 @@ impl Limits {
         figures.total_us.fetch_add(took_us, Ordering::Relaxed);
     }
 
-    pub fn figures(&self, door: Door) -> &DoorFigures {
+    pub(crate) fn figures(&self, door: Door) -> &DoorFigures {
         &self.doors[door as usize]
     }
 }

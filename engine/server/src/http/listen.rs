@@ -33,7 +33,13 @@ content-type: application/problem+json\r\ncontent-length: 122\r\n\r\n\
 {\"type\":\"/docs#OVERLOADED\",\"title\":\"Too much is under way\",\"status\":503,\"code\":\"OVERLOADED\",\"detail\":\"no free connection\"}";
 
 /// Serves until `stop` turns true, then lets answers under way finish for at most `grace`.
-pub async fn serve(listener: TcpListener, app: App, router: Router, mut stop: watch::Receiver<bool>, grace: Duration) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    app: App,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+    grace: Duration,
+) {
     let mut open = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -58,7 +64,7 @@ pub async fn serve(listener: TcpListener, app: App, router: Router, mut stop: wa
 }
 
 /// Returns once we are to stop (or nobody is left to say so).
-pub async fn told(stop: &mut watch::Receiver<bool>) {
+pub(crate) async fn told(stop: &mut watch::Receiver<bool>) {
     // The guard inside must not live across an await of the caller.
     let _ = stop.wait_for(|stop| *stop).await.map(drop);
 }

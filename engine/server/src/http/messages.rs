@@ -23,7 +23,7 @@ const TEXT_CHARS_MAX: usize = 256;
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct MessageBody {
+pub(super) struct MessageBody {
     /// What a flow waits for by this name.
     name: String,
     /// Whom it concerns, such as an order number.
@@ -39,7 +39,7 @@ pub struct MessageBody {
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct MessageTaken {
+pub(super) struct MessageTaken {
     id: String,
     /// `true`: an instance waits for it. `"buffered"`: nobody does yet. `"duplicate"`: it came before.
     #[schema(value_type = Value)]
@@ -51,7 +51,7 @@ pub struct MessageTaken {
     responses((status = 202, body = MessageTaken, description = "Kept; on disk"),
               (status = 200, body = MessageTaken, description = "The same id came before"),
               (status = 422, body = RefusalBody)))]
-pub async fn post(
+pub(super) async fn post(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     body::Json(asked): body::Json<MessageBody>,

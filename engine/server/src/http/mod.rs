@@ -6,7 +6,7 @@
 //!
 //! Not here: connections and limits (`listen`, `gate`, `limits`), what the commands do (`runtime`).
 
-pub mod auth;
+pub(crate) mod auth;
 mod body;
 mod connections;
 mod console;
@@ -17,13 +17,13 @@ mod flows;
 mod gate;
 mod instance_view;
 mod instances;
-pub mod limits;
-pub mod listen;
+pub(crate) mod limits;
+pub(crate) mod listen;
 mod messages;
-pub mod openapi;
+pub(crate) mod openapi;
 mod ops;
 mod plugins;
-pub mod problem;
+pub(crate) mod problem;
 mod session;
 mod shapes;
 mod start;
@@ -42,13 +42,13 @@ use crate::config::Config;
 use crate::library::Library;
 use auth::Auth;
 use limits::Limits;
-pub use start::Underway;
+pub(crate) use start::Underway;
 
 /// What every handler can reach.
 #[derive(Clone)]
-pub struct App(Arc<Shared>);
+pub(crate) struct App(Arc<Shared>);
 
-pub struct Shared {
+pub(crate) struct Shared {
     pub config: Config,
     pub auth: Auth,
     pub limits: Limits,
@@ -64,7 +64,7 @@ pub struct Shared {
 }
 
 impl App {
-    pub fn new(shared: Shared) -> Self {
+    pub(crate) fn new(shared: Shared) -> Self {
         Self(Arc::new(shared))
     }
 }
@@ -77,7 +77,7 @@ impl Deref for App {
     }
 }
 
-pub fn router(app: App) -> Router {
+pub(crate) fn router(app: App) -> Router {
     Router::new()
         .merge(flow_routes())
         .merge(instance_routes())

@@ -52,7 +52,7 @@ impl utoipa::Modify for Schemes {
 }
 
 /// The document as checked in: pretty, with a newline at its end.
-pub fn text() -> &'static str {
+pub(crate) fn text() -> &'static str {
     static TEXT: OnceLock<String> = OnceLock::new();
     TEXT.get_or_init(|| match Api::openapi().to_pretty_json() {
         Ok(text) => text + "\n",
@@ -60,14 +60,14 @@ pub fn text() -> &'static str {
     })
 }
 
-pub async fn serve() -> Response {
+pub(crate) async fn serve() -> Response {
     let mut response = text().into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
 /// One page, no scripts: every operation and every error code.
-pub async fn docs() -> Html<&'static str> {
+pub(crate) async fn docs() -> Html<&'static str> {
     static PAGE: OnceLock<String> = OnceLock::new();
     Html(PAGE.get_or_init(|| page(&Api::openapi())))
 }

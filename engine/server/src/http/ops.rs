@@ -13,6 +13,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::App;
 use super::extract::Query;
 use super::flows::counts_json;
 use super::instances::cursor;
@@ -20,12 +21,11 @@ use super::limits::{BUCKETS_US, Door};
 use super::problem::{Answer, Code, Refusal, RefusalBody};
 use super::shapes::{Page, limit};
 use super::time::rfc3339;
-use super::App;
 
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct AuditQuery {
+pub(super) struct AuditQuery {
     /// What it was done to: a flow's key, an instance's id …
     target: Option<String>,
     /// `next` of the page before.
@@ -36,7 +36,7 @@ pub struct AuditQuery {
 
 /// One thing somebody did.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct AuditItem {
+pub(super) struct AuditItem {
     at: String,
     who: String,
     action: String,
@@ -46,7 +46,7 @@ pub struct AuditItem {
 
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Status {
+pub(super) struct Status {
     version: &'static str,
     /// This engine's name in event ids.
     engine: String,
@@ -63,14 +63,14 @@ pub struct Status {
 /// Is the process alive
 #[utoipa::path(get, path = "/healthz", tag = "operation", security(()),
     responses((status = 200, body = String, content_type = "text/plain")))]
-pub async fn healthz() -> &'static str {
+pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
 /// Would a request be served
 #[utoipa::path(get, path = "/readyz", tag = "operation", security(()),
     responses((status = 200, body = String, content_type = "text/plain"), (status = 503, body = RefusalBody)))]
-pub async fn readyz(State(app): State<App>) -> Answer<&'static str> {
+pub(super) async fn readyz(State(app): State<App>) -> Answer<&'static str> {
     if app.limits.closing() {
         return Err(Refusal::new(Code::ShuttingDown));
     }
@@ -80,7 +80,7 @@ pub async fn readyz(State(app): State<App>) -> Answer<&'static str> {
 
 /// Show the engine's status
 #[utoipa::path(get, path = "/api/v1/status", tag = "operation", responses((status = 200, body = Status)))]
-pub async fn status(State(app): State<App>) -> Answer<Json<Status>> {
+pub(super) async fn status(State(app): State<App>) -> Answer<Json<Status>> {
     let mut total: BTreeMap<&'static str, u64> = BTreeMap::new();
     for counts in app.engine.journal().counts().await?.values() {
         for (state, instances) in counts_json(counts) {
@@ -101,7 +101,7 @@ pub async fn status(State(app): State<App>) -> Answer<Json<Status>> {
 /// List what was done
 #[utoipa::path(get, path = "/api/v1/audit", tag = "operation", params(AuditQuery),
     responses((status = 200, body = Page<AuditItem>, description = "The newest first")))]
-pub async fn audit(State(app): State<App>, Query(query): Query<AuditQuery>) -> Answer<Json<Page<AuditItem>>> {
+pub(super) async fn audit(State(app): State<App>, Query(query): Query<AuditQuery>) -> Answer<Json<Page<AuditItem>>> {
     let cursor = cursor(query.cursor.as_deref())?;
     let page = app.engine.journal().audit_page(query.target, cursor, limit(query.limit)).await?;
     let item = |entry: stepwell_store::AuditEntry| AuditItem {
@@ -118,14 +118,17 @@ pub async fn audit(State(app): State<App>, Query(query): Query<AuditQuery>) -> A
 /// Figures for Prometheus
 #[utoipa::path(get, path = "/metrics", tag = "operation",
     responses((status = 200, body = String, content_type = "text/plain")))]
-pub async fn metrics(State(app): State<App>) -> Answer<Response> {
+pub(super) async fn metrics(State(app): State<App>) -> Answer<Response> {
     let counts = app.engine.journal().counts().await?;
     let mut text = String::with_capacity(8 * 1024);
     head(&mut text, "stepwell_instances", "gauge", "Instances by flow, version and state.");
     for ((flow, version), counts) in &counts {
         for (state, instances) in counts_json(counts).iter().filter(|(_, instances)| **instances > 0) {
             let flow = label(flow);
-            let _ = writeln!(text, "stepwell_instances{{flow=\"{flow}\",version=\"{version}\",state=\"{state}\"}} {instances}");
+            let _ = writeln!(
+                text,
+                "stepwell_instances{{flow=\"{flow}\",version=\"{version}\",state=\"{state}\"}} {instances}"
+            );
         }
     }
     engine(&app, &mut text);
@@ -164,7 +167,13 @@ fn engine(app: &App, text: &mut String) {
     head(text, "stepwell_node_call_seconds_total", "counter", "Time spent in calls of nodes.");
     let _ = writeln!(text, "stepwell_node_call_seconds_total {}", seconds(read(&tally.call_us)));
     one(text, "stepwell_commits_total", "counter", "Commits of instances.", read(&tally.commits));
-    one(text, "stepwell_commit_conflicts_total", "counter", "Commits refused to a stale owner.", read(&tally.conflicts));
+    one(
+        text,
+        "stepwell_commit_conflicts_total",
+        "counter",
+        "Commits refused to a stale owner.",
+        read(&tally.conflicts),
+    );
     let limits = &app.limits;
     one(text, "stepwell_http_requests_underway", "gauge", "Requests under way.", count(limits.requests.held()));
     one(text, "stepwell_http_connections", "gauge", "Open connections.", count(limits.connections.held()));
@@ -176,7 +185,11 @@ fn doors(app: &App, text: &mut String) {
     for door in Door::ALL {
         for (class, counter) in app.limits.figures(door).by_class.iter().enumerate() {
             let (name, class) = (door.name(), class + 1);
-            let _ = writeln!(text, "stepwell_http_requests_total{{door=\"{name}\",status=\"{class}xx\"}} {}", read(counter));
+            let _ = writeln!(
+                text,
+                "stepwell_http_requests_total{{door=\"{name}\",status=\"{class}xx\"}} {}",
+                read(counter)
+            );
         }
     }
     let name = "stepwell_http_request_duration_seconds";

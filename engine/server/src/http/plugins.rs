@@ -26,7 +26,7 @@ use crate::packages::{self, LoadError};
 /// A loaded package.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct PluginItem {
+pub(super) struct PluginItem {
     name: String,
     version: String,
     digest: String,
@@ -47,18 +47,18 @@ pub struct PluginItem {
 
 /// A version that is pinned to it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, utoipa::ToSchema)]
-pub struct UsedBy {
+pub(super) struct UsedBy {
     flow: String,
     version: u32,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct Plugins {
+pub(super) struct Plugins {
     items: Vec<PluginItem>,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct NodeTypes {
+pub(super) struct NodeTypes {
     #[schema(value_type = Vec<shapes::NodeType>)]
     items: Vec<NodeType>,
     /// Changes whenever an item does.
@@ -66,7 +66,8 @@ pub struct NodeTypes {
 }
 
 fn item(mut plugin: Plugin, users: &BTreeMap<String, BTreeSet<UsedBy>>) -> PluginItem {
-    let mut part = |name: &str| plugin.manifest.get_mut(name).map(Value::take).unwrap_or_else(|| Value::Array(Vec::new()));
+    let mut part =
+        |name: &str| plugin.manifest.get_mut(name).map(Value::take).unwrap_or_else(|| Value::Array(Vec::new()));
     PluginItem {
         node_types: part("nodeTypes"),
         imports: part("imports"),
@@ -101,7 +102,7 @@ async fn users(store: &Store) -> Result<BTreeMap<String, BTreeSet<UsedBy>>, Unav
 
 /// List plugins
 #[utoipa::path(get, path = "/api/v1/plugins", tag = "plugins", responses((status = 200, body = Plugins)))]
-pub async fn list(State(app): State<App>) -> Answer<Json<Plugins>> {
+pub(super) async fn list(State(app): State<App>) -> Answer<Json<Plugins>> {
     let store = app.engine.journal();
     let users = users(store).await?;
     let items = store.plugins().await?.into_iter().map(|plugin| item(plugin, &users)).collect();
@@ -112,13 +113,17 @@ pub async fn list(State(app): State<App>) -> Answer<Json<Plugins>> {
 #[utoipa::path(get, path = "/api/v1/plugins/{name}/{version}", tag = "plugins",
     params(("name" = String, Path), ("version" = String, Path)),
     responses((status = 200, body = PluginItem), (status = 404, body = RefusalBody)))]
-pub async fn show(State(app): State<App>, Path((name, version)): Path<(String, String)>) -> Answer<Json<PluginItem>> {
+pub(super) async fn show(
+    State(app): State<App>,
+    Path((name, version)): Path<(String, String)>,
+) -> Answer<Json<PluginItem>> {
     let store = app.engine.journal();
     let mut found: Vec<Plugin> =
         store.plugins().await?.into_iter().filter(|one| one.name == name && one.version == version).collect();
     // Of several builds under one version the live one; they are listed in order of loading.
     found.sort_by_key(|one| one.status == PluginStatus::Live);
-    let plugin = found.pop().ok_or_else(|| Refusal::say(Code::PluginNotFound, format!("no plugin {name}@{version}")))?;
+    let plugin =
+        found.pop().ok_or_else(|| Refusal::say(Code::PluginNotFound, format!("no plugin {name}@{version}")))?;
     Ok(Json(item(plugin, &users(store).await?)))
 }
 
@@ -129,7 +134,7 @@ pub async fn show(State(app): State<App>, Path((name, version)): Path<(String, S
     request_body(content = Vec<u8>, content_type = "application/wasm", description = "A component, at most 32 MiB"),
     responses((status = 201, body = PluginItem), (status = 200, body = PluginItem, description = "These bytes were loaded before"),
               (status = 413, body = RefusalBody), (status = 422, body = RefusalBody)))]
-pub async fn upload(
+pub(super) async fn upload(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     request: Request,
@@ -151,7 +156,7 @@ pub async fn upload(
 
 /// List node types
 #[utoipa::path(get, path = "/api/v1/node-types", tag = "plugins", responses((status = 200, body = NodeTypes)))]
-pub async fn node_types(State(app): State<App>) -> Json<NodeTypes> {
+pub(super) async fn node_types(State(app): State<App>) -> Json<NodeTypes> {
     let items: Vec<NodeType> = app.engine.nodes().catalog().node_types.into_values().collect();
     let text = serde_json::to_vec(&items).unwrap_or_default();
     Json(NodeTypes { items, hash: hex::encode(Sha256::digest(&text)) })

@@ -88,7 +88,7 @@ pub struct Refusal {
 /// The body, as documented.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = Refusal)]
-pub struct RefusalBody {
+pub(crate) struct RefusalBody {
     /// Where the code is explained.
     #[serde(rename = "type")]
     pub kind: String,
@@ -106,7 +106,7 @@ pub struct RefusalBody {
     pub extra: Map<String, Value>,
 }
 
-pub type Answer<T> = Result<T, Box<Refusal>>;
+pub(crate) type Answer<T> = Result<T, Box<Refusal>>;
 
 impl Refusal {
     pub fn new(code: Code) -> Box<Self> {

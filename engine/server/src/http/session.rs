@@ -14,13 +14,13 @@ use super::{App, body};
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct LogIn {
+pub(super) struct LogIn {
     /// An API token, or the one of a login link.
     token: String,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct Session {
+pub(super) struct Session {
     user: &'static str,
     roles: &'static [&'static str],
 }
@@ -29,7 +29,7 @@ pub struct Session {
 #[utoipa::path(post, path = "/api/v1/session", tag = "session", request_body = LogIn, security(()),
     responses((status = 200, body = Session, description = "Logged in; the cookie is set"),
               (status = 401, body = RefusalBody, description = "The token is not valid")))]
-pub async fn log_in(State(app): State<App>, body::Json(asked): body::Json<LogIn>) -> Answer<Response> {
+pub(super) async fn log_in(State(app): State<App>, body::Json(asked): body::Json<LogIn>) -> Answer<Response> {
     let cookie = app.auth.log_in(&asked.token, app.clock.now_ms())?;
     let line = format!("{COOKIE}={cookie}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict", SESSION_MS / 1000);
     let line = HeaderValue::from_str(&line).map_err(|_| Refusal::new(Code::Internal))?;
@@ -41,14 +41,14 @@ pub async fn log_in(State(app): State<App>, body::Json(asked): body::Json<LogIn>
 /// Who am I
 #[utoipa::path(get, path = "/api/v1/session", tag = "session",
     responses((status = 200, body = Session, description = "The caller")))]
-pub async fn show(Extension(caller): Extension<Caller>) -> Json<Session> {
+pub(super) async fn show(Extension(caller): Extension<Caller>) -> Json<Session> {
     Json(Session { user: caller.user, roles: caller.roles })
 }
 
 /// Log out
 #[utoipa::path(delete, path = "/api/v1/session", tag = "session",
     responses((status = 204, description = "Logged out")))]
-pub async fn log_out(State(app): State<App>, headers: HeaderMap) -> Response {
+pub(super) async fn log_out(State(app): State<App>, headers: HeaderMap) -> Response {
     app.auth.log_out(&headers, app.clock.now_ms());
     let mut response = StatusCode::NO_CONTENT.into_response();
     let line = format!("{COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict");

@@ -7,7 +7,7 @@ use serde_json::Value;
 /// Mirror of `stepwell_core::problem::Problem`: a finding about a document.
 #[derive(utoipa::ToSchema)]
 #[allow(dead_code, reason = "only its schema is used")]
-pub struct Problem {
+pub(super) struct Problem {
     severity: Severity,
     /// Stable, upper snake case.
     code: String,
@@ -24,7 +24,7 @@ pub struct Problem {
 #[derive(utoipa::ToSchema)]
 #[schema(rename_all = "lowercase")]
 #[allow(dead_code, reason = "only its schema is used")]
-pub enum Severity {
+pub(super) enum Severity {
     Error,
     Warning,
 }
@@ -33,7 +33,7 @@ pub enum Severity {
 #[derive(utoipa::ToSchema)]
 #[schema(rename_all = "lowercase")]
 #[allow(dead_code, reason = "only its schema is used")]
-pub enum InstanceState {
+pub(super) enum InstanceState {
     Running,
     Waiting,
     Incident,
@@ -49,7 +49,7 @@ pub enum InstanceState {
 #[derive(utoipa::ToSchema)]
 #[schema(rename_all = "camelCase")]
 #[allow(dead_code, reason = "only its schema is used")]
-pub struct NodeType {
+pub(super) struct NodeType {
     /// `plugin/type`.
     id: String,
     major: u64,
@@ -89,7 +89,7 @@ pub struct NodeType {
 #[derive(utoipa::ToSchema)]
 #[schema(rename_all = "lowercase")]
 #[allow(dead_code, reason = "only its schema is used")]
-pub enum Effect {
+pub(super) enum Effect {
     Pure,
     Recorded,
     Transactional,
@@ -98,16 +98,16 @@ pub enum Effect {
 
 /// Part of a list; `next` is the cursor of the following part, if there is one.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct Page<T> {
+pub(super) struct Page<T> {
     pub items: Vec<T>,
     pub next: Option<String>,
 }
 
 /// Items of a list when the caller does not say.
-pub const LIMIT_DEFAULT: u32 = 50;
+pub(super) const LIMIT_DEFAULT: u32 = 50;
 /// Items of a list at most.
-pub const LIMIT_MAX: u32 = 500;
+pub(super) const LIMIT_MAX: u32 = 500;
 
-pub fn limit(asked: Option<u32>) -> u32 {
+pub(super) fn limit(asked: Option<u32>) -> u32 {
     asked.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX)
 }

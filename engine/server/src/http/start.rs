@@ -42,7 +42,7 @@ const TRACEPARENT_CHARS: usize = 55;
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct StartBody {
+pub(super) struct StartBody {
     /// What the flow works on; checked against its `input` schema.
     #[serde(default)]
     input: Value,
@@ -60,14 +60,14 @@ pub struct StartBody {
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct StartQuery {
+pub(super) struct StartQuery {
     /// How long to wait for the reply or the end: `500ms`, `10s`, at most `60s`. Without it the answer is 202.
     wait: Option<String>,
 }
 
 /// A started instance; `output` once it has replied or completed.
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct StartedBody<'a> {
+pub(super) struct StartedBody<'a> {
     id: &'a str,
     #[schema(value_type = shapes::InstanceState)]
     state: InstanceState,
@@ -85,7 +85,7 @@ pub struct StartedBody<'a> {
               (status = 202, body = StartedBody, description = "It goes on; see Location"),
               (status = 404, body = RefusalBody), (status = 409, body = RefusalBody, description = "It was undone or cancelled"),
               (status = 422, body = RefusalBody, description = "The input does not match, or the flow rejected it")))]
-pub async fn start(
+pub(super) async fn start(
     State(app): State<App>,
     Path(key): Path<String>,
     Query(query): Query<StartQuery>,
@@ -120,7 +120,7 @@ pub async fn start(
               (status = 202, body = StartedBody, description = "It goes on; see Location"),
               (status = 401, body = RefusalBody), (status = 404, body = RefusalBody),
               (status = 409, body = RefusalBody), (status = 422, body = RefusalBody)))]
-pub async fn trigger(
+pub(super) async fn trigger(
     State(app): State<App>,
     Path(path): Path<String>,
     method: http::Method,
@@ -160,7 +160,7 @@ async fn unpublished(app: &App, key: &str) -> Box<Refusal> {
 }
 
 /// `?wait=10s`.
-pub fn wait(text: &str) -> Answer<Duration> {
+pub(super) fn wait(text: &str) -> Answer<Duration> {
     let ms = duration::parse_ms(text).map_err(|error| Refusal::say(Code::QueryInvalid, format!("wait: {error}")))?;
     if ms > WAIT_MS_MAX {
         return Err(Refusal::say(Code::QueryInvalid, format!("wait: at most {} s", WAIT_MS_MAX / 1000)));
@@ -326,7 +326,8 @@ impl Ended {
     /// `{id, state, output}`.
     fn whole(self) -> Answer<Response> {
         let status = self.status()?;
-        let output = if status == StatusCode::OK { Some(self.answer.output.as_deref().unwrap_or(&Value::Null)) } else { None };
+        let output =
+            if status == StatusCode::OK { Some(self.answer.output.as_deref().unwrap_or(&Value::Null)) } else { None };
         let body = StartedBody { id: &self.id, state: self.answer.state, output };
         Ok(self.respond(status, serde_json::to_vec(&body)))
     }
@@ -383,7 +384,7 @@ impl Ended {
 
 /// Idempotency keys whose first request is still here.
 #[derive(Debug, Clone, Default)]
-pub struct Underway(Arc<Mutex<HashSet<(Arc<str>, String)>>>);
+pub(crate) struct Underway(Arc<Mutex<HashSet<(Arc<str>, String)>>>);
 
 /// Taken out again when dropped.
 struct Mark(Underway, (Arc<str>, String));

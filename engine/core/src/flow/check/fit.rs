@@ -11,34 +11,62 @@ use crate::expr::Template;
 use crate::flow::NodeIx;
 use crate::flow::pointer::{child, nearest};
 use crate::problem::Problem;
-use crate::schema::Schema;
+use crate::schema::{Mismatch, MismatchKind, Schema};
 
-impl Checker<'_> {
-    pub(super) fn check_config(&mut self, node: NodeIx, config: &Value, node_type: &NodeType, pointer: &str) {
-        self.check_literal(node, config, &node_type.config, pointer, "CONFIG_MISMATCH");
+impl<'d> Checker<'d> {
+    pub(super) fn check_config(&mut self, node: NodeIx, config: &Value, node_type: &'d NodeType, pointer: &str) {
+        let mismatches = match self.schema(&node_type.config) {
+            Some(schema) if !schema.is_valid(config) => schema.mismatches(config),
+            _ => return,
+        };
+        for mismatch in mismatches {
+            self.mismatch(node, mismatch, "CONFIG_MISMATCH", pointer, &node_type.config);
+        }
     }
 
-    pub(super) fn check_input(&mut self, node: NodeIx, template: &Template, node_type: &NodeType, pointer: &str) {
+    pub(super) fn check_input(&mut self, node: NodeIx, template: &Template, node_type: &'d NodeType, pointer: &str) {
         self.fit(node, template, &node_type.input, pointer);
     }
 
-    fn check_literal(&mut self, node: NodeIx, value: &Value, schema: &Value, pointer: &str, code: &str) {
-        // A schema that does not compile was refused when the plugin was loaded.
-        let Ok(compiled) = Schema::compile(schema) else { return };
-        if compiled.is_valid(value) {
-            return;
-        }
-        for mut problem in compiled.check(value) {
-            problem.pointer = format!("{pointer}{}", problem.pointer);
-            problem.code = code.to_owned();
-            let fix = problem.fix.take().unwrap_or_else(|| "change it to fit the node type's schema".to_owned());
-            self.on(node, problem.fix(fix));
+    /// Compiles each schema once. One that does not compile was refused when its plugin was loaded.
+    fn schema(&mut self, schema: &'d Value) -> Option<Schema> {
+        let key = std::ptr::from_ref(schema) as usize;
+        self.schemas.entry(key).or_insert_with(|| Schema::compile(schema).ok()).clone()
+    }
+
+    fn check_literal(&mut self, node: NodeIx, value: &Value, schema: &'d Value, pointer: &str) {
+        let mismatches = match self.schema(schema) {
+            Some(compiled) if !compiled.is_valid(value) => compiled.mismatches(value),
+            _ => return,
+        };
+        for mismatch in mismatches {
+            let code = match mismatch.kind {
+                MismatchKind::Missing => "INPUT_MISSING",
+                MismatchKind::Unknown => "INPUT_UNKNOWN",
+                MismatchKind::Other => "INPUT_MISMATCH",
+            };
+            self.mismatch(node, mismatch, code, pointer, schema);
         }
     }
 
-    fn fit(&mut self, node: NodeIx, template: &Template, schema: &Value, pointer: &str) {
+    fn mismatch(&mut self, node: NodeIx, mut mismatch: Mismatch, code: &str, pointer: &str, schema: &Value) {
+        let unknown = mismatch.kind == MismatchKind::Unknown;
+        let name = mismatch.pointer.rsplit('/').next().unwrap_or_default().to_owned();
+        mismatch.pointer.insert_str(0, pointer);
+        let mut problem = mismatch.problem(code);
+        let known = schema.get("properties").and_then(Value::as_object).filter(|_| unknown);
+        if let Some(near) = known.and_then(|known| nearest(&name, known.keys().map(String::as_str))) {
+            problem.fix = Some(format!("did you mean `{near}`?"));
+        }
+        if problem.fix.is_none() {
+            problem.fix = Some("change it to fit the node type's schema".to_owned());
+        }
+        self.on(node, problem);
+    }
+
+    fn fit(&mut self, node: NodeIx, template: &Template, schema: &'d Value, pointer: &str) {
         match template {
-            Template::Literal(value) => self.check_literal(node, value, schema, pointer, "INPUT_MISMATCH"),
+            Template::Literal(value) => self.check_literal(node, value, schema, pointer),
             // Its value is not known before the run.
             Template::Expr(_) => {}
             Template::Object(fields) => self.fit_object(node, fields, schema, pointer),
@@ -55,13 +83,19 @@ impl Checker<'_> {
         }
     }
 
-    fn fit_object(&mut self, node: NodeIx, fields: &[(std::sync::Arc<str>, Template)], schema: &Value, pointer: &str) {
+    fn fit_object(
+        &mut self,
+        node: NodeIx,
+        fields: &[(std::sync::Arc<str>, Template)],
+        schema: &'d Value,
+        pointer: &str,
+    ) {
         if !may_be(schema, "object") {
             return self.wrong_shape(node, "an object", schema, pointer);
         }
         let Some(rules) = schema.as_object() else { return };
-        let none = Map::new();
-        let properties = rules.get("properties").and_then(Value::as_object).unwrap_or(&none);
+        let properties = rules.get("properties").and_then(Value::as_object);
+        let property = |key: &str| properties.and_then(|properties| properties.get(key));
         let required = rules.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
         for name in required.filter(|name| !fields.iter().any(|(key, _)| **key == **name)) {
             let problem = Problem::error("INPUT_MISSING", pointer, format!("`{name}` is required"));
@@ -70,18 +104,17 @@ impl Checker<'_> {
         let others_refused = rules.get("additionalProperties") == Some(&Value::Bool(false));
         for (key, value) in fields {
             let pointer = child(pointer, key);
-            match properties.get(&**key) {
+            match property(key) {
                 Some(schema) if closed(schema) => self.fit(node, value, schema, &pointer),
-                Some(_) => {}
                 None if others_refused && !rules.contains_key("patternProperties") => {
-                    let fix = match nearest(key, properties.keys().map(String::as_str)) {
+                    let fix = match nearest(key, properties.into_iter().flat_map(Map::keys).map(String::as_str)) {
                         Some(near) => format!("did you mean `{near}`?"),
                         None => "remove it".to_owned(),
                     };
                     let problem = Problem::error("INPUT_UNKNOWN", pointer, format!("the node type takes no `{key}`"));
                     self.on(node, problem.fix(fix));
                 }
-                None => {}
+                _ => {}
             }
         }
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use super::Checker;
 use crate::catalog::EffectClass;
 use crate::flow::pointer::child;
-use crate::flow::{Kind, NodeIx, Undo};
+use crate::flow::{DONE, Kind, NodeIx, Undo};
 use crate::problem::Problem;
 
 /// A set of nodes or edges.
@@ -86,7 +86,9 @@ impl Checker<'_> {
         let unread = (0..self.nodes.len()).any(|node| self.nodes[node].kind.is_none());
         if let [start] = starts[..] {
             let reached = graph.reach([start], None, true);
-            for node in (0..self.nodes.len()).filter(|&node| !reached.has(node)) {
+            let read = |node: &NodeIx| self.nodes[*node].kind.is_some() || self.nodes[*node].ports.is_some();
+            let lost: Vec<NodeIx> = (0..self.nodes.len()).filter(|&node| !reached.has(node)).filter(read).collect();
+            for node in lost {
                 let problem = Problem::error(
                     "UNREACHABLE",
                     &self.nodes[node].pointer,
@@ -175,7 +177,10 @@ impl Checker<'_> {
                 .flat_map(|a| (a + 1..arriving.len()).map(move |b| (a, b)))
                 .find(|&(a, b)| !together(a, b));
             if let Some((a, b)) = pair {
-                let name = |edge: usize| self.nodes[graph.from[edge]].id;
+                let name = |edge: usize| match (self.nodes[graph.from[edge]].id, &*self.edges[edge].port) {
+                    (id, DONE) => id.to_owned(),
+                    (id, port) => format!("{id}:{port}"),
+                };
                 let message = format!(
                     "`{}` waits for `{}` and `{}`, of which only one can arrive",
                     self.nodes[join].id,

@@ -1,0 +1,83 @@
+//! What this store promises beyond the seam. The seam's own rules are in `tests/conformance`.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod definitions;
+mod durability;
+mod lists;
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use stepwell_core::machine::{Entry, Event, State};
+use stepwell_runtime::journal::{Admission, Append, Header};
+
+use crate::{Act, Options, Publish, Published, Store};
+
+struct Fixture {
+    store: Store,
+    folder: tempfile::TempDir,
+}
+
+fn open() -> Fixture {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path().join("stepwell.db"), Options::default()).unwrap();
+    Fixture { store, folder }
+}
+
+fn act(at_ms: u64) -> Act {
+    Act { by: "ada".to_owned(), at_ms }
+}
+
+fn version_of(flow: &str, hash: &str) -> Publish {
+    Publish {
+        flow: flow.to_owned(),
+        document: Arc::new(json!({ "kind": "graph", "key": flow, "title": format!("Flow {flow}"), "content": hash })),
+        catalog: Arc::new(json!({ "nodeTypes": {} })),
+        hash: hash.to_owned(),
+        label: None,
+        revision: None,
+        triggers: Vec::new(),
+        file: None,
+        act: act(1),
+    }
+}
+
+async fn published(store: &Store, flow: &str, hash: &str) -> u32 {
+    match store.publish(version_of(flow, hash)).await.unwrap() {
+        Published::New(version) => version,
+        other => panic!("{flow} {hash}: {other:?}"),
+    }
+}
+
+fn new_id() -> Arc<str> {
+    uuid::Uuid::now_v7().to_string().into()
+}
+
+/// A started instance, admitted in one entry; parked unless it has ended.
+fn admitted(flow: &str, version: u32, state: State, business_key: Option<&str>) -> Append {
+    Append {
+        instance: new_id(),
+        expected_seq: 0,
+        epoch: 1,
+        entries: vec![started(1)],
+        header: Header { state, updated_ms: 2_000, due_ms: None, error: None, reply: None, output: None },
+        snapshot: (!state.ended()).then(|| "{}".to_owned()),
+        subscriptions: Vec::new(),
+        taken: Vec::new(),
+        admission: Some(Admission {
+            flow: flow.into(),
+            version,
+            business_key: business_key.map(str::to_owned),
+            priority: 0,
+            started_ms: 1_000,
+            idempotency: None,
+            traceparent: None,
+        }),
+        park: true,
+    }
+}
+
+fn started(seq: u64) -> Entry {
+    let event = Event::Started { input: Arc::new(Value::from(seq)), business_key: None, priority: 0 };
+    Entry { seq, at_ms: 1_000 + seq, event }
+}

@@ -1,0 +1,81 @@
+//! Does the harm its config names. Pure: it imports nothing.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use stepwell_sdk::{Call, Error, Manifest, Outcome, Plugin, Problem, done, export, manifest, permanent, read, wait};
+
+struct Hostile;
+
+#[derive(Deserialize)]
+struct Config {
+    #[serde(rename = "do")]
+    deed: String,
+    #[serde(default)]
+    bytes: usize,
+}
+
+/// Shows whether one call sees what another left.
+static CALLS: AtomicU32 = AtomicU32::new(0);
+
+impl Plugin for Hostile {
+    fn manifest() -> Manifest {
+        manifest!("../manifest.json")
+    }
+
+    fn run(_: &str, call: &Call, config: &str, input: &str) -> Result<Outcome, Error> {
+        let config: Config = read(config)?;
+        match config.deed.as_str() {
+            "good" => done("out", &read::<Value>(input)?),
+            "loop" => loop {
+                std::hint::black_box(());
+            },
+            "allocate" => {
+                let mut hoard: Vec<Vec<u8>> = Vec::new();
+                for _ in 0..64 {
+                    hoard.push(vec![1; 64 << 20]);
+                }
+                done("out", &hoard.len())
+            }
+            "trap" => std::process::abort(),
+            "output" => done("out", &"x".repeat(config.bytes)),
+            "count" => done("out", &CALLS.fetch_add(1, Ordering::Relaxed)),
+            "long-message" => Err(permanent("x".repeat(100_000))),
+            "recurse" => done("out", &deeper(0)),
+            "not-json" => {
+                Ok(Outcome::Done(stepwell_sdk::Emission { port: "out".into(), output: "{not json".into() }))
+            }
+            "long-key" => wait("paid", &"k".repeat(501), None, &json!(null)),
+            "tell" => done(
+                "out",
+                &json!({ "attempt": call.attempt, "deadline": call.deadline_ms, "trace": call.traceparent,
+                         "key": call.key, "node": call.node, "business": call.business_key }),
+            ),
+            other => Err(permanent(format!("no such deed: {other}"))),
+        }
+    }
+
+    fn check(_: &str, config: &str) -> Vec<Problem> {
+        let Ok(Config { deed, .. }) = read(config) else { return Vec::new() };
+        match deed.as_str() {
+            "trap" => std::process::abort(),
+            "good" => Vec::new(),
+            _ => vec![Problem {
+                pointer: "/do".into(),
+                code: "HARM".into(),
+                message: format!("`{deed}` does harm"),
+                line: Some(1),
+            }],
+        }
+    }
+}
+
+/// Never ends; the arithmetic keeps the compiler from making it a loop.
+#[inline(never)]
+fn deeper(depth: u64) -> u64 {
+    let below = if std::hint::black_box(true) { deeper(depth + 1) } else { depth };
+    std::hint::black_box(below ^ depth)
+}
+
+export!(Hostile: check);

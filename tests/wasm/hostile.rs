@@ -1,0 +1,148 @@
+//! Calls that go wrong on purpose.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::json;
+use stepwell_core::machine::Op;
+
+use crate::rig::{Rig, guest, limits, sandbox, shown, told};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn harm_is_stopped_and_said() {
+    let mut rig = Rig::new("hostile").await;
+    rig.timeout_ms = 1000;
+    for (config, expected) in [
+        (json!({ "do": "good" }), r#"done out {"n":1}"#),
+        (json!({ "do": "loop" }), "cut deadline: no answer within 1000 ms"),
+        // 64 MiB at a time up to 4 GiB; the first does not fit beside what is there.
+        (json!({ "do": "allocate" }), "cut memory: asked for "),
+        (json!({ "do": "trap" }), "cut trap: wasm trap: wasm `unreachable` instruction executed"),
+        (json!({ "do": "recurse" }), "cut trap: "),
+        // 100 MB do not fit into memory; 2 MiB are stopped before the host copies them; 1 MiB and a
+        // quote are measured.
+        (json!({ "do": "output", "bytes": 100_000_000 }), "cut memory: asked for "),
+        (json!({ "do": "output", "bytes": 2 << 20 }), "cut output: handed over more than 1048576 bytes at once"),
+        (json!({ "do": "output", "bytes": 1 << 20 }), "cut output: the output has 1048578 bytes, 1048576 are allowed"),
+        (json!({ "do": "not-json" }), "cut output: the output is no JSON: key must be a string at line 1"),
+        (json!({ "do": "long-key" }), "permanent NODE_BROKE_CONTRACT: waits for a message of 4 bytes"),
+        // Nothing of an earlier call is seen by a later one.
+        (json!({ "do": "count" }), "done out 0"),
+        (json!({ "do": "count" }), "done out 0"),
+    ] {
+        let shown = rig.run(config.clone(), json!({ "n": 1 })).await;
+        assert!(shown.starts_with(expected), "{config}: {shown}");
+    }
+    let shown = rig.run(json!({ "do": "long-message" }), json!(null)).await;
+    assert_eq!(shown.len(), "permanent -: ".len() + 2000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pure_call_sees_nothing_that_differs_when_it_is_repeated() {
+    let rig = Rig::new("hostile").await;
+    let shown = rig.run(json!({ "do": "tell" }), json!(null)).await;
+    let told = r#"{"attempt":1,"business":"order-1","deadline":0,"key":"key-1","node":"node","trace":null}"#;
+    assert_eq!(shown, format!("done out {told}"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn neighbours_go_on_beside_endless_loops() {
+    let mut rig = Rig::new("hostile").await;
+    rig.timeout_ms = 5000;
+    let rig = Arc::new(rig);
+    let began = Instant::now();
+    // Twice as many as there are workers: none may hold one.
+    let loops: Vec<_> = (0..4)
+        .map(|_| {
+            let rig = Arc::clone(&rig);
+            tokio::spawn(async move { rig.run(json!({ "do": "loop" }), json!(null)).await })
+        })
+        .collect();
+    for n in 0..20 {
+        let harm = ["trap", "allocate", "good"][n % 3];
+        rig.run(json!({ "do": harm }), json!(null)).await;
+        assert_eq!(rig.run(json!({ "do": "good" }), json!(n)).await, format!("done out {n}"));
+    }
+    assert!(began.elapsed().as_millis() < 5000, "the neighbours waited for the loops");
+    for one in loops {
+        assert_eq!(one.await.unwrap(), "cut deadline: no answer within 5000 ms");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plugin_that_keeps_trapping_is_broken_off() {
+    let rig = Rig::new("hostile").await;
+    for _ in 0..10 {
+        rig.run(json!({ "do": "trap" }), json!(null)).await;
+    }
+    let shown = rig.run(json!({ "do": "good" }), json!(null)).await;
+    assert!(shown.starts_with("cut breaker: hostile keeps trapping and is not called for "), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_digest_that_is_not_loaded_is_said() {
+    let rig = Rig::new("hostile").await;
+    let call = rig.call(Op::Run, json!({ "do": "good" }), json!(null));
+    assert!(rig.sandbox.remove(&rig.plugin.digest));
+    let shown = shown(&rig.answer(&call).await.outcome);
+    assert!(shown.starts_with("cut missing: no plugin with digest "), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_calls_than_slots_wait_their_turn() {
+    let limits = stepwell_sandbox::Limits { calls_max: 1, ..limits() };
+    let sandbox = Arc::new(stepwell_sandbox::Sandbox::new(None, limits).unwrap());
+    let plugin = sandbox.load(guest("hostile")).await.unwrap();
+    let slow = Arc::new(Rig { sandbox: Arc::clone(&sandbox), plugin: plugin.clone(), timeout_ms: 1500 });
+    let quick = Rig { sandbox, plugin, timeout_ms: 200 };
+    let holder = {
+        let slow = Arc::clone(&slow);
+        tokio::spawn(async move { slow.run(json!({ "do": "loop" }), json!(null)).await })
+    };
+    // Until the loop has the slot, calls go through.
+    let refused = loop {
+        let shown = quick.run(json!({ "do": "good" }), json!(1)).await;
+        if shown != "done out 1" {
+            break shown;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(refused, "transient: no free slot within 200 ms: 1 calls are running");
+    holder.await.unwrap();
+    assert_eq!(quick.run(json!({ "do": "good" }), json!(1)).await, "done out 1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_beyond_the_pool_allocate_on_demand() {
+    let limits = stepwell_sandbox::Limits { pooled_max: 1, ..limits() };
+    let sandbox = Arc::new(stepwell_sandbox::Sandbox::new(None, limits).unwrap());
+    let plugin = sandbox.load(guest("hostile")).await.unwrap();
+    let rig = Arc::new(Rig { sandbox, plugin, timeout_ms: 1000 });
+    let calls: Vec<_> = (0..8)
+        .map(|n| {
+            let rig = Arc::clone(&rig);
+            let deed = if n % 2 == 0 { "loop" } else { "good" };
+            tokio::spawn(async move { rig.run(json!({ "do": deed }), json!(n)).await })
+        })
+        .collect();
+    for (n, call) in calls.into_iter().enumerate() {
+        let expected =
+            if n % 2 == 0 { "cut deadline: no answer within 1000 ms".to_owned() } else { format!("done out {n}") };
+        assert_eq!(call.await.unwrap(), expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_finds_problems_and_cannot_do_harm() {
+    let sandbox = sandbox();
+    let plugin = sandbox.load(guest("hostile")).await.unwrap();
+    for (deed, expected) in [
+        ("good", ""),
+        ("loop", "HARM /do: line 1: `loop` does harm"),
+        ("trap", "CONFIG_NOT_CHECKED : `hostile` did not check this configuration: wasm trap: "),
+    ] {
+        let problems = sandbox.check(&plugin.digest, "harm", &json!({ "do": deed })).await;
+        assert!(told(&problems).starts_with(expected), "{deed}: {problems:?}");
+        assert_eq!(problems.is_empty(), expected.is_empty());
+    }
+}

@@ -1,0 +1,231 @@
+//! What a guest can reach, and what its requests carry.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use stepwell_core::machine::Op;
+use tokio::net::TcpListener;
+
+use crate::rig::{Rig, shown, told};
+
+/// A server that writes down what arrives and answers by path.
+struct Server {
+    address: SocketAddr,
+    seen: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&seen);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let log = Arc::clone(&log);
+                let service = service_fn(move |request| answer(request, Arc::clone(&log)));
+                let served = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+                tokio::spawn(served);
+            }
+        });
+        Self { address, seen }
+    }
+
+    fn seen(&self) -> Vec<String> {
+        std::mem::take(&mut self.seen.lock().unwrap())
+    }
+}
+
+async fn answer(request: Request<Incoming>, log: Arc<Mutex<Vec<String>>>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (parts, body) = request.into_parts();
+    let bytes = body.collect().await.map_or(0, |body| body.to_bytes().len());
+    let mut line = format!("{} {} {bytes}", parts.method, parts.uri);
+    for name in
+        ["host", "idempotency-key", "traceparent", "stepwell-business-key", "stepwell-forward-key", "authorization"]
+    {
+        if let Some(value) = parts.headers.get(name) {
+            line += &format!(" {name}={}", value.to_str().unwrap());
+        }
+    }
+    log.lock().unwrap().push(line);
+    let response = match parts.uri.path() {
+        "/redirect" => Response::builder().status(302).header("location", "/elsewhere").body(Full::default()),
+        "/large" => Response::builder().body(Full::from(vec![b'x'; 5 << 20])),
+        "/never" => std::future::pending().await,
+        _ => Response::builder().status(200).body(Full::from("ok")),
+    };
+    Ok(response.unwrap())
+}
+
+/// Grants `courier` one connection, `shop`.
+fn grant(rig: &Rig, connection: Value) {
+    let grants =
+        json!({ "connections": { "shop": connection }, "grants": [{ "plugin": "courier", "connections": ["shop"] }] });
+    rig.sandbox.set_grants(&serde_json::from_value(grants).unwrap()).unwrap();
+}
+
+fn open(server: &Server) -> Value {
+    json!({ "scheme": "http", "host": "127.0.0.1", "port": server.address.port(), "allowPrivate": true })
+}
+
+fn with(mut connection: Value, field: &str, value: Value) -> Value {
+    connection[field] = value;
+    connection
+}
+
+fn send(method: &str, path: &str) -> Value {
+    json!({ "requests": [{ "method": method, "connection": "shop", "path": path }] })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_leaves_without_a_grant() {
+    let server = Server::start().await;
+    let rig = Rig::new("courier").await;
+    let get = send("GET", "/");
+    let elsewhere = json!({ "requests": [{ "method": "GET", "connection": "bank", "path": "/" }] });
+    let by_name = with(open(&server), "host", json!("localhost"));
+    for (connection, config, expected) in [
+        (None, &get, "the plugin `courier` has no grant for the connection `shop`"),
+        (Some(open(&server)), &elsewhere, "the plugin `courier` has no grant for the connection `bank`"),
+        (
+            Some(with(open(&server), "allowPrivate", json!(false))),
+            &get,
+            "127.0.0.1 resolves to 127.0.0.1, which is loopback",
+        ),
+        (Some(with(by_name, "allowPrivate", json!(false))), &get, "localhost resolves to "),
+        (Some(with(open(&server), "methods", json!(["POST"]))), &get, "the connection `shop` does not allow GET"),
+        (
+            Some(with(open(&server), "pathPrefix", json!("/api"))),
+            &send("GET", "/../admin"),
+            "`/../admin` leaves the path",
+        ),
+    ] {
+        if let Some(connection) = connection {
+            grant(&rig, connection);
+        }
+        // The guest answers `done` all the same; the host does not let it pass.
+        let shown = rig.run(config.clone(), json!(null)).await;
+        assert!(shown.starts_with(&format!("permanent NOT_GRANTED: {expected}")), "{shown}");
+        assert!(server.seen().is_empty(), "{expected}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_carry_keys_and_trace() {
+    let server = Server::start().await;
+    let rig = Rig::new("courier").await;
+    grant(&rig, with(open(&server), "pathPrefix", json!("/api/")));
+    let request = |method: &str, headers: Value| json!({ "method": method, "connection": "shop", "path": "/x?y=1", "headers": headers });
+    let requests = json!([
+        request("POST", json!([])),
+        request("POST", json!([])),
+        request("GET", json!([])),
+        request("PUT", json!([["idempotency-key", "own"]])),
+        request("DELETE", json!([["stepwell-business-key", "forged"], ["content-length", "0"]])),
+    ]);
+    let call = rig.call(Op::Run, json!({ "requests": requests }), json!(null));
+    let host = server.address;
+    let trace = "traceparent=00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 stepwell-business-key=order-1";
+    // The same on every attempt.
+    for _ in 0..2 {
+        rig.answer(&call).await;
+        assert_eq!(
+            server.seen(),
+            [
+                format!("POST /api/x?y=1 0 host={host} idempotency-key=key-1 {trace}"),
+                format!("POST /api/x?y=1 0 host={host} idempotency-key=key-1.2 {trace}"),
+                format!("GET /api/x?y=1 0 host={host} {trace}"),
+                format!("PUT /api/x?y=1 0 host={host} idempotency-key=own {trace}"),
+                format!("DELETE /api/x?y=1 0 host={host} idempotency-key=key-1.4 {trace}"),
+            ]
+        );
+    }
+    let undo = rig.call(Op::Undo, send("POST", "/undo"), json!(null));
+    assert_eq!(shown(&rig.answer(&undo).await.outcome), "done  null");
+    let expected = format!("POST /api/undo 0 host={host} idempotency-key=key-1 {trace} stepwell-forward-key=forward-1");
+    assert_eq!(server.seen(), [expected]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn secrets_are_put_in_on_the_way_out() {
+    let server = Server::start().await;
+    let rig = Rig::new("courier").await;
+    let secrets = with(open(&server), "secrets", json!({ "TOKEN": "s3cret" }));
+    grant(&rig, secrets.clone());
+    let with_header = |value: &str| json!({ "requests": [{ "method": "GET", "connection": "shop", "path": "/", "headers": [["authorization", value]] }] });
+    let shown = rig.run(with_header("Bearer $secret:TOKEN"), json!(null)).await;
+    assert_eq!(shown, r#"done out [{"bytes":2,"status":200}]"#);
+    assert!(server.seen()[0].ends_with("authorization=Bearer s3cret"));
+    let shown = rig.run(with_header("Bearer $secret:OTHER"), json!(null)).await;
+    assert_eq!(shown, "permanent SECRET_UNKNOWN: the connection has no secret `OTHER`");
+    assert!(server.seen().is_empty());
+    // The connection's own header is not the guest's to change.
+    grant(&rig, with(secrets, "headers", json!({ "authorization": "Basic fixed" })));
+    rig.run(with_header("mine"), json!(null)).await;
+    assert!(server.seen()[0].ends_with("authorization=Basic fixed"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_and_failures_are_told_apart() {
+    let server = Server::start().await;
+    let mut rig = Rig::new("courier").await;
+    rig.timeout_ms = 1500;
+    grant(&rig, open(&server));
+    let heavy = json!({ "requests": [{ "method": "POST", "connection": "shop", "path": "/", "body_bytes": 2 << 20 }] });
+    for (config, expected, arrives) in [
+        (send("GET", "/redirect"), r#"done out [{"bytes":0,"status":302}]"#, 1),
+        (send("POST", "/large"), r#"done out [{"unknown":"POST shop/large: "#, 1),
+        (heavy, r#"done out [{"permanent":"POST shop/: "#, 0),
+        (send("POST", "/never"), "cut deadline: no answer within 1500 ms", 1),
+        (
+            json!({ "requests": [{ "method": "GET", "connection": "shop", "path": "/", "headers": [["host", "bank"]] }] }),
+            r#"done out [{"permanent":"#,
+            0,
+        ),
+    ] {
+        let shown = rig.run(config.clone(), json!(null)).await;
+        assert!(shown.starts_with(expected), "{config}: {shown}");
+        assert_eq!(server.seen().len(), arrives, "{config}");
+    }
+    // Nobody listens there: nothing can have happened.
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    grant(&rig, with(open(&server), "port", json!(closed.port())));
+    let shown = rig.run(send("POST", "/"), json!(null)).await;
+    assert!(shown.starts_with(r#"done out [{"transient":"POST shop/: "#), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_answer_is_unknown() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            // Reads the request, then goes away.
+            let mut buffer = [0; 4096];
+            let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut buffer).await;
+        }
+    });
+    let rig = Rig::new("courier").await;
+    grant(&rig, json!({ "scheme": "http", "host": "127.0.0.1", "port": address.port(), "allowPrivate": true }));
+    let shown = rig.run(send("POST", "/"), json!(null)).await;
+    assert!(shown.starts_with(r#"done out [{"unknown":"POST shop/: "#), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn broken_grants_change_nothing() {
+    let server = Server::start().await;
+    let rig = Rig::new("courier").await;
+    grant(&rig, open(&server));
+    let broken = json!({ "grants": [{ "plugin": "courier", "connections": ["nowhere"] }] });
+    let problems = rig.sandbox.set_grants(&serde_json::from_value(broken).unwrap()).unwrap_err();
+    assert_eq!(told(&problems), "CONNECTION_UNKNOWN /grants/0/connections/0: there is no connection `nowhere`");
+    assert_eq!(rig.run(send("GET", "/"), json!(null)).await, r#"done out [{"bytes":2,"status":200}]"#);
+}

@@ -1,0 +1,118 @@
+//! Builds the guests, makes sandboxes, calls nodes, and shows answers as one line.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Arc, OnceLock};
+
+use serde_json::Value;
+use stepwell_core::flow::Callee;
+use stepwell_core::machine::{Call, Cut, Failure, Op, Outcome, Rejection};
+use stepwell_core::problem::Problem;
+use stepwell_runtime::Nodes as _;
+use stepwell_runtime::nodes::{About, Answer};
+use stepwell_sandbox::{Limits, PluginInfo, Sandbox};
+
+/// The `.wasm` of a guest in `guests/`, built once per run.
+pub(crate) fn guest(name: &str) -> Vec<u8> {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests");
+    BUILT.get_or_init(|| {
+        let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("wasm/guests");
+        let mut cargo = Command::new("cargo");
+        cargo.args(["build", "--release", "--locked", "--target", "wasm32-unknown-unknown", "--target-dir"]);
+        // The folder holds the linker's settings, which cargo finds from where it is started.
+        let built = cargo.arg(&target).current_dir(guests).status().unwrap();
+        assert!(built.success(), "the guests do not build");
+    });
+    std::fs::read(target.join(format!("wasm32-unknown-unknown/release/{name}.wasm"))).unwrap()
+}
+
+pub(crate) fn sandbox() -> Arc<Sandbox> {
+    Arc::new(Sandbox::new(None, limits()).unwrap())
+}
+
+pub(crate) fn limits() -> Limits {
+    Limits { pooled_max: 16, ..Limits::default() }
+}
+
+/// A loaded guest with one node type.
+pub(crate) struct Rig {
+    pub(crate) sandbox: Arc<Sandbox>,
+    pub(crate) plugin: PluginInfo,
+    pub(crate) timeout_ms: u64,
+}
+
+impl Rig {
+    pub(crate) async fn new(name: &str) -> Self {
+        let sandbox = sandbox();
+        let plugin = sandbox.load(guest(name)).await.unwrap();
+        Self { sandbox, plugin, timeout_ms: 3000 }
+    }
+
+    pub(crate) fn call(&self, op: Op, config: Value, input: Value) -> Call {
+        let node_type = &self.plugin.node_types[0];
+        Call {
+            token: 1,
+            node: "node".into(),
+            visit: 1,
+            attempt: 2,
+            op,
+            export: op,
+            callee: Callee {
+                uses: node_type.uses.as_str().into(),
+                node_type: node_type.id.split_once('/').unwrap().1.into(),
+                digest: node_type.digest.as_str().into(),
+                effect: node_type.effect,
+                config: Arc::new(config),
+                timeout_ms: self.timeout_ms,
+                undo: node_type.undo,
+                resume: node_type.resume,
+                query: node_type.query,
+            },
+            key: "key-1".into(),
+            forward_key: (op == Op::Undo).then(|| "forward-1".into()),
+            input: Arc::new(input),
+            output: None,
+            memo: None,
+            signal: None,
+            visit_started_ms: 1_700_000_000_000,
+        }
+    }
+
+    pub(crate) async fn answer(&self, call: &Call) -> Answer {
+        let about = About {
+            instance: "01939f00-0000-7000-8000-000000000000".into(),
+            flow: "flow".into(),
+            version: 1,
+            business_key: Some("order-1".into()),
+            traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+        };
+        self.sandbox.call(&about, call).await
+    }
+
+    pub(crate) async fn run(&self, config: Value, input: Value) -> String {
+        shown(&self.answer(&self.call(Op::Run, config, input)).await.outcome)
+    }
+}
+
+/// `done out {…}`, `cut trap: …`, `permanent NOT_GRANTED: …`.
+pub(crate) fn shown(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Done { port, output } => format!("done {port} {output}"),
+        Outcome::Waiting { message, key, .. } => format!("waits for {message} {key}"),
+        Outcome::NeverRan => "never ran".into(),
+        Outcome::Cut(Cut { reason, message }) => format!("cut {}: {message}", format!("{reason:?}").to_lowercase()),
+        Outcome::Failed(Failure::Rejected(Rejection { code, message, .. })) => format!("rejected {code}: {message}"),
+        Outcome::Failed(Failure::Transient { message, .. }) => format!("transient: {message}"),
+        Outcome::Failed(Failure::Unknown { message }) => format!("unknown: {message}"),
+        Outcome::Failed(Failure::Permanent { message, code }) => {
+            format!("permanent {}: {message}", code.as_deref().unwrap_or("-"))
+        }
+    }
+}
+
+/// `CODE /pointer: message`, one line each.
+pub(crate) fn told(problems: &[Problem]) -> String {
+    let line = |problem: &Problem| format!("{} {}: {}", problem.code, problem.pointer, problem.message);
+    problems.iter().map(line).collect::<Vec<_>>().join("\n")
+}
