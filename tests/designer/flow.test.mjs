@@ -34,9 +34,11 @@ export const tests = [
       const title = unique();
       await newFlow(page, engine, title);
       // The plus on the line from start to end.
+      await page.waitForTimeout(300);
       const line = await page.evaluate(() =>
         document.querySelector('.svelte-flow__edge-path').getBoundingClientRect().toJSON(),
       );
+      await page.mouse.move(line.x + line.width / 2, line.y - 60);
       await page.mouse.move(line.x + line.width / 2, line.y);
       await page.waitForSelector('.label.hover .plus');
       await page.mouse.down();
@@ -217,7 +219,7 @@ export const tests = [
       await page.keyboard.press('Delete');
       await page.waitForSelector('.btn.problems.errors');
       await page.click('.btn.problems');
-      await page.click('#problems li button');
+      await page.click('#problems li:has(.where .clip) button >> nth=0');
       await page.waitForFunction(() => document.activeElement?.hasAttribute('data-face'));
     },
   },
