@@ -3,6 +3,7 @@
 use anyhow::Result;
 use futures::future::join;
 use serde_json::json;
+use stepwell_core::machine::State;
 use stepwell_runtime::Journal as _;
 use stepwell_runtime::journal::Posted;
 
@@ -89,17 +90,28 @@ pub(crate) async fn a_message_is_taken_by_one(subject: impl Subject) -> Result<(
 }
 
 pub(crate) async fn a_message_left_over_is_passed_on(subject: impl Subject) -> Result<()> {
-    let (journal, one, two) = (subject.journal(), new_id(), new_id());
-    for id in [&one, &two] {
-        commit(journal, Commit::first(id).waits_for("paid", "1").parked(None)).await?;
+    let journal = subject.journal();
+    // Two wait. One is woken, takes some of the messages and waits no more (or has ended): whoever
+    // still waits must be woken for what is left.
+    for (key, messages, takes, ends) in [("1", 1, 0, false), ("2", 1, 0, true), ("3", 2, 1, false)] {
+        let ids = [new_id(), new_id()];
+        for id in &ids {
+            commit(journal, Commit::first(id).waits_for("paid", key).parked(None)).await?;
+        }
+        for at in 0..messages {
+            posted(journal, message("paid", key, &format!("{key}.{at}"))).await?;
+        }
+        let woken = journal.ready(1_000, 1).await?.remove(0);
+        let other = ids.into_iter().find(|id| *id != woken).unwrap();
+        let it = taken(journal, &woken).await?;
+        let leaves = Commit::after(&woken, 1, it.epoch).takes(&it.inbox[..takes]);
+        let leaves = if ends { leaves.state(State::Failed) } else { leaves.parked(None) };
+        commit(journal, leaves).await?;
+        same(&format!("{key}: wanted"), journal.ready(1_000, 10).await?, vec![other.clone()])?;
+        let left = format!("{key}.{}", messages - 1);
+        same("with", told(&taken(journal, &other).await?.inbox), vec![left])?;
     }
-    posted(journal, message("paid", "1", "m1")).await?;
-    posted(journal, message("paid", "1", "m2")).await?;
-    // One of them takes one and waits no more; whoever still waits must learn of the other.
-    let it = taken(journal, &one).await?;
-    commit(journal, Commit::after(&one, 1, it.epoch).takes(&it.inbox[..1]).parked(None)).await?;
-    same("wanted", journal.ready(1_000, 10).await?, vec![two.clone()])?;
-    same("with", told(&taken(journal, &two).await?.inbox), vec!["m2".to_owned()])
+    Ok(())
 }
 
 pub(crate) async fn a_message_ends_with_its_time(subject: impl Subject) -> Result<()> {

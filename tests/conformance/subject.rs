@@ -193,6 +193,7 @@ pub(crate) fn payload(items: &[InboxItem]) -> Value {
 }
 
 /// Fails with both values where they differ.
+#[allow(clippy::needless_pass_by_value, reason = "the cases read better without references")]
 pub(crate) fn same<T: PartialEq + std::fmt::Debug>(what: &str, got: T, expected: T) -> Result<()> {
     if got == expected {
         return Ok(());

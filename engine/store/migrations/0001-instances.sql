@@ -73,8 +73,8 @@ create table instance (
 
 -- "Lists of one flow's instances, newest first": version stands in the index so that filtering reads no rows.
 create index instance_by_flow on instance (flow, n, version);
--- "Instances in this live state", "of this flow too". The ended states are most of the table: they are found by walking.
-create index instance_by_state on instance (state, flow, n) where state <> 5;
+-- "Instances in this state, newest first", "of this flow too". Completed ones are most of the table: walking it finds them.
+create index instance_by_state on instance (state, n, flow, version) where state <> 5;
 -- "The instance of this order", and search by a part of a business key.
 create index instance_by_business_key on instance (business_key) where business_key is not null;
 -- "Who needs an owner now", "when will somebody", and at start "who was owned by the process before".

@@ -138,34 +138,46 @@ impl Row {
             (None, None) => return conflict(),
         };
         self.keep_the_rest(tx, n)?;
-        if let Some(entries) = &self.entries {
-            let place = tx.next();
-            tx.execute(
-                "insert into journal (n, instance, first_seq, last_seq, at_ms, state, entries)
-                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                (
-                    place,
-                    n,
-                    integer(self.expected_seq + 1),
-                    integer(self.last_seq),
-                    integer(self.at_ms),
-                    state_number(self.state),
-                    entries,
-                ),
-            )?;
-            tx.say(|| {
-                FeedItem::Instance(Committed {
-                    n: place.unsigned_abs(),
-                    instance: self.instance.clone(),
-                    flow,
-                    version,
-                    state: self.state,
-                    seq: self.last_seq,
-                    business_key,
-                })
-            });
-        }
+        self.journal(tx, n, &flow, version, business_key)?;
         Ok(Ok(Appended { inbox: items }))
+    }
+
+    /// Writes the entries as one row, and tells the feed.
+    fn journal(
+        &self,
+        tx: &mut Tx<'_>,
+        n: i64,
+        flow: &Arc<str>,
+        version: u32,
+        business_key: Option<Arc<str>>,
+    ) -> rusqlite::Result<()> {
+        let Some(entries) = &self.entries else { return Ok(()) };
+        let place = tx.next();
+        tx.execute(
+            "insert into journal (n, instance, first_seq, last_seq, at_ms, state, entries)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            (
+                place,
+                n,
+                integer(self.expected_seq + 1),
+                integer(self.last_seq),
+                integer(self.at_ms),
+                state_number(self.state),
+                entries,
+            ),
+        )?;
+        tx.say(|| {
+            FeedItem::Instance(Committed {
+                n: place.unsigned_abs(),
+                instance: self.instance.clone(),
+                flow: flow.clone(),
+                version,
+                state: self.state,
+                seq: self.last_seq,
+                business_key,
+            })
+        });
+        Ok(())
     }
 
     fn find(&self, tx: &Tx<'_>) -> rusqlite::Result<Option<Before>> {

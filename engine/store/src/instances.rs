@@ -182,8 +182,9 @@ impl Store {
 }
 
 /// The statement for a filter: the index is chosen here, by name, so that no shape of data makes a
-/// list slow. The narrowest part wins.
-fn listing(filter: &Filter, cursor: Option<Cursor>, limit: u32) -> (String, Vec<Column>) {
+/// list slow. The narrowest part wins. What is listed is found first and its rows are read after,
+/// so that a search that matches much sorts numbers, not rows.
+pub(crate) fn listing(filter: &Filter, cursor: Option<Cursor>, limit: u32) -> (String, Vec<Column>) {
     let mut params: Vec<Column> = Vec::new();
     let mut conditions = String::new();
     let mut narrow = |condition: &str, value: Column| {
@@ -194,37 +195,43 @@ fn listing(filter: &Filter, cursor: Option<Cursor>, limit: u32) -> (String, Vec<
     let mut index = "not indexed";
     if let Some(flow) = &filter.flow {
         index = "indexed by instance_by_flow";
-        narrow("i.flow = ?", flow.clone().into());
+        narrow("flow = ?", flow.clone().into());
     }
     if let Some(version) = filter.version {
-        narrow("i.version = ?", i64::from(version).into());
+        narrow("version = ?", i64::from(version).into());
     }
     if let Some(state) = filter.state {
-        narrow("i.state = ?", i64::from(state_number(state)).into());
-        if state != State::Completed {
+        if state == State::Completed {
+            narrow("state = ?", i64::from(state_number(state)).into());
+        } else {
+            // The second half says to the planner that the partial index covers it.
+            narrow("state = ? and state <> 5", i64::from(state_number(state)).into());
             index = "indexed by instance_by_state";
-            // Says to the planner that the partial index covers it.
-            narrow("i.state <> 5 and ? = 0", 0.into());
         }
     }
     let id = filter.text.as_deref().and_then(id_bytes);
     if let Some(id) = id {
         index = "";
-        narrow("i.id = ?", id.to_vec().into());
+        narrow("id = ?", id.to_vec().into());
     } else if let Some(text) = &filter.text {
         index = "indexed by instance_by_business_key";
-        narrow("i.business_key is not null and instr(lower(i.business_key), lower(?)) > 0", text.clone().into());
+        let pattern = format!("%{}%", text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"));
+        narrow("business_key is not null and business_key like ? escape '\\'", pattern.into());
     }
     if let Some(business_key) = &filter.business_key {
         index = "indexed by instance_by_business_key";
-        narrow("i.business_key = ?", business_key.clone().into());
+        narrow("business_key = ?", business_key.clone().into());
     }
     if let Some(Cursor(before)) = cursor {
-        narrow("i.n < ?", before.into());
+        narrow("n < ?", before.into());
     }
     params.push(i64::from(limit.saturating_add(1)).into());
-    let sql =
-        format!("select {COLUMNS} from instance as i {index} {conditions} order by i.n desc limit ?{}", params.len());
+    let sql = format!(
+        "select {COLUMNS} from
+             (select n from instance {index} {conditions} order by n desc limit ?{}) as found
+         cross join instance as i on i.n = found.n order by found.n desc",
+        params.len()
+    );
     (sql, params)
 }
 

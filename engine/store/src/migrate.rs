@@ -28,7 +28,7 @@ pub(crate) fn known() -> u32 {
 
 /// Applies what is missing, all or nothing per file.
 pub(crate) fn up(path: &Path, connection: &mut Connection) -> Result<(), OpenError> {
-    let unusable = |error: rusqlite::Error| OpenError::unusable(path, error);
+    let unusable = |error: rusqlite::Error| OpenError::unusable(path, &error);
     refuse_foreign(path, connection)?;
     // One lock over look and change: nobody else migrates meanwhile.
     let tx = connection.transaction_with_behavior(TransactionBehavior::Exclusive).map_err(unusable)?;
@@ -48,11 +48,11 @@ pub(crate) fn up(path: &Path, connection: &mut Connection) -> Result<(), OpenErr
                 .optional()
                 .map_err(unusable)?;
             if kept.as_deref() != Some(&sum) {
-                return Err(OpenError::unusable(path, format!("migration {name} is not the one it was built with")));
+                return Err(OpenError::unusable(path, &format!("migration {name} is not the one it was built with")));
             }
             continue;
         }
-        tx.execute_batch(sql).map_err(|error| OpenError::unusable(path, format!("migration {name}: {error}")))?;
+        tx.execute_batch(sql).map_err(|error| OpenError::unusable(path, &format!("migration {name}: {error}")))?;
         tx.execute("insert into migration (number, name, sha256) values (?1, ?2, ?3)", (number, name, &sum))
             .map_err(unusable)?;
         tracing::info!(migration = name, "schema brought up to date");
@@ -63,7 +63,7 @@ pub(crate) fn up(path: &Path, connection: &mut Connection) -> Result<(), OpenErr
 }
 
 fn refuse_foreign(path: &Path, connection: &Connection) -> Result<(), OpenError> {
-    let unusable = |error: rusqlite::Error| OpenError::unusable(path, error);
+    let unusable = |error: rusqlite::Error| OpenError::unusable(path, &error);
     let id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(unusable)?;
     let tables: i64 =
         connection.query_row("select count(*) from sqlite_schema", [], |row| row.get(0)).map_err(unusable)?;

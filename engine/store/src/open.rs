@@ -14,7 +14,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::migrate;
 
 /// Sizes of a store. The defaults suit a machine of a few cores.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Options {
     /// The most items one transaction carries.
     pub batch_max: usize,
@@ -50,7 +50,7 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    pub(crate) fn unusable(path: &Path, reason: impl ToString) -> Self {
+    pub(crate) fn unusable(path: &Path, reason: &dyn std::fmt::Display) -> Self {
         Self::Unusable { path: path.to_owned(), reason: reason.to_string() }
     }
 }
@@ -66,7 +66,7 @@ pub(crate) fn claim(path: &Path) -> Result<Claim, OpenError> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".lock");
     let lock = PathBuf::from(beside);
-    let unusable = |error: std::io::Error| OpenError::unusable(&lock, error);
+    let unusable = |error: std::io::Error| OpenError::unusable(&lock, &error);
     let mut file =
         OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&lock).map_err(unusable)?;
     match file.try_lock() {
@@ -94,12 +94,12 @@ pub(crate) fn claim(path: &Path) -> Result<Claim, OpenError> {
 
 /// Opens and migrates; the caller holds the [`Claim`].
 pub(crate) fn prepare(path: &Path) -> Result<Connection, OpenError> {
-    let mut connection = writing(path).map_err(|error| OpenError::unusable(path, error))?;
+    let mut connection = writing(path).map_err(|error| OpenError::unusable(path, &error))?;
     migrate::up(path, &mut connection)?;
     // Whoever drove an instance is gone with the process that had the file before.
     connection
         .execute("update instance set owned = 0, wake_ms = 0 where state <= 4 and owned = 1", [])
-        .map_err(|error| OpenError::unusable(path, error))?;
+        .map_err(|error| OpenError::unusable(path, &error))?;
     Ok(connection)
 }
 

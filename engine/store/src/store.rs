@@ -19,7 +19,7 @@ use crate::readers::Readers;
 use crate::tx::Tx;
 use crate::writer::{Job, Work, Writer};
 
-/// A SQLite file, owned by this process. Cheap to clone; the file is let go when the last clone is gone.
+/// A `SQLite` file, owned by this process. Cheap to clone; the file is let go when the last clone is gone.
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(crate) inner: Arc<Inner>,
@@ -66,7 +66,7 @@ impl Store {
     /// Opens the file, or makes it; brings its schema up to date. Blocks.
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
         let path = path.as_ref();
-        let unusable = |error: rusqlite::Error| OpenError::unusable(path, error);
+        let unusable = |error: rusqlite::Error| OpenError::unusable(path, &error);
         let claim = open::claim(path)?;
         let connection = open::prepare(path)?;
         let (queue, waiting) = mpsc::channel(options.queue_max.max(1));
@@ -76,7 +76,7 @@ impl Store {
         let writer = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer.run())
-            .map_err(|error| OpenError::unusable(path, error))?;
+            .map_err(|error| OpenError::unusable(path, &error))?;
         let readers = Arc::new(Readers::new(path.to_owned(), options.readers_max.max(1)));
         Ok(Self {
             inner: Arc::new(Inner {

@@ -1,3 +1,5 @@
+//! Drafts, versions, triggers, counts, plugins, connections and settings.
+
 use std::sync::Arc;
 
 use serde_json::{Value, json};

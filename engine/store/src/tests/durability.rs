@@ -1,3 +1,5 @@
+//! One owner, what survives, what a full disk does, backup and feed.
+
 use rusqlite::Connection;
 use stepwell_core::machine::State;
 use stepwell_runtime::journal::AppendError;

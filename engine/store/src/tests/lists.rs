@@ -1,3 +1,5 @@
+//! What lists find, in which pages, and by which way; one instance; its journal.
+
 use std::sync::Arc;
 
 use serde_json::json;
@@ -46,7 +48,9 @@ async fn every_filter_finds_its_own() {
         (key("A-1"), vec!["A-1"]),
         (Filter { state: Some(State::Waiting), ..key("A-1") }, vec![]),
         (text("a-1"), vec!["A-10", "A-1"]),
-        (text("%"), vec!["50%"]), // No pattern, just a sign.
+        (text("%"), vec!["50%"]), // No pattern, just signs.
+        (text("_"), vec![]),
+        (text("\\"), vec![]),
         (text(&ids[2].to_uppercase()), vec!["B-1"]),
         (
             Filter { flow: Some("g".to_owned()), version: Some(1), state: Some(State::Incident), ..text("b") },
@@ -126,9 +130,8 @@ async fn a_journal_is_read_in_pages() {
         (next.instance, next.expected_seq, next.entries) = (id.clone(), expected_seq, entries.map(started).collect());
         it.store.append(next).await.unwrap();
     }
-    for (after, limit, found) in
-        [(0, 100, 1..=9_u64), (0, 2, 1..=2), (2, 3, 3..=5), (3, 1, 4..=4), (6, 100, 7..=9), (9, 10, 1..=0)]
-    {
+    assert_eq!(it.store.journal(&id, 9, 10).await.unwrap(), []);
+    for (after, limit, found) in [(0, 100, 1..=9_u64), (0, 2, 1..=2), (2, 3, 3..=5), (3, 1, 4..=4), (6, 100, 7..=9)] {
         let seqs: Vec<u64> = it.store.journal(&id, after, limit).await.unwrap().iter().map(|entry| entry.seq).collect();
         assert_eq!(seqs, found.collect::<Vec<_>>(), "after {after}, at most {limit}");
     }
@@ -157,5 +160,44 @@ async fn what_is_over_is_swept() {
     for (now_ms, rows) in [(1_499, 0), (1_500, 3), (1_500, 0), (1_000 + day_ms - 1, 0), (1_000 + day_ms, 4)] {
         let swept = it.store.sweep(now_ms).await.unwrap();
         assert_eq!((swept.rows, swept.more), (rows, false), "at {now_ms}");
+    }
+}
+
+/// What the planner does for a list: the way to the rows, and whether it sorts on that way.
+#[tokio::test]
+async fn no_list_reads_more_than_it_must() {
+    let it = open();
+    let of = |flow: Option<&str>, version: Option<u32>, state: Option<State>| Filter {
+        flow: flow.map(str::to_owned),
+        version,
+        state,
+        ..Filter::default()
+    };
+    let key = |key: &str| Filter { business_key: Some(key.to_owned()), ..Filter::default() };
+    let text = |text: &str| Filter { text: Some(text.to_owned()), ..Filter::default() };
+    for (filter, way, sorts) in [
+        (Filter::default(), "SEARCH instance USING INTEGER PRIMARY KEY", false), // From the cursor, backwards.
+        (of(Some("f"), Some(1), None), "USING COVERING INDEX instance_by_flow", false),
+        (of(Some("f"), None, Some(State::Completed)), "USING INDEX instance_by_flow", false),
+        (of(Some("f"), Some(1), Some(State::Incident)), "USING COVERING INDEX instance_by_state", false),
+        (of(None, None, Some(State::Waiting)), "USING COVERING INDEX instance_by_state", false),
+        (key("A-1"), "USING COVERING INDEX instance_by_business_key", false),
+        (text("A"), "USING COVERING INDEX instance_by_business_key", true),
+        (text(&super::new_id()), "USING COVERING INDEX sqlite_autoindex_instance_1 (id=?", false),
+    ] {
+        let (sql, params) = crate::instances::listing(&filter, Some(Cursor(1_000)), 50);
+        let plan: Vec<String> = it
+            .store
+            .read(move |connection| {
+                connection
+                    .prepare(&format!("explain query plan {sql}"))?
+                    .query_map(rusqlite::params_from_iter(params), |row| row.get(3))?
+                    .collect()
+            })
+            .await
+            .unwrap();
+        assert!(plan[1].contains(way), "{filter:?}: {plan:?}");
+        let sorted = plan.iter().any(|step| step.contains("TEMP B-TREE"));
+        assert_eq!(sorted, sorts, "{filter:?}: {plan:?}");
     }
 }
