@@ -17,7 +17,6 @@ use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use std::{fs, io};
 
@@ -152,9 +151,7 @@ fn write_cached(file: &Path, code: &[u8]) -> io::Result<()> {
     bytes.extend_from_slice(&Sha256::digest(code));
     bytes.extend_from_slice(code);
     // Written aside and renamed: two engines on one folder never see half a file.
-    static WRITTEN: AtomicU32 = AtomicU32::new(0);
-    let nth = WRITTEN.fetch_add(1, Ordering::Relaxed);
-    let aside = file.with_extension(format!("{}-{nth}.tmp", std::process::id()));
+    let aside = file.with_extension(format!("{}.tmp", std::process::id()));
     fs::write(&aside, bytes)?;
     fs::rename(&aside, file)
 }
