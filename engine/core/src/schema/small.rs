@@ -206,16 +206,8 @@ impl<'s> Check<'s> {
         }
         let first = rules.get("prefixItems").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         for (index, item) in items.iter().enumerate() {
-            match (first.get(index), rules.get("items")) {
-                (Some(schema), _) => self.schema(schema, item, &format!("{at}/{index}"), depth + 1),
-                // The standard tells a list that must not go on as a whole.
-                (None, Some(Value::Bool(false))) => {
-                    self.unmet(at, value, "items", rules);
-                    break;
-                }
-                (None, Some(schema)) => self.schema(schema, item, &format!("{at}/{index}"), depth + 1),
-                (None, None) => break,
-            }
+            let Some(schema) = first.get(index).or_else(|| rules.get("items")) else { break };
+            self.schema(schema, item, &format!("{at}/{index}"), depth + 1);
         }
         if let Some(schema) = rules.get("contains") {
             let held = items.iter().filter(|item| self.holds(schema, item, depth)).count();
