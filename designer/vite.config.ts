@@ -11,7 +11,9 @@ export default defineConfig({
       dynamicCompileOptions: ({ filename }) => (filename.includes('node_modules') ? { runes: undefined } : undefined),
     }),
   ],
-  server: { proxy: { '/api': engine, '/t': engine } },
+  server: { proxy: { '/api': engine, '/t/': engine } },
+  // The built console in front of an engine that was built without it.
+  preview: { proxy: { '/api': engine, '/t/': engine } },
   worker: { format: 'es' },
   build: {
     target: 'es2022',

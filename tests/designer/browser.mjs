@@ -43,6 +43,8 @@ export async function open(
   });
   await context.addInitScript(
     ([wantedTheme, wantedLocale]) => {
+      // about:blank has no storage.
+      if (window.location.protocol === 'about:') return;
       localStorage.setItem('stepwell.theme', wantedTheme);
       localStorage.setItem('stepwell.locale', wantedLocale);
     },

@@ -74,7 +74,7 @@ export class Engine {
 
   needFlow(key) {
     const flow = this.flows.get(key);
-    if (!flow) throw refuse(404, 'NO_FLOW', `There is no flow “${key}”`);
+    if (!flow) throw refuse(404, 'FLOW_NOT_FOUND', `There is no flow “${key}”`);
     return flow;
   }
 
@@ -167,7 +167,7 @@ export class Engine {
 
   need(id) {
     const instance = this.instances.get(id);
-    if (!instance) throw refuse(404, 'NO_INSTANCE', 'There is no such instance');
+    if (!instance) throw refuse(404, 'INSTANCE_NOT_FOUND', 'There is no such instance');
     return instance;
   }
 
@@ -194,12 +194,12 @@ export class Engine {
   }
 
   find({ flow, state, businessKey, q, node, version, limit = 50, cursor = 0 }) {
-    const states = state ? state.split(',') : null;
+    if (state && !STATES.includes(state)) throw refuse(400, 'QUERY_INVALID', 'A query parameter is not understood');
     const all = [...this.instances.values()]
       .filter(
         (instance) =>
           (!flow || instance.flow === flow) &&
-          (!states || states.includes(instance.state)) &&
+          (!state || instance.state === state) &&
           (!version || instance.version === Number(version)),
       )
       .filter(
@@ -321,6 +321,22 @@ export class Engine {
     }
   }
 
+  /** Tells watchers of a change that is no event of the journal. */
+  touch(instance, node) {
+    instance.updatedAt = iso(this.now(instance));
+    if (instance.clock !== null) return;
+    const { id, flow, version, state, seq, businessKey } = instance;
+    this.emit('instance', {
+      id,
+      flow,
+      version,
+      state,
+      seq,
+      businessKey,
+      nodes: node && instance.nodes[node] ? [{ node, state: instance.nodes[node].state }] : [],
+    });
+  }
+
   enter(instance, id) {
     const node = instance.document.nodes[id];
     if (!node) return;
@@ -373,9 +389,10 @@ export class Engine {
       next = [
         all.find((edge) => edge.when && this.evaluate(instance, edge.when)) ?? all.find((edge) => edge.default),
       ].filter(Boolean);
-    this.log(instance, 'node-returned', id, output === undefined ? null : { port: port ?? 'out', output }, {
-      attempt: run.attempts,
-    });
+    if (node.type === 'task' && state === 'done') {
+      const outcome = { outcome: 'done', port: port ?? 'out', output: output ?? null };
+      this.log(instance, 'node-returned', id, { attempt: run.attempts, op: 'run', outcome }, { attempt: run.attempts });
+    } else this.touch(instance, id);
     for (const edge of next) this.enter(instance, edge.to);
     if (next.length === 0 && instance.tokens.length === 0 && !OVER.has(instance.state)) this.end(instance, 'completed');
     this.settle(instance);
@@ -398,12 +415,9 @@ export class Engine {
     instance.error = error ?? instance.error;
     instance.endedAt = iso(this.now(instance));
     instance.tokens = [];
-    this.log(
-      instance,
-      state === 'completed' ? 'completed' : state,
-      null,
-      error ? { error } : { output: instance.output },
-    );
+    for (const id of Object.keys(instance.document.nodes))
+      instance.nodes[id] ??= { state: 'skipped', visits: 0, attempts: 0 };
+    this.touch(instance, null);
   }
 
   perform(instance, token, node) {
@@ -439,16 +453,21 @@ export class Engine {
         token.state = 'timer';
         run.state = 'waiting';
         token.dueAt = iso(this.now(instance) + 4000);
-        this.log(instance, 'timer-set', id, { dueAt: token.dueAt });
         this.settle(instance);
-        return go(4000);
+        this.touch(instance, id);
+        return this.after(instance, 4000, () => {
+          if (instance.tokens.includes(token)) {
+            this.log(instance, 'timer-fired', id, { dueMs: Date.parse(token.dueAt) });
+            this.leave(instance, token);
+          }
+        });
       case 'receive': {
         token.state = 'waiting';
         run.state = 'waiting';
         token.waiting = { message: node.message, key: String(this.map(instance, node.key) ?? '') };
         token.dueAt = iso(this.now(instance) + 1_800_000);
         this.settle(instance);
-        return this.log(instance, 'subscribed', id, token.waiting);
+        return this.touch(instance, id);
       }
       case 'compensate':
         return this.compensate(instance, token);
@@ -464,13 +483,7 @@ export class Engine {
     const type = this.nodeTypes.find((one) => one.uses === node.uses);
     const run = instance.nodes[id];
     run.lastInput = this.map(instance, node.with ?? {});
-    this.log(
-      instance,
-      'node-called',
-      id,
-      { input: run.lastInput, key: `${instance.id.slice(0, 13)}/${id}/${token.visit}` },
-      { attempt: token.attempt },
-    );
+    this.touch(instance, id);
     const ms = type?.effect === 'external' ? 700 + Math.random() * 700 : 6 + Math.random() * 20;
     const fault = this.faults.get(`${instance.businessKey}/${id}`);
     this.after(instance, ms, () => {
@@ -490,6 +503,11 @@ export class Engine {
     const node = instance.document.nodes[id];
     const error = { code: fault.code, message: fault.message, node: id, class: fault.class };
     const run = instance.nodes[id];
+    const failed = {
+      attempt: token.attempt,
+      op: 'run',
+      outcome: { outcome: 'failed', class: fault.class, code: fault.code, message: fault.message },
+    };
     const handler = Object.entries(node.on ?? {}).find(([, on]) => on.type === 'error' && on.code === fault.code);
     run.error = error;
     if (handler) return this.leave(instance, token, { port: handler[0], state: 'failed' });
@@ -498,21 +516,21 @@ export class Engine {
       token.attempt += 1;
       token.state = 'retrying';
       run.attempts = token.attempt;
-      this.log(instance, 'node-failed', id, { error }, { attempt: token.attempt - 1 });
+      this.log(instance, 'node-returned', id, failed, { attempt: token.attempt - 1 });
       return this.after(instance, 600, () => this.callNode(instance, token, node));
     }
     if (fault.class === 'rejected') {
       run.state = 'failed';
       run.endedAt = iso(this.now(instance));
       run.durationMs = this.now(instance) - Date.parse(run.startedAt);
-      this.log(instance, 'node-failed', id, { error });
+      this.log(instance, 'node-returned', id, failed, { attempt: token.attempt });
       return this.compensate(instance, null, error);
     }
     Object.assign(token, { state: 'incident', error });
     Object.assign(run, { state: 'incident', error });
     instance.error = error;
     this.settle(instance);
-    return this.log(instance, 'incident-raised', id, { error });
+    return this.log(instance, 'node-returned', id, failed, { attempt: token.attempt });
   }
 
   compensate(instance, token, error = null) {
@@ -540,11 +558,15 @@ export class Engine {
         error: null,
       };
       instance.tokens.push(undoing);
-      this.log(instance, 'undo-called', step.node, null);
+      this.touch(instance, step.node);
       return this.after(instance, 700, () => {
         instance.tokens = instance.tokens.filter((one) => one !== undoing);
         instance.nodes[step.node].state = 'undone';
-        this.log(instance, 'undo-returned', step.node, null);
+        this.log(instance, 'node-returned', step.node, {
+          attempt: 1,
+          op: 'undo',
+          outcome: { outcome: 'done', port: 'out', output: null },
+        });
         next();
       });
     };
@@ -555,6 +577,7 @@ export class Engine {
     const instance = this.need(id);
     if (OVER.has(instance.state)) throw refuse(409, 'INSTANCE_ENDED', 'The instance has ended');
     this.note(`instance.${what}`, id, reason ? { reason } : undefined);
+    this.log(instance, 'commanded', null, { command: what, by: 'admin', ...(reason ? { reason } : {}) });
     if (what === 'cancel') {
       for (const token of instance.tokens) instance.nodes[token.node].state = 'skipped';
       this.end(instance, 'cancelled');
@@ -572,7 +595,6 @@ export class Engine {
       Object.assign(token, { state: 'calling', error: null, attempt: token.attempt + 1 });
       Object.assign(instance.nodes[token.node], { state: 'active', error: null, attempts: token.attempt });
       this.settle(instance);
-      this.log(instance, 'command', token.node, { command: 'retry' });
       this.callNode(instance, token, instance.document.nodes[token.node]);
     }
     return { id, seq: instance.seq };
@@ -661,5 +683,3 @@ export class Engine {
         version.publishedAt = iso(Date.now() - (6 - version.version) * 26 * 3_600_000);
   }
 }
-
-export const states = STATES;

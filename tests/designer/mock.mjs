@@ -12,7 +12,7 @@ import { communityOrder, nodeTypes, order5, plugins } from './samples.mjs';
 
 const DIST = fileURLToPath(new URL('../../designer/dist/', import.meta.url));
 const CSP =
-  "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
+  "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const TYPES = {
   '.html': 'text/html',
   '.js': 'text/javascript',
@@ -30,7 +30,7 @@ export function start({ port = 0, speed = 1, seed = true } = {}) {
     engine.publish(order5, { by: 'system' });
     for (let version = 1; version <= 3; version += 1) {
       engine.publish(
-        { ...communityOrder, note: `v${version}` },
+        { ...communityOrder, notes: [{ text: `v${version}`, x: 0, y: 0 }] },
         { by: version === 1 ? 'system' : 'admin', label: version === 3 ? '1.2.0' : undefined },
       );
     }
@@ -157,6 +157,16 @@ async function api(engine, feed, request, response, url) {
       });
     return answer(response, 200, engine.plugins[0]);
   }
+  if (route === 'GET /connections')
+    return answer(response, 200, {
+      items: ['shop', 'gateway'].map((name) => ({
+        name,
+        scheme: 'http',
+        host: '127.0.0.1',
+        port: 7071,
+        allowPrivate: true,
+      })),
+    });
   if (route === 'GET /audit') return answer(response, 200, { items: engine.audit.slice(-100).reverse(), next: null });
   if (route === 'POST /messages') return answer(response, 202, engine.message(await body(request)));
   if (route === 'GET /instances') return answer(response, 200, engine.find(Object.fromEntries(url.searchParams)));

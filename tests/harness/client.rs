@@ -108,7 +108,8 @@ impl Client {
         headers: &[(&str, &str)],
         body: Bytes,
     ) -> anyhow::Result<Response<Incoming>> {
-        let mut request = Request::builder().method(Method::from_bytes(method.as_bytes())?).uri(self.url.clone() + path);
+        let mut request =
+            Request::builder().method(Method::from_bytes(method.as_bytes())?).uri(self.url.clone() + path);
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
         }

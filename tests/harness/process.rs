@@ -5,6 +5,7 @@ use std::future::Future;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -153,11 +154,9 @@ impl Stepwell {
         let mut command = Command::new(binary());
         command.current_dir(self.folder.path()).arg("serve");
         command.arg("--data").arg(self.data()).arg("--listen").arg(&self.address);
-        for (flag, value) in [
-            ("--plugins", &self.options.plugins),
-            ("--flows", &self.options.flows),
-            ("--grants", &self.options.grants),
-        ] {
+        for (flag, value) in
+            [("--plugins", &self.options.plugins), ("--flows", &self.options.flows), ("--grants", &self.options.grants)]
+        {
             if let Some(value) = value {
                 command.arg(flag).arg(value);
             }
@@ -186,7 +185,12 @@ fn tail(log: &str) -> String {
 
 /// The repository's root.
 pub fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ stands in the repository")
+    static ROOT: OnceLock<PathBuf> = OnceLock::new();
+    ROOT.get_or_init(|| {
+        // Cargo says at run time where the tests stand; what was compiled in may be another checkout.
+        let tests = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+        tests.parent().expect("tests/ stands in the repository").to_owned()
+    })
 }
 
 /// The engine's binary: `STEPWELL_BIN`, or the one built beside this test.

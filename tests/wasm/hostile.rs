@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use serde_json::json;
 use stepwell_core::machine::Op;
+use stepwell_sandbox::Limits;
 
-use crate::rig::{Rig, guest, limits, sandbox, shown, told};
+use crate::rig::{Rig, guest, limits, sandbox, sandbox_with, shown, told};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn harm_is_stopped_and_said() {
@@ -90,8 +91,8 @@ async fn a_digest_that_is_not_loaded_is_said() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn more_calls_than_slots_wait_their_turn() {
-    let limits = stepwell_sandbox::Limits { calls_max: 1, ..limits() };
-    let sandbox = Arc::new(stepwell_sandbox::Sandbox::new(None, limits).unwrap());
+    let limits = Limits { calls_max: 1, ..limits() };
+    let sandbox = sandbox_with(limits);
     let plugin = sandbox.load(guest("hostile")).await.unwrap();
     let slow = Arc::new(Rig { sandbox: Arc::clone(&sandbox), plugin: plugin.clone(), timeout_ms: 1500 });
     let quick = Rig { sandbox, plugin, timeout_ms: 200 };
@@ -114,8 +115,8 @@ async fn more_calls_than_slots_wait_their_turn() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_beyond_the_pool_allocate_on_demand() {
-    let limits = stepwell_sandbox::Limits { pooled_max: 1, ..limits() };
-    let sandbox = Arc::new(stepwell_sandbox::Sandbox::new(None, limits).unwrap());
+    let limits = Limits { pooled_max: 1, ..limits() };
+    let sandbox = sandbox_with(limits);
     let plugin = sandbox.load(guest("hostile")).await.unwrap();
     let rig = Arc::new(Rig { sandbox, plugin, timeout_ms: 1000 });
     let calls: Vec<_> = (0..8)

@@ -48,7 +48,9 @@ async fn answer(request: Request<Incoming>, log: Arc<Mutex<Vec<String>>>) -> Res
     let (parts, body) = request.into_parts();
     let bytes = body.collect().await.map_or(0, |body| body.to_bytes().len());
     let mut line = format!("{} {} {bytes}", parts.method, parts.uri);
-    for name in ["host", "idempotency-key", "traceparent", "stepwell-business-key", "stepwell-forward-key", "authorization"] {
+    for name in
+        ["host", "idempotency-key", "traceparent", "stepwell-business-key", "stepwell-forward-key", "authorization"]
+    {
         if let Some(value) = parts.headers.get(name) {
             line += &format!(" {name}={}", value.to_str().unwrap());
         }
@@ -65,7 +67,8 @@ async fn answer(request: Request<Incoming>, log: Arc<Mutex<Vec<String>>>) -> Res
 
 /// Grants `courier` one connection, `shop`.
 fn grant(rig: &Rig, connection: Value) {
-    let grants = json!({ "connections": { "shop": connection }, "grants": [{ "plugin": "courier", "connections": ["shop"] }] });
+    let grants =
+        json!({ "connections": { "shop": connection }, "grants": [{ "plugin": "courier", "connections": ["shop"] }] });
     rig.sandbox.set_grants(&serde_json::from_value(grants).unwrap()).unwrap();
 }
 
@@ -92,10 +95,18 @@ async fn nothing_leaves_without_a_grant() {
     for (connection, config, expected) in [
         (None, &get, "the plugin `courier` has no grant for the connection `shop`"),
         (Some(open(&server)), &elsewhere, "the plugin `courier` has no grant for the connection `bank`"),
-        (Some(with(open(&server), "allowPrivate", json!(false))), &get, "127.0.0.1 resolves to 127.0.0.1, which is loopback"),
+        (
+            Some(with(open(&server), "allowPrivate", json!(false))),
+            &get,
+            "127.0.0.1 resolves to 127.0.0.1, which is loopback",
+        ),
         (Some(with(by_name, "allowPrivate", json!(false))), &get, "localhost resolves to "),
         (Some(with(open(&server), "methods", json!(["POST"]))), &get, "the connection `shop` does not allow GET"),
-        (Some(with(open(&server), "pathPrefix", json!("/api"))), &send("GET", "/../admin"), "`/../admin` leaves the path"),
+        (
+            Some(with(open(&server), "pathPrefix", json!("/api"))),
+            &send("GET", "/../admin"),
+            "`/../admin` leaves the path",
+        ),
     ] {
         if let Some(connection) = connection {
             grant(&rig, connection);
@@ -174,7 +185,11 @@ async fn answers_and_failures_are_told_apart() {
         (send("POST", "/large"), r#"done out [{"unknown":"POST shop/large: "#, 1),
         (heavy, r#"done out [{"permanent":"POST shop/: "#, 0),
         (send("POST", "/never"), "cut deadline: no answer within 1500 ms", 1),
-        (json!({ "requests": [{ "method": "GET", "connection": "shop", "path": "/", "headers": [["host", "bank"]] }] }), r#"done out [{"permanent":"#, 0),
+        (
+            json!({ "requests": [{ "method": "GET", "connection": "shop", "path": "/", "headers": [["host", "bank"]] }] }),
+            r#"done out [{"permanent":"#,
+            0,
+        ),
     ] {
         let shown = rig.run(config.clone(), json!(null)).await;
         assert!(shown.starts_with(expected), "{config}: {shown}");

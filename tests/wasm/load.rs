@@ -38,25 +38,70 @@ async fn what_may_not_load_is_refused_with_its_reason() {
     for (what, wasm, expected) in [
         ("text", b"#!/bin/sh\n".to_vec(), "PLUGIN_NOT_A_COMPONENT : the file is no WebAssembly"),
         ("nothing", Vec::new(), "PLUGIN_NOT_A_COMPONENT : "),
-        ("machine code", b"\x7fELF\x02\x01\x01\xc8 and more".to_vec(), "PLUGIN_NOT_A_COMPONENT : the file is machine code"),
-        ("a bare module", wat::parse_str("(module)").unwrap(), "PLUGIN_NOT_A_COMPONENT : the file is a core module"),
+        (
+            "machine code",
+            b"\x7fELF\x02\x01\x01\xc8 and more".to_vec(),
+            "PLUGIN_NOT_A_COMPONENT : the file is machine code",
+        ),
+        ("an empty module", wat::parse_str("(module)").unwrap(), "PLUGIN_EXPORT_MISSING : "),
+        (
+            "a bare module",
+            wat::parse_str(r#"(module (import "env" "f" (func)))"#).unwrap(),
+            "PLUGIN_NOT_A_COMPONENT : the file is a core module",
+        ),
         ("a broken component", [&b"\0asm\x0d\0\x01\0"[..], &[9; 40]].concat(), "PLUGIN_NOT_COMPILED : "),
-        ("nothing exported", wat::parse_str("(component)").unwrap(), "PLUGIN_EXPORT_MISSING : the component does not export `stepwell:node/node@0.1.0`"),
-        ("other types", wat::parse_str(mistyped).unwrap(), "PLUGIN_EXPORT_MISTYPED : the export `node.describe` does not"),
+        (
+            "nothing exported",
+            wat::parse_str("(component)").unwrap(),
+            "PLUGIN_EXPORT_MISSING : the component does not export `stepwell:node/node@0.1.0`",
+        ),
+        (
+            "other types",
+            wat::parse_str(mistyped).unwrap(),
+            "PLUGIN_EXPORT_MISTYPED : the export `node.describe` does not",
+        ),
         ("4 GiB to begin with", wat::parse_str(huge).unwrap(), "PLUGIN_NOT_COMPILED : "),
-        ("sockets", importing(&["wasi:sockets/tcp@0.2.3"]), "PLUGIN_IMPORT_REFUSED : the component imports `wasi:sockets/tcp@0.2.3`"),
-        ("files", importing(&["wasi:filesystem/types@0.2.0"]), "PLUGIN_IMPORT_REFUSED : the component imports `wasi:filesystem/types@0.2.0`"),
-        ("unknown", importing(&["acme:gpu/compute"]), "PLUGIN_IMPORT_REFUSED : the component imports `acme:gpu/compute`"),
+        (
+            "sockets",
+            importing(&["wasi:sockets/tcp@0.2.3"]),
+            "PLUGIN_IMPORT_REFUSED : the component imports `wasi:sockets/tcp@0.2.3`",
+        ),
+        (
+            "files",
+            importing(&["wasi:filesystem/types@0.2.0"]),
+            "PLUGIN_IMPORT_REFUSED : the component imports `wasi:filesystem/types@0.2.0`",
+        ),
+        (
+            "unknown",
+            importing(&["acme:gpu/compute"]),
+            "PLUGIN_IMPORT_REFUSED : the component imports `acme:gpu/compute`",
+        ),
         ("records", importing(&["stepwell:host/records-read@0.1.0"]), "PLUGIN_RECORDS_NOT_YET : "),
         (
             "http and records",
             importing(&["wasi:http/outgoing-handler@0.2.3", "stepwell:host/records-write@0.1.0"]),
             "PLUGIN_HTTP_WITH_RECORDS : ",
         ),
-        ("an example that lies", with_manifest(r#""output": { "n": 1 }"#, r#""output": { "n": 2 }"#), "PLUGIN_EXAMPLE_FAILED /node-types/0/examples/0: answers {\"n\":1}, expected {\"n\":2}"),
-        ("a schema that is none", with_manifest(r#""output-schema": true"#, r#""output-schema": 1234"#), "PLUGIN_SCHEMA_INVALID /node-types/0/ports/0/output-schema: "),
-        ("a port of ours", with_manifest(r#""name": "harm""#, r#""name": "HARM""#), "PLUGIN_MANIFEST_INVALID /node-types/0/name: "),
-        ("a claim", with_manifest(r#""has": ["check"]"#, r#""has": ["query"]"#), "PLUGIN_EXPORT_MISSING /node-types/0/has-query: "),
+        (
+            "an example that lies",
+            with_manifest(r#""output": { "n": 1 }"#, r#""output": { "n": 2 }"#),
+            "PLUGIN_EXAMPLE_FAILED /node-types/0/examples/0: answers {\"n\":1}, expected {\"n\":2}",
+        ),
+        (
+            "a schema that is none",
+            with_manifest(r#""output-schema": true"#, r#""output-schema": 1234"#),
+            "PLUGIN_SCHEMA_INVALID /node-types/0/ports/0/output-schema: ",
+        ),
+        (
+            "a port of ours",
+            with_manifest(r#""name": "harm""#, r#""name": "HARM""#),
+            "PLUGIN_MANIFEST_INVALID /node-types/0/name: ",
+        ),
+        (
+            "a claim",
+            with_manifest(r#""has": ["check"]"#, r#""has": ["query"]"#),
+            "PLUGIN_EXPORT_MISSING /node-types/0/has-query: ",
+        ),
     ] {
         let problems = sandbox.load(wasm).await.expect_err(what);
         assert!(told(&problems).starts_with(expected), "{what}: {}", told(&problems));
@@ -69,7 +114,10 @@ async fn refusals_name_every_import_and_a_remedy() {
     let wasm = importing(&["wasi:sockets/tcp@0.2.3", "wasi:filesystem/types@0.2.3"]);
     let problems = sandbox().load(wasm).await.unwrap_err();
     let fixes: Vec<_> = problems.iter().filter_map(|problem| problem.fix.as_deref()).collect();
-    assert!(matches!(fixes[..], [first, second] if first.contains("--disable all") && second.contains("wasm32-unknown-unknown")), "{problems:?}");
+    assert!(
+        matches!(fixes[..], [first, second] if first.contains("--disable all") && second.contains("wasm32-unknown-unknown")),
+        "{problems:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,4 +6,5 @@ mod cache;
 mod hostile;
 mod http;
 mod load;
+mod recorded;
 mod rig;

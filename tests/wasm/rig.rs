@@ -27,8 +27,14 @@ pub(crate) fn guest(name: &str) -> Vec<u8> {
     std::fs::read(target.join(format!("wasm32-unknown-unknown/release/{name}.wasm"))).unwrap()
 }
 
+/// Machine code is shared between the tests: compiling takes most of their time.
 pub(crate) fn sandbox() -> Arc<Sandbox> {
-    Arc::new(Sandbox::new(None, limits()).unwrap())
+    sandbox_with(limits())
+}
+
+pub(crate) fn sandbox_with(limits: Limits) -> Arc<Sandbox> {
+    let code = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests-code");
+    Arc::new(Sandbox::new(Some(code), limits).unwrap())
 }
 
 pub(crate) fn limits() -> Limits {

@@ -133,6 +133,7 @@ export const api = {
 
   plugins: () => json<Page<Plugin>>('/plugins'),
   nodeTypes: () => json<{ items: NodeType[]; hash?: string }>('/node-types'),
+  connections: () => json<{ items: { name: string }[] }>('/connections'),
   audit: (cursor?: string) => json<Page<AuditEntry>>(`/audit${query({ cursor })}`),
 };
 

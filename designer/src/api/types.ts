@@ -189,7 +189,7 @@ export interface NodeType {
   effect: EffectClass;
   title: Text;
   summary?: Text;
-  category?: Text;
+  category?: string;
   icon?: string;
   config?: JsonSchema;
   input?: JsonSchema;

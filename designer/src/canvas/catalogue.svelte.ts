@@ -4,7 +4,7 @@ import { subscribe } from '../api/events';
 import type { NodeType } from '../api/types';
 import { blank } from '../graph/commands';
 import { CONSTRUCTS, type FlowNode, type Graph } from '../graph/document';
-import { type MessageKey, t, text } from '../shell/i18n.svelte';
+import { type MessageKey, maybe, t, text } from '../shell/i18n.svelte';
 import type { IconName } from '../shell/icons';
 
 export const CONSTRUCT_ICON: Record<string, IconName> = {
@@ -72,13 +72,19 @@ export function offers(): Offer[] {
     id: type.uses,
     title: text(type.title, type.id),
     summary: text(type.summary),
-    category: text(type.category, type.id.split('/')[0] ?? ''),
+    category: categoryOf(type),
     icon: 'plugin',
     svg: type.icon,
     type,
     make: (graph) => newTask(type, graph),
   }));
   return [...own, ...plugged];
+}
+
+/** The drawer of a node type: the contract's own names are translated, others stand as the plugin wrote them. */
+function categoryOf(type: NodeType): string {
+  const name = type.category || (type.id.split('/')[0] ?? '');
+  return maybe(`category.${name}`, name.charAt(0).toUpperCase() + name.slice(1));
 }
 
 /** A new task begins with its type's defaults, and with the flow's inputs wherever the names agree. */

@@ -20,7 +20,9 @@ export interface NodeData extends Record<string, unknown> {
   tokens: Token[];
   dim: boolean;
   tabstop: boolean;
+  /** For screen readers: everything, and what the card's own words leave out. */
   label: string;
+  status: string;
 }
 
 export interface EdgeData extends Record<string, unknown> {

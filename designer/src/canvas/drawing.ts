@@ -69,6 +69,10 @@ export function drawNodes(
     const key = `${edge.from}\n${portOf(graph, edge, catalogue.get) ?? ''}`;
     used.set(key, (used.get(key) ?? 0) + 1);
   }
+  // Where an ended instance never came is drawn as not reached, without a mark.
+  const runs: Record<NodeId, NodeRun | undefined> = {};
+  for (const [id, one] of Object.entries(run?.nodes ?? {}))
+    if (one.visits > 0 || one.state !== 'skipped') runs[id] = one;
   const nodes: Node[] = [];
   for (const id of editor.order) {
     const node = graph.nodes[id];
@@ -88,7 +92,7 @@ export function drawNodes(
       readonly,
       locale,
       catalogue.byUses,
-      run?.nodes[id],
+      runs[id],
       run === null,
       free.join(),
       tokens.map((token) => token.state).join(),
@@ -106,6 +110,12 @@ export function drawNodes(
     }
     const type = node.uses ? catalogue.get(node.uses) : undefined;
     const title = nodeTitle(id, node);
+    const own = runs[id];
+    const spoken = [
+      t(`construct.${node.type}` as MessageKey),
+      own ? t(`node.${own.state}`) : '',
+      problems.length > 0 ? t('problems.count', { n: problems.length }) : '',
+    ].filter(Boolean);
     const data: NodeData = {
       node,
       title,
@@ -117,18 +127,12 @@ export function drawNodes(
       undo: Boolean(node.undo),
       missing: node.type === 'task' && catalogue.loaded && !type,
       problems,
-      run: run?.nodes[id],
+      run: runs[id],
       tokens,
-      dim: run !== null && !run.nodes[id] && tokens.length === 0,
+      dim: run !== null && !runs[id] && tokens.length === 0,
       tabstop: focused === id,
-      label: [
-        title,
-        t(`construct.${node.type}` as MessageKey),
-        run?.nodes[id] ? t(`node.${run.nodes[id].state}`) : '',
-        problems.length > 0 ? t('problems.count', { n: problems.length }) : '',
-      ]
-        .filter(Boolean)
-        .join(', '),
+      label: [title, ...spoken].join(', '),
+      status: spoken.join(', '),
     };
     const size = sizeOf(node, catalogue.get);
     const live = before.get(id);

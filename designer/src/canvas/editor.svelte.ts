@@ -7,6 +7,7 @@ import * as commands from '../graph/commands';
 import { edgeId, type FlowNode, type Graph, type NodeId, type Point, readGraph } from '../graph/document';
 import { whole } from '../graph/hash';
 import * as history from '../graph/history';
+import { unclutter } from '../graph/layout';
 import { flowOrder } from '../graph/order';
 import { catalogue, nodeTitle } from './catalogue.svelte';
 
@@ -49,7 +50,7 @@ export class Editor {
   });
 
   open(document: unknown): void {
-    this.#history = history.begin(readGraph(document));
+    this.#history = history.begin(unclutter(readGraph(document), catalogue.get));
     this.selection = { nodes: [], edges: [] };
     this.focused = this.order[0] ?? null;
   }

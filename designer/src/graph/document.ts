@@ -18,10 +18,11 @@ export interface FlowNode {
   title?: Title;
   uses?: string;
   config?: Record<string, Value>;
-  with?: Record<string, Value>;
+  /** The mapped input: a template by field, or one expression for the whole. */
+  with?: Record<string, Value> | string;
   timeout?: string;
   retry?: { attempts?: number; backoff?: string; factor?: number; max?: string };
-  undo?: boolean | { uses: string; with?: Record<string, Value> };
+  undo?: boolean | { uses: string; with?: Record<string, Value> | string };
   delivery?: string;
   on?: Record<string, Boundary>;
   output?: Value;

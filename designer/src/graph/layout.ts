@@ -155,6 +155,25 @@ export function tidy(graph: Graph, catalogue: Ports): Record<NodeId, Point> {
   return layout;
 }
 
+/** Drops places that were made for other sizes of boxes: where several boxes lie on one another, a fresh layout reads better. */
+export function unclutter(graph: Graph, catalogue: Ports): Graph {
+  const placed = Object.entries(graph.nodes).flatMap(([id, node]) => {
+    const at = graph.layout?.[id];
+    return at ? [{ ...at, ...sizeOf(node, catalogue) }] : [];
+  });
+  let hits = 0;
+  for (let one = 0; one < placed.length && hits <= 1; one += 1) {
+    for (let other = one + 1; other < placed.length; other += 1) {
+      const [a, b] = [placed[one], placed[other]];
+      if (a && b && a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height)
+        hits += 1;
+    }
+  }
+  if (hits <= 1) return graph;
+  const { layout: _, ...rest } = graph;
+  return rest;
+}
+
 /** The stored place of every node; nodes without one are laid out around those that have. */
 export function positions(graph: Graph, catalogue: Ports): Record<NodeId, Point> {
   const stored = graph.layout ?? {};

@@ -18,7 +18,8 @@ export function template(name: TemplateName, key: string, title: Title): Graph {
         request: {
           type: 'task',
           uses: 'http/request@1',
-          config: { method: 'GET', url: 'https://api.example.com/orders' },
+          config: { connection: 'shop', method: 'GET', path: '/orders/{id}' },
+          with: { params: { id: '=input.orderId' } },
           timeout: '3s',
           retry: { attempts: 3, backoff: '200ms' },
         },
@@ -91,4 +92,14 @@ export function template(name: TemplateName, key: string, title: Title): Graph {
     nodes: { start: { type: 'start' }, end: { type: 'end', output: {} } },
     edges: [{ from: 'start', to: 'end' }],
   };
+}
+
+/** Points a template's tasks at the newest major of each node type that is loaded. */
+export function onLoaded(graph: Graph, types: { id: string; uses: string; major: number }[]): Graph {
+  const nodes = Object.entries(graph.nodes).map(([id, node]) => {
+    const wanted = node.uses?.split('@')[0];
+    const newest = types.filter((type) => type.id === wanted).toSorted((a, b) => b.major - a.major)[0];
+    return [id, newest ? { ...node, uses: newest.uses } : node] as const;
+  });
+  return { ...graph, nodes: Object.fromEntries(nodes) };
 }

@@ -189,7 +189,7 @@ export function mountEditor(parent: HTMLElement, options: Options): Handle {
           },
           ...completionKeymap,
           ...historyKeymap,
-          ...defaultKeymap.filter((binding) => options.multiline || binding.key !== 'Enter'),
+          ...defaultKeymap.filter((binding) => binding.key !== 'Mod-Enter' && (options.multiline || binding.key !== 'Enter')),
         ]),
         zen,
         syntaxHighlighting(colours),

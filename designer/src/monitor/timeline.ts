@@ -39,7 +39,7 @@ export function chart(
   const end = instance.endedAt ? Date.parse(instance.endedAt) : Math.max(nowMs, start + 1);
   const raw = order.flatMap((node) => {
     const run = instance.nodes[node];
-    if (!run?.startedAt) return [];
+    if (!run?.startedAt || run.visits === 0) return [];
     const from = Date.parse(run.startedAt);
     const open = !run.endedAt;
     const to = run.endedAt ? Date.parse(run.endedAt) : end;

@@ -64,7 +64,7 @@ export function maybe(key: string, fallback: string): string {
 export function text(value: Text | undefined | null, fallback = ''): string {
   if (value === undefined || value === null) return fallback;
   if (typeof value === 'string') return value || fallback;
-  return value[locale] || value.en || value['zh-CN'] || fallback;
+  return value[locale] || value.en || Object.values(value).find((one) => one) || fallback;
 }
 
 export function ago(iso: string | null | undefined, now = Date.now()): string {

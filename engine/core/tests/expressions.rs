@@ -134,7 +134,11 @@ fn hostile_values_are_refused() {
         ("sum(map([1..1000], sum(map([1..1000], sum(input)))))", list(1_000), "error: more than 5000000 steps of work"),
         ("map([1..1000], input + input)", json!("x".repeat(100_000)), "error: more than 4194304 bytes of text"),
         ("map([1..1000], upper(input))", json!("x".repeat(100_000)), "error: more than 4194304 bytes of text"),
-        ("map([1..1000], matches(input, '(a*)*b'))", json!("a".repeat(60_000)), "error: more than 5000000 steps of work"),
+        (
+            "map([1..1000], matches(input, '(a*)*b'))",
+            json!("a".repeat(60_000)),
+            "error: more than 5000000 steps of work",
+        ),
         ("matches(input, 'a')", json!("a".repeat(70_000)), "error: `matches` takes patterns"),
         ("matches('a', input)", json!("(".repeat(500)), "error: `("),
         ("matches('a', '(a{1000}){1000}')", json!(1), "error: `(a{1000}){1000}` is no regular expression"),
@@ -206,7 +210,10 @@ fn templates_keep_what_is_no_expression() {
     let input = json!({ "id": "O-1", "n": 2 });
     let scope = Scope { roots: &[("input", Root::Value(&input))] };
     for (source, expected) in [
-        (json!({ "a": "=input.id", "b": ["=input.n + 1", "n"], "c": null }), json!({ "a": "O-1", "b": [3, "n"], "c": null })),
+        (
+            json!({ "a": "=input.id", "b": ["=input.n + 1", "n"], "c": null }),
+            json!({ "a": "O-1", "b": [3, "n"], "c": null }),
+        ),
         (json!("'=1+1"), json!("=1+1")),
         (json!("''=1+1"), json!("'=1+1")),
         (json!("'quoted'"), json!("'quoted'")),

@@ -81,13 +81,19 @@ fn answers_are_expressions() {
         ("", "{} [0]"), // An empty answer leaves the output out.
         ("order.tier > 1", "cannot compare string with number"),
     ] {
-        assert_eq!(decide("first", &[&format!(" | | {cell}")], &json!({ "tier": "gold", "sum": 120 })), expected, "{cell}");
+        assert_eq!(
+            decide("first", &[&format!(" | | {cell}")], &json!({ "tier": "gold", "sum": 120 })),
+            expected,
+            "{cell}"
+        );
     }
 }
 
 #[test]
 fn a_large_table_is_quick() {
-    let rules: Vec<Value> = (0..10_000).map(|row| json!({ "a": format!("'k{row}'"), "b": format!(">= {row}"), "x": row.to_string() })).collect();
+    let rules: Vec<Value> = (0..10_000)
+        .map(|row| json!({ "a": format!("'k{row}'"), "b": format!(">= {row}"), "x": row.to_string() }))
+        .collect();
     let table = json!({
         "hitPolicy": "first", "rules": rules, "outputs": [{ "id": "x", "field": "x" }],
         "inputs": [{ "id": "a", "field": "key" }, { "id": "b", "field": "n" }],

@@ -311,6 +311,8 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
             self.drain_inbox();
             let stop = match self.commit_if_due().await {
                 Ok(true) => break,
+                // Something came in with the commit: it is given to the core before anything is waited for.
+                Ok(false) if !self.inbox.is_empty() => Ok(()),
                 Ok(false) => self.wait().await,
                 Err(stop) => Err(stop),
             };

@@ -55,7 +55,9 @@ mod tests {
     #[test]
     fn ten_traps_in_a_row_break_a_plugin_off() {
         // t: a trap; o: an answer; w: the open time passes; a digit: calls admitted of three tried.
-        for script in ["ttttttttt3", "tttttttttt0", "ttttto tttttt3", "tttttttttt0w1", "tttttttttt0w1o3", "ttttttttttw1t0"] {
+        for script in
+            ["ttttttttt3", "tttttttttt0", "ttttto tttttt3", "tttttttttt0w1", "tttttttttt0w1o3", "ttttttttttw1t0"]
+        {
             let breaker = Breaker::default();
             let mut now = Instant::now();
             for step in script.chars().filter(|step| !step.is_whitespace()) {

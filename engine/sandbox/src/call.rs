@@ -138,21 +138,18 @@ impl Attempt<'_> {
             }
             Operation::Undo { input, output } => {
                 let params: contract::UndoParams<'_> = (node_type, call, config, input, output.as_deref());
-                let (result,): contract::UndoResult =
-                    invoke(store, &instance, exports.undo.as_ref(), params).await?;
+                let (result,): contract::UndoResult = invoke(store, &instance, exports.undo.as_ref(), params).await?;
                 Ok(result.map_or_else(Into::into, |wait| wait.map_or(Said::Undone, Said::Wait)))
             }
             Operation::Resume { memo, signal, payload } => {
                 let signal = contract::Signal { kind: *signal, payload };
                 let params: contract::ResumeParams<'_> = (node_type, call, config, memo, signal);
-                let (result,): contract::RunResult =
-                    invoke(store, &instance, exports.resume.as_ref(), params).await?;
+                let (result,): contract::RunResult = invoke(store, &instance, exports.resume.as_ref(), params).await?;
                 Ok(result.map_or_else(Into::into, Into::into))
             }
             Operation::Query { input } => {
                 let params: contract::QueryParams<'_> = (node_type, call, config, input);
-                let (result,): contract::QueryResult =
-                    invoke(store, &instance, exports.query.as_ref(), params).await?;
+                let (result,): contract::QueryResult = invoke(store, &instance, exports.query.as_ref(), params).await?;
                 Ok(result.map_or_else(Into::into, |ran| ran.map_or(Said::NeverRan, Into::into)))
             }
         }

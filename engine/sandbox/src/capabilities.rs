@@ -67,9 +67,7 @@ static CAPABILITIES: &[Capability] = &[
         clocks::monotonic_clock::add_to_linker::<_, WasiClocks>(l, CallState::clocks)
     }),
     offer(Recorded, "wasi:random/random", |l| random::random::add_to_linker::<_, WasiRandom>(l, CallState::random)),
-    offer(Recorded, "wasi:random/insecure", |l| {
-        random::insecure::add_to_linker::<_, WasiRandom>(l, CallState::random)
-    }),
+    offer(Recorded, "wasi:random/insecure", |l| random::insecure::add_to_linker::<_, WasiRandom>(l, CallState::random)),
     offer(Recorded, "wasi:random/insecure-seed", |l| {
         random::insecure_seed::add_to_linker::<_, WasiRandom>(l, CallState::random)
     }),
@@ -168,7 +166,9 @@ fn remedy(interface: &str) -> &'static str {
         "wasi:config" | "wasi:keyvalue" | "wasi:blobstore" | "wasi:messaging" => {
             "pass settings in the node's config and data in its input"
         }
-        "wasi:cli" => "use a reactor, not a command: no `main`, build with `--crate-type cdylib` or `-mexec-model=reactor`",
+        "wasi:cli" => {
+            "use a reactor, not a command: no `main`, build with `--crate-type cdylib` or `-mexec-model=reactor`"
+        }
         _ => "remove what imports it; docs list the interfaces a plugin may import",
     }
 }

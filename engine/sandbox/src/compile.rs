@@ -13,9 +13,11 @@
 //! the same bytes and give the same code.
 #![allow(unsafe_code, reason = "machine code made by this engine is loaded back; see the SAFETY comments")]
 
+use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use std::{fs, io};
 
@@ -32,6 +34,9 @@ const HEADER_BYTES: usize = MAGIC.len() + 32;
 /// Why there is no machine code.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CompileError {
+    /// A core module that says too little of its interface.
+    #[error("{0}")]
+    NoComponent(String),
     /// The component is at fault.
     #[error("{0}")]
     Refused(String),
@@ -101,7 +106,8 @@ fn cached_or_translated(engine: &Engine, file: Option<&Path>, wasm: &[u8]) -> Re
             Err(reason) => tracing::warn!(file = %file.display(), %reason, "cached machine code does not fit"),
         }
     }
-    let code = engine.precompile_component(wasm).map_err(|error| CompileError::Refused(format!("{error:#}")))?;
+    let component = as_component(wasm)?;
+    let code = engine.precompile_component(&component).map_err(|error| CompileError::Refused(format!("{error:#}")))?;
     if let Some(file) = file
         && let Err(reason) = write_cached(file, &code)
     {
@@ -111,6 +117,19 @@ fn cached_or_translated(engine: &Engine, file: Option<&Path>, wasm: &[u8]) -> Re
     // SAFETY: `code` was made by this engine a moment ago.
     let component = unsafe { Component::deserialize(engine, &code) };
     component.map_err(|error| CompileError::Refused(format!("{error:#}")))
+}
+
+/// A component as it is; a core module, as `cargo build --target wasm32-unknown-unknown` leaves it,
+/// wrapped into one.
+fn as_component(wasm: &[u8]) -> Result<Cow<'_, [u8]>, CompileError> {
+    if wasm.starts_with(b"\0asm\x0d\0\x01\0") {
+        return Ok(Cow::Borrowed(wasm));
+    }
+    let encoder = wit_component::ComponentEncoder::default().validate(true).module(wasm);
+    let component = encoder.and_then(|mut encoder| encoder.encode());
+    component.map(Cow::Owned).map_err(|error| {
+        CompileError::NoComponent(format!("the file is a core module that no component can be made of: {error:#}"))
+    })
 }
 
 /// None where there is no file, or one that is not as it was written.
@@ -133,7 +152,9 @@ fn write_cached(file: &Path, code: &[u8]) -> io::Result<()> {
     bytes.extend_from_slice(&Sha256::digest(code));
     bytes.extend_from_slice(code);
     // Written aside and renamed: two engines on one folder never see half a file.
-    let aside = file.with_extension(format!("{}.tmp", std::process::id()));
+    static WRITTEN: AtomicU32 = AtomicU32::new(0);
+    let nth = WRITTEN.fetch_add(1, Ordering::Relaxed);
+    let aside = file.with_extension(format!("{}-{nth}.tmp", std::process::id()));
     fs::write(&aside, bytes)?;
     fs::rename(&aside, file)
 }

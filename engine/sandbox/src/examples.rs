@@ -13,7 +13,7 @@ use crate::call::{Attempt, CallContext, NodeCall, Operation, Prepared, Stopped};
 use crate::http::Outgoing;
 use crate::http::tape::Tape;
 use crate::limits::Limits;
-use crate::manifest::{Described, DescribedType};
+use crate::manifest::{Described, DescribedType, Proof};
 use crate::problems;
 
 /// The default deadline of a node: an example that needs longer would be cut in a flow, too.
@@ -31,8 +31,9 @@ impl Rehearsal<'_> {
     pub(crate) async fn run(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         for (at, node_type) in self.described.node_types.iter().enumerate() {
-            for (nth, (example, tape)) in node_type.entry.examples.iter().zip(&node_type.tapes).enumerate() {
-                if let Err(message) = self.example(node_type, example, tape.as_deref()).await {
+            let Some(proof) = &node_type.proof else { continue };
+            for (nth, (example, tape)) in node_type.entry.examples.iter().zip(&proof.tapes).enumerate() {
+                if let Err(message) = self.example(node_type, proof, example, tape.as_deref()).await {
                     problems.push(problems::example(format!("/node-types/{at}/examples/{nth}"), message));
                 }
             }
@@ -40,16 +41,22 @@ impl Rehearsal<'_> {
         problems
     }
 
-    async fn example(&self, node_type: &DescribedType, example: &Example, tape: Option<&str>) -> Result<(), String> {
+    async fn example(
+        &self,
+        node_type: &DescribedType,
+        proof: &Proof,
+        example: &Example,
+        tape: Option<&str>,
+    ) -> Result<(), String> {
         let fits = |what: &str, validator: &Validator, value: &Value| match validator.validate(value) {
             Ok(()) => Ok(()),
             Err(error) => Err(format!("its {what} does not match the schema: {} {error}", error.instance_path())),
         };
-        fits("config", &node_type.config, &example.config)?;
-        fits("input", &node_type.input, &example.input)?;
+        fits("config", &proof.config, &example.config)?;
+        fits("input", &proof.input, &example.input)?;
         let port = node_type.entry.ports.iter().position(|port| port.name == example.port);
         let port = port.ok_or_else(|| format!("there is no port `{}`", example.port))?;
-        fits("output", &node_type.outputs[port], &example.output)?;
+        fits("output", &proof.outputs[port], &example.output)?;
         let (outcome, requests_left) = self.play(node_type, example, tape).await?;
         let Outcome::Done { port, output } = &outcome else { return Err(unexpected(&outcome)) };
         if **port != *example.port {
@@ -109,7 +116,9 @@ impl Rehearsal<'_> {
 fn unexpected(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Cut(Cut { reason, message }) => format!("was cut ({reason:?}): {message}"),
-        Outcome::Failed(Failure::Rejected(Rejection { code, message, .. })) => format!("is rejected: {code}: {message}"),
+        Outcome::Failed(Failure::Rejected(Rejection { code, message, .. })) => {
+            format!("is rejected: {code}: {message}")
+        }
         Outcome::Failed(Failure::Transient { message, .. }) => format!("fails as transient: {message}"),
         Outcome::Failed(Failure::Permanent { message, .. }) => format!("fails as permanent: {message}"),
         Outcome::Failed(Failure::Unknown { message }) => format!("fails as unknown: {message}"),

@@ -260,12 +260,10 @@ fn node_call<'a>(about: &About, call: &'a Call) -> NodeCall<'a> {
     let input = || call.input.to_string();
     let operation = match call.export {
         Op::Run => Operation::Run { input: input() },
-        Op::Undo => {
-            Operation::Undo { input: input(), output: call.output.as_ref().map(|output| output.to_string()) }
-        }
+        Op::Undo => Operation::Undo { input: input(), output: call.output.as_ref().map(ToString::to_string) },
         Op::Query => Operation::Query { input: input() },
         Op::Resume => {
-            let memo = call.memo.as_ref().map_or_else(|| "null".to_owned(), |memo| memo.to_string());
+            let memo = call.memo.as_ref().map_or_else(|| "null".to_owned(), ToString::to_string);
             let (signal, payload) = match &call.signal {
                 Some(Signal::Message { payload }) => (contract::SignalKind::Message, payload.to_string()),
                 Some(Signal::Timeout) => (contract::SignalKind::Timeout, "null".to_owned()),

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use stepwell_core::catalog::EffectClass;
 use stepwell_core::problem::Problem;
 use tokio::sync::OnceCell;
-use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, Instance, Lift, Linker, Lower};
 use wasmtime::Store;
+use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, Instance, Lift, Linker, Lower};
 
 use crate::breaker::Breaker;
 use crate::call::{self, Exports, Prepared, Stopped};
@@ -61,27 +61,23 @@ impl Loader<'_> {
     /// Loads a component. `rehearse` runs its examples; a plugin that did so before may be spared.
     pub(crate) async fn load(&self, wasm: Arc<[u8]>, rehearse: bool) -> Result<Plugin, Vec<Problem>> {
         let digest = Digest::of(&wasm);
-        let wasm = self.component_of(wasm).map_err(|problem| vec![problem])?;
+        self.look_at(&wasm).map_err(|problem| vec![*problem])?;
         let engine = self.engines.first();
         let component = self.compiler.compile(engine, &digest, wasm).await.map_err(|error| {
-            let hint = matches!(error, CompileError::TooSlow(_));
-            let problem = problems::not_compiled(error.to_string());
-            vec![if hint { problem.fix("split very large functions or build for size") } else { problem }]
+            vec![match error {
+                CompileError::NoComponent(why) => problems::not_a_component(&why),
+                CompileError::Refused(why) => problems::not_compiled(why),
+                CompileError::TooSlow(_) => {
+                    problems::not_compiled(error.to_string()).fix("split very large functions or build for size")
+                }
+            }]
         })?;
         let imports = capabilities::classify(engine, &component)?;
         let class = imports.class;
-        let first = self.prepare(&component, imports.linker(engine))?;
+        let first = Self::prepare(&component, imports.linker(engine))?;
         let manifest = self.describe(&first).await?;
-        let exports = &first.exports;
-        let facts = Facts {
-            digest: &digest,
-            class,
-            undo: exports.undo.is_some(),
-            resume: exports.resume.is_some(),
-            query: exports.query.is_some(),
-            check: exports.check.is_some(),
-        };
-        let described = manifest::read(manifest, &facts)?;
+        let facts = Facts { digest: &digest, class, exports: &first.exports };
+        let mut described = manifest::read(manifest, &facts)?;
         if rehearse {
             let limits = self.limits;
             let rehearsal = Rehearsal { prepared: &first, described: &described, class, limits };
@@ -90,37 +86,36 @@ impl Loader<'_> {
                 return Err(problems);
             }
         }
+        for node_type in &mut described.node_types {
+            node_type.proof = None;
+        }
         let (spare, breaker) = (OnceCell::new(), Breaker::default());
         Ok(Plugin { digest, class, described, first, spare, imports, breaker })
     }
 
-    /// The bytes of a component: as given, or made of a core module that carries its interface.
-    fn component_of(&self, wasm: Arc<[u8]>) -> Result<Arc<[u8]>, Problem> {
+    /// Size and first bytes, before anything reads on.
+    fn look_at(&self, wasm: &[u8]) -> Result<(), Box<Problem>> {
         let max = self.limits.wasm_bytes_max;
-        if wasm.len() > max {
-            return Err(problems::too_large(wasm.len(), max));
-        }
-        match wasm.get(..8) {
-            Some([0, b'a', b's', b'm', 0x0d, 0, 1, 0]) => Ok(wasm),
-            Some([0, b'a', b's', b'm', 1, 0, 0, 0]) => encode(&wasm).map(Arc::from),
-            Some([0x7f, b'E', b'L', b'F', ..]) => {
-                Err(problems::not_a_component("the file is machine code (`.cwasm` or a program): it is never accepted"))
+        let problem = match wasm {
+            _ if wasm.len() > max => problems::too_large(wasm.len(), max),
+            // A component, or a core module that one can be made of.
+            [0, b'a', b's', b'm', 0x0d, 0, 1, 0, ..] | [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => return Ok(()),
+            [0x7f, b'E', b'L', b'F', ..] => {
+                problems::not_a_component("the file is machine code (`.cwasm` or a program): it is never accepted")
             }
-            _ => Err(problems::not_a_component("the file is no WebAssembly")),
-        }
+            _ => problems::not_a_component("the file is no WebAssembly"),
+        };
+        Err(Box::new(problem))
     }
 
-    fn prepare(
-        &self,
-        component: &Component,
-        linker: wasmtime::Result<Linker<CallState>>,
-    ) -> Result<Prepared, Vec<Problem>> {
+    fn prepare(component: &Component, linker: wasmtime::Result<Linker<CallState>>) -> Result<Prepared, Vec<Problem>> {
         let linker = linker.map_err(|error| vec![problems::not_compiled(format!("{error:#}"))])?;
         let missing = |export: &str| problems::export_missing("", export).fix("export the interface `node` of wit/");
         if exports(component).is_none() {
             return Err(vec![missing(contract::NODE)]);
         }
-        prepare(component, &linker).map_err(|error| vec![problems::not_compiled(format!("cannot be linked: {error:#}"))])
+        prepare(component, &linker)
+            .map_err(|error| vec![problems::not_compiled(format!("cannot be linked: {error:#}"))])
     }
 
     /// Type-checks every export the engine may call, then asks the plugin what it offers.
@@ -154,14 +149,6 @@ impl Loader<'_> {
             }
         }
     }
-}
-
-/// Wraps a core module, as `cargo build --target wasm32-unknown-unknown` leaves it, into a component.
-fn encode(module: &[u8]) -> Result<Vec<u8>, Problem> {
-    let encoded = wit_component::ComponentEncoder::default().validate(true).module(module);
-    encoded.and_then(|mut encoder| encoder.encode()).map_err(|error| {
-        problems::not_a_component(&format!("the file is a core module that no component can be made of: {error:#}"))
-    })
 }
 
 fn prepare(component: &Component, linker: &Linker<CallState>) -> wasmtime::Result<Prepared> {

@@ -11,6 +11,7 @@ use serde_json::Value;
 use stepwell_core::catalog::{self, EffectClass, Text};
 use stepwell_core::problem::Problem;
 
+use crate::call::Exports;
 use crate::{Digest, contract, problems};
 
 const NAME_BYTES_MAX: usize = 64;
@@ -36,11 +37,16 @@ pub(crate) struct DescribedType {
     pub(crate) name: String,
     pub(crate) has_check: bool,
     pub(crate) entry: catalog::NodeType,
-    /// By the index of `entry.examples`.
+    /// What the examples are held to; dropped when they have been run.
+    pub(crate) proof: Option<Proof>,
+}
+
+pub(crate) struct Proof {
+    /// By the index of the entry's examples.
     pub(crate) tapes: Vec<Option<String>>,
     pub(crate) config: Validator,
     pub(crate) input: Validator,
-    /// By the index of `entry.ports`.
+    /// By the index of the entry's ports.
     pub(crate) outputs: Vec<Validator>,
 }
 
@@ -48,10 +54,7 @@ pub(crate) struct DescribedType {
 pub(crate) struct Facts<'a> {
     pub(crate) digest: &'a Digest,
     pub(crate) class: EffectClass,
-    pub(crate) undo: bool,
-    pub(crate) resume: bool,
-    pub(crate) query: bool,
-    pub(crate) check: bool,
+    pub(crate) exports: &'a Exports,
 }
 
 /// Everything that is wrong is said; something is returned only if nothing is.
@@ -88,15 +91,10 @@ struct Reader {
 }
 
 impl Reader {
-    fn node_type(
-        &mut self,
-        at: &str,
-        node_type: contract::NodeType,
-        package: &Package<'_>,
-    ) -> Option<DescribedType> {
+    fn node_type(&mut self, at: &str, node_type: contract::NodeType, package: &Package<'_>) -> Option<DescribedType> {
         let Package { name: plugin, version, major, facts } = *package;
         self.name(&format!("{at}/name"), &node_type.name);
-        self.claims(at, &node_type, facts);
+        self.claims(at, &node_type, facts.exports);
         self.icon(&format!("{at}/icon"), &node_type.icon);
         self.count(&format!("{at}/ports"), node_type.ports.len(), 1, PORTS_MAX);
         self.count(&format!("{at}/errors"), node_type.errors.len(), 0, ERRORS_MAX);
@@ -130,15 +128,16 @@ impl Reader {
             examples,
         };
         let (name, has_check) = (node_type.name, node_type.has_check);
-        Some(DescribedType { name, has_check, entry, tapes, config, input, outputs })
+        let proof = Some(Proof { tapes, config, input, outputs });
+        Some(DescribedType { name, has_check, entry, proof })
     }
 
-    fn claims(&mut self, at: &str, node_type: &contract::NodeType, facts: &Facts<'_>) {
+    fn claims(&mut self, at: &str, node_type: &contract::NodeType, exports: &Exports) {
         for (field, claimed, exported, export) in [
-            ("has-undo", node_type.has_undo, facts.undo, contract::UNDO),
-            ("has-resume", node_type.has_resume, facts.resume, contract::RESUME),
-            ("has-query", node_type.has_query, facts.query, contract::QUERY),
-            ("has-check", node_type.has_check, facts.check, contract::CHECK),
+            ("has-undo", node_type.has_undo, exports.undo.is_some(), contract::UNDO),
+            ("has-resume", node_type.has_resume, exports.resume.is_some(), contract::RESUME),
+            ("has-query", node_type.has_query, exports.query.is_some(), contract::QUERY),
+            ("has-check", node_type.has_check, exports.check.is_some(), contract::CHECK),
         ] {
             if claimed && !exported {
                 self.problems.push(problems::export_missing(format!("{at}/{field}"), export));

@@ -60,7 +60,7 @@ impl Registry {
     pub(crate) fn catalog(&self) -> Catalog {
         let mut plugins = self.all();
         // The catalogue keeps the last of those that share a name.
-        plugins.sort_by(|a, b| precedence(&a.described.version).cmp(&precedence(&b.described.version)));
+        plugins.sort_by_cached_key(|plugin| precedence(&plugin.described.version));
         let node_types = plugins.iter().flat_map(|plugin| &plugin.described.node_types);
         Catalog::new(node_types.map(|node_type| node_type.entry.clone()))
     }

@@ -31,7 +31,7 @@ use crate::{Engine, grants, packages, token};
 
 /// Answers under way get this much of the grace to themselves, at the end.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
-const SWEEPS_EVERY: Duration = Duration::from_secs(60);
+const SWEEPS_EVERY: Duration = Duration::from_mins(1);
 
 pub(crate) fn run(config: Config) -> anyhow::Result<()> {
     log(&config)?;
@@ -46,9 +46,9 @@ fn log(config: &Config) -> anyhow::Result<()> {
     let filter: tracing_subscriber::EnvFilter = config.log.parse()?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if config.log_json {
-        lines.json().init()
+        lines.json().init();
     } else {
-        lines.init()
+        lines.init();
     }
     Ok(())
 }

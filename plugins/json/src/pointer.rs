@@ -9,12 +9,12 @@ fn segments(pointer: &str) -> Option<impl Iterator<Item = String>> {
 
 /// Takes the value at `pointer` out, leaving no trace; a list closes up. None if there is none.
 pub(crate) fn take(root: &mut Value, pointer: &str) -> Option<Value> {
-    let (parent, last) = pointer.rsplit_once('/')?;
-    let last = last.replace("~1", "/").replace("~0", "~");
+    let (parent, end) = pointer.rsplit_once('/')?;
+    let end = end.replace("~1", "/").replace("~0", "~");
     match root.pointer_mut(parent)? {
-        Value::Object(map) => map.remove(&last),
+        Value::Object(map) => map.remove(&end),
         Value::Array(list) => {
-            let index = last.parse().ok().filter(|index| *index < list.len())?;
+            let index = end.parse().ok().filter(|index| *index < list.len())?;
             Some(list.remove(index))
         }
         _ => None,
@@ -24,20 +24,20 @@ pub(crate) fn take(root: &mut Value, pointer: &str) -> Option<Value> {
 /// Puts a value at `pointer`, making objects on the way. False if something else is in the way, or
 /// the pointer is none.
 pub(crate) fn put(root: &mut Value, pointer: &str, value: Value) -> bool {
-    let Some(segments) = segments(pointer) else { return false };
+    let Some(path) = segments(pointer) else { return false };
     let mut at = root;
-    for segment in segments {
+    for step in path {
         at = match at {
-            Value::Object(map) => map.entry(segment).or_insert(Value::Null),
+            Value::Object(map) => map.entry(step).or_insert(Value::Null),
             Value::Null => {
                 *at = Value::Object(Map::new());
                 match at {
-                    Value::Object(map) => map.entry(segment).or_insert(Value::Null),
+                    Value::Object(map) => map.entry(step).or_insert(Value::Null),
                     _ => return false,
                 }
             }
-            Value::Array(list) => match segment.parse::<usize>() {
-                Ok(index) if index < list.len() => &mut list[index],
+            Value::Array(items) => match step.parse::<usize>() {
+                Ok(index) if index < items.len() => &mut items[index],
                 Ok(_) | Err(_) => return false,
             },
             _ => return false,

@@ -41,9 +41,9 @@ pub(crate) fn run(_: NoConfig, input: Input<'_>) -> Result<Output, Error> {
         .ok_or_else(|| rejected("WEIGHT_TOO_LARGE", "the items weigh more than can be counted"))?;
     let fee_cents = match grams {
         _ if !input.ships => 0,
-        ..=1000 => fees[0],
-        ..=5000 => fees[1],
-        _ => fees[2],
+        0..=1000 => fees[0],
+        1001..=5000 => fees[1],
+        5001.. => fees[2],
     };
     Ok(Output { grams, fee_cents })
 }

@@ -18,8 +18,8 @@ const PROBLEMS_MAX: usize = 50;
 // The lenient readers below are for one lifetime, that of the input text.
 #[serde(bound(deserialize = "'a: 'de"))]
 pub(crate) struct Order<'a> {
-    #[serde(borrow, default)]
-    order_id: Text<'a>,
+    #[serde(borrow, default, rename = "order_id")]
+    id: Text<'a>,
     #[serde(borrow, default, rename = "type")]
     kind: Text<'a>,
     #[serde(borrow, default)]
@@ -55,7 +55,7 @@ pub(crate) fn run<'a>(_: NoConfig, order: Order<'a>) -> Result<Output<'a>, Error
         }
     };
     let output = Output {
-        order_id: text(order.order_id, |id| !id.is_empty(), "/order_id", "must be a text that is not empty"),
+        order_id: text(order.id, |id| !id.is_empty(), "/order_id", "must be a text that is not empty"),
         kind: text(order.kind, |kind| matches!(kind, "physical" | "virtual"), "/type", "must be physical or virtual"),
         tier: text(order.customer.tier, |_| true, "/customer/tier", "must be a text"),
         region: text(order.region, shipping::is_known, "/region", "must be a known region"),
@@ -275,7 +275,7 @@ mod tests {
             (r#"[{"sku":"A","qty":2,"unit_cents":0}]"#, "[]", r#"[{"pointer":"/items","#),
             (r#"[{"sku":"A","qty":2,"unit_cents":0}]"#, "{}", r#"[{"pointer":"/items","#),
             (r#"{"sku":"A","qty":2,"unit_cents":0}"#, "3", r#"[{"pointer":"/items/0","#),
-            (r#"{"order_id":"o1""#, r#"{"order_id":3"#, r#"rejected INVALID_ORDER"#),
+            (r#"{"order_id":"o1""#, r#"{"order_id":3"#, "rejected INVALID_ORDER"),
         ] {
             let shown =
                 answer::<crate::Order>("validate", "{}", &GOOD.replacen(from, to, usize::from(!from.is_empty())));

@@ -1,5 +1,5 @@
 //! Runs a module's costly start once, now, and keeps the memory it leaves behind as the memory the module starts
-//! with: what takes QuickJS most of a millisecond then takes a call nothing.
+//! with: what takes a JavaScript engine most of a millisecond then takes a call nothing.
 //!
 //! Works on modules that export `wizer-initialize`, the customary name, and import nothing. Tables are taken to be
 //! as they were: guests in Rust and C do not write to them.
@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, bail};
 use wasm_encoder::reencode::{Reencode as _, RoundtripReencoder};
 use wasm_encoder::{
     ConstExpr, DataSection, ExportKind, ExportSection, GlobalSection, MemorySection, Module, RawSection, Section,
@@ -29,6 +29,8 @@ struct Parts<'a> {
     memory: Option<MemoryType>,
     globals: Vec<Global<'a>>,
     exports: Vec<(&'a str, ExternalKind, u32)>,
+    /// What keeps the module from being started here.
+    obstacle: Option<&'static str>,
 }
 
 /// The module as it is after its start, or none if it asks for no such thing.
@@ -36,6 +38,9 @@ pub(super) fn run(module: &[u8]) -> Result<Option<Vec<u8>>> {
     let parts = Parts::of(module)?;
     if !parts.exports.iter().any(|(name, ..)| *name == INITIALIZE) {
         return Ok(None);
+    }
+    if let Some(obstacle) = parts.obstacle {
+        bail!("cannot be started when it is built: it {obstacle}");
     }
     let opened = parts.opened(module)?;
     let engine = Engine::default();
@@ -57,7 +62,9 @@ impl<'a> Parts<'a> {
             match payload {
                 Payload::MemorySection(memories) => {
                     for memory in memories {
-                        ensure!(parts.memory.replace(memory?).is_none(), "has more than one memory");
+                        if parts.memory.replace(memory?).is_some() {
+                            parts.obstacle = Some("has more than one memory");
+                        }
                     }
                 }
                 Payload::GlobalSection(globals) => parts.globals = globals.into_iter().collect::<Result<_, _>>()?,
@@ -69,10 +76,12 @@ impl<'a> Parts<'a> {
                 }
                 Payload::DataSection(segments) => {
                     for segment in segments {
-                        ensure!(matches!(segment?.kind, DataKind::Active { .. }), "has data that is copied in later");
+                        if !matches!(segment?.kind, DataKind::Active { .. }) {
+                            parts.obstacle = Some("has data that is copied in later");
+                        }
                     }
                 }
-                Payload::ImportSection(imports) => ensure!(imports.count() == 0, "imports something"),
+                Payload::ImportSection(imports) if imports.count() > 0 => parts.obstacle = Some("imports something"),
                 _ => {}
             }
         }
@@ -160,7 +169,7 @@ impl<'a> Parts<'a> {
                 match value.get(store) {
                     Val::I32(value) => ConstExpr::i32_const(value),
                     Val::I64(value) => ConstExpr::i64_const(value),
-                    _ => return Err(anyhow!("has a mutable global that is no integer")),
+                    _ => bail!("has a mutable global that is no integer"),
                 }
             } else {
                 RoundtripReencoder.const_expr(global.init_expr.clone())?

@@ -49,19 +49,30 @@ pub(super) fn read(text: &str, zone: Tz) -> Option<Date> {
         NaiveDate::parse_from_str(local, format).ok()?.and_hms_opt(0, 0, 0)?
     };
     match offset {
-        Some(offset) if format.contains("%H") => Some(zone.from_utc_datetime(&local.checked_sub_offset(offset?)?)),
-        Some(_) => None,
-        None => resolve(local, zone),
+        Ending::Offset(offset) if format.contains("%H") => {
+            Some(zone.from_utc_datetime(&local.checked_sub_offset(offset)?))
+        }
+        Ending::Offset(_) | Ending::Wrong => None,
+        Ending::None => resolve(local, zone),
     }
 }
 
-/// `Z`, `+02`, `+0200` or `+02:00` at the end; `Some(None)` is one that is out of range.
-fn split_offset(text: &str) -> (&str, Option<Option<FixedOffset>>) {
+/// What stands at the end of a date's text.
+enum Ending {
+    /// `Z`, `+02`, `+0200` or `+02:00`.
+    Offset(FixedOffset),
+    /// One that no clock has.
+    Wrong,
+    None,
+}
+
+fn split_offset(text: &str) -> (&str, Ending) {
+    let read = |east: Option<FixedOffset>| east.map_or(Ending::Wrong, Ending::Offset);
     if let Some(local) = text.strip_suffix(['Z', 'z']) {
-        return (local, Some(FixedOffset::east_opt(0)));
+        return (local, read(FixedOffset::east_opt(0)));
     }
     let Some(sign) = text.find('T').and_then(|time| Some(time + text[time..].find(['+', '-'])?)) else {
-        return (text, None);
+        return (text, Ending::None);
     };
     let digits: String = text[sign + 1..].chars().filter(|&letter| letter != ':').collect();
     let seconds = match (digits.len(), digits.parse::<i32>()) {
@@ -70,7 +81,7 @@ fn split_offset(text: &str) -> (&str, Option<Option<FixedOffset>>) {
         _ => None,
     };
     let east = |seconds: i32| FixedOffset::east_opt(if text[sign..].starts_with('-') { -seconds } else { seconds });
-    (&text[..sign], Some(seconds.and_then(east)))
+    (&text[..sign], read(seconds.and_then(east)))
 }
 
 /// A local time that a clock change repeats is its first; one that it leaves out is as much later.
@@ -221,6 +232,17 @@ impl Unit {
     }
 }
 
+impl Unit {
+    /// Of units that are made of months; 1 for all others.
+    fn months(self) -> i64 {
+        match self {
+            Self::Quarter => 3,
+            Self::Year => 12,
+            _ => 1,
+        }
+    }
+}
+
 /// `add("1d 6h")` and `add(1, "day")`.
 fn shifted(date: Date, rest: &[Val<'_>], sign: i64) -> Result<Option<Date>, ValueError> {
     match rest {
@@ -258,13 +280,11 @@ fn durations(text: &str) -> Result<Vec<(i64, Unit)>, ValueError> {
 }
 
 fn shift(date: Date, amount: i64, unit: Unit) -> Option<Date> {
-    let months = match unit {
-        Unit::Month => 1,
-        Unit::Quarter => 3,
-        Unit::Year => 12,
-        fixed => return date.checked_add_signed(TimeDelta::try_milliseconds(amount.checked_mul(fixed.ms()?)?)?),
-    };
-    let count = Months::new(u32::try_from(amount.unsigned_abs().checked_mul(months)?).ok()?);
+    if let Some(length_ms) = unit.ms() {
+        return date.checked_add_signed(TimeDelta::try_milliseconds(amount.checked_mul(length_ms)?)?);
+    }
+    let months = amount.checked_mul(unit.months())?;
+    let count = Months::new(u32::try_from(months.unsigned_abs()).ok()?);
     // The local date moves, so a clock change on the way does not move the hour.
     let local = date.naive_local();
     let local = if amount < 0 { local.checked_sub_months(count)? } else { local.checked_add_months(count)? };
@@ -324,26 +344,19 @@ fn difference(date: Date, other: Date, unit: Option<Unit>) -> i64 {
             let local = date.naive_local() - other.with_timezone(&date.timezone()).naive_local();
             local.num_days() / if unit == Some(Unit::Week) { 7 } else { 1 }
         }
-        Some(unit) => match unit.ms() {
-            Some(length) => ms / length,
-            None => {
-                let (early, late) = if ms < 0 { (date, other) } else { (other, date) };
-                let months =
-                    i64::from(late.year() - early.year()) * 12 + i64::from(late.month()) - i64::from(early.month());
-                let reached = shift(early, months, Unit::Month).is_some_and(|reached| reached <= late);
-                let whole = months - i64::from(!reached);
-                let whole = if ms < 0 { -whole } else { whole };
-                whole
-                    / if unit == Unit::Year {
-                        12
-                    } else if unit == Unit::Quarter {
-                        3
-                    } else {
-                        1
-                    }
-            }
-        },
+        Some(unit) => unit.ms().map_or_else(|| whole_months(date, other) / unit.months(), |length| ms / length),
     }
+}
+
+/// Whole months from `other` to `date`, towards zero.
+fn whole_months(date: Date, other: Date) -> i64 {
+    let turned = date < other;
+    let (early, late) = if turned { (date, other) } else { (other, date) };
+    let late = late.with_timezone(&early.timezone());
+    let months = i64::from(late.year() - early.year()) * 12 + i64::from(late.month()) - i64::from(early.month());
+    let reached = shift(early, months, Unit::Month).is_some_and(|reached| reached <= late);
+    let whole = months - i64::from(!reached);
+    if turned { -whole } else { whole }
 }
 
 /// Every letter of a format that chrono knows how to write.

@@ -99,17 +99,7 @@ impl<'s> Env<'s> {
                 Val::Number(value) => Ok(Val::Number(-value)),
                 other => Err(ValueError::new(format!("cannot negate {}", other.kind()))),
             },
-            Node::And(sides) => Ok(Val::Bool(self.side(&sides.0, "and")? && self.side(&sides.1, "and")?)),
-            Node::Or(sides) => Ok(Val::Bool(self.side(&sides.0, "or")? || self.side(&sides.1, "or")?)),
-            Node::Otherwise(sides) => match self.eval(&sides.0)? {
-                Val::Null => self.eval(&sides.1),
-                value => Ok(value),
-            },
-            Node::Binary { operator, sides } => {
-                let left = self.eval(&sides.0)?;
-                let right = self.eval(&sides.1)?;
-                self.binary(*operator, left, right)
-            }
+            Node::And(_) | Node::Or(_) | Node::Otherwise(_) | Node::Binary { .. } => self.chain(node),
             Node::If(parts) => {
                 let holds = self.side(&parts.0, "?")?;
                 self.eval(if holds { &parts.1 } else { &parts.2 })
@@ -148,9 +138,43 @@ impl<'s> Env<'s> {
     }
 
     fn side(&mut self, node: &'s Node, operator: &str) -> Result<bool, ValueError> {
-        match self.eval(node)? {
-            Val::Bool(value) => Ok(value),
-            other => Err(ValueError::new(format!("`{operator}` needs true or false, not {}", other.kind()))),
+        truth_of(&self.eval(node)?, operator)
+    }
+
+    /// A chain such as `a + b + c` leans to the left and may be long: it is computed in a loop.
+    fn chain(&mut self, node: &'s Node) -> Result<Val<'s>, ValueError> {
+        let mut links = Vec::new();
+        let (mut link, mut value) = (node, None);
+        while value.is_none() {
+            match link {
+                Node::And(sides) | Node::Or(sides) | Node::Otherwise(sides) | Node::Binary { sides, .. } => {
+                    links.push(link);
+                    link = &sides.0;
+                }
+                first => value = Some(self.eval(first)?),
+            }
+        }
+        let mut value = value.unwrap_or(Val::Null);
+        while let Some(link) = links.pop() {
+            value = self.link(link, value)?;
+        }
+        Ok(value)
+    }
+
+    /// One operator, whose left side is computed. The right side of `and`, `or` and `??` may be left alone.
+    fn link(&mut self, node: &'s Node, left: Val<'s>) -> Result<Val<'s>, ValueError> {
+        match node {
+            Node::And(sides) => Ok(Val::Bool(truth_of(&left, "and")? && self.side(&sides.1, "and")?)),
+            Node::Or(sides) => Ok(Val::Bool(truth_of(&left, "or")? || self.side(&sides.1, "or")?)),
+            Node::Otherwise(sides) => match left {
+                Val::Null => self.eval(&sides.1),
+                value => Ok(value),
+            },
+            Node::Binary { operator, sides } => {
+                let right = self.eval(&sides.1)?;
+                self.binary(*operator, left, right)
+            }
+            other => self.eval(other),
         }
     }
 
@@ -357,6 +381,13 @@ impl<'s> Env<'s> {
             ClosureFunction::One => Val::Bool(held == 1),
             ClosureFunction::Count => Val::Number(held.into()),
         })
+    }
+}
+
+fn truth_of(value: &Val<'_>, operator: &str) -> Result<bool, ValueError> {
+    match value {
+        Val::Bool(value) => Ok(*value),
+        other => Err(ValueError::new(format!("`{operator}` needs true or false, not {}", other.kind()))),
     }
 }
 

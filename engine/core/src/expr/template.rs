@@ -94,13 +94,13 @@ impl Compiler<'_> {
 
     fn expression(&mut self, text: &str, pointer: &str) -> Template {
         match Expr::parse_in(text, self.timezone) {
-            Ok(expr) => match expr.constant() {
-                Some(value) => Template::Literal(value),
-                None => {
-                    self.found.push((pointer.to_owned(), expr.clone()));
-                    Template::Expr(expr)
+            Ok(expr) => {
+                if let Some(value) = expr.constant() {
+                    return Template::Literal(value);
                 }
-            },
+                self.found.push((pointer.to_owned(), expr.clone()));
+                Template::Expr(expr)
+            }
             Err(error) => {
                 self.problems.push(expression_problem(&error, pointer));
                 Template::Literal(Value::Null)

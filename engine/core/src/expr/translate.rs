@@ -141,10 +141,6 @@ impl<'a> Translator<'_, 'a> {
         self.node(ast).map(Box::new)
     }
 
-    fn pair(&mut self, left: &'a Ast<'a>, right: &'a Ast<'a>) -> Result<Box<(Node, Node)>, ExprError> {
-        Ok(Box::new((self.node(left)?, self.node(right)?)))
-    }
-
     fn list(&mut self, parts: &'a [&'a Ast<'a>]) -> Result<Vec<Node>, ExprError> {
         parts.iter().map(|part| self.node(part)).collect()
     }
@@ -198,7 +194,7 @@ impl<'a> Translator<'_, 'a> {
                 Operator::Logical(LogicalOperator::Not) => Node::Not(self.boxed(node)?),
                 _ => return self.refuse("EXPRESSION_SYNTAX", format!("`{operator}` is no sign"), ast),
             },
-            Ast::Binary { left, operator, right } => return self.binary(ast, left, *operator, right),
+            Ast::Binary { .. } => return self.chain(ast),
             Ast::FunctionCall { kind, arguments } => return self.call(ast, kind, arguments),
             Ast::MethodCall { kind, this, arguments } => return self.method(ast, kind, this, arguments),
         })
@@ -217,24 +213,39 @@ impl<'a> Translator<'_, 'a> {
         Ok(Node::Path { root: name.into(), steps: Vec::new() })
     }
 
-    fn binary(
+    /// A chain such as `a + b + c` leans to the left and may be long: it is taken apart in a loop,
+    /// so that its length costs no stack.
+    fn chain(&mut self, ast: &'a Ast<'a>) -> Result<Node, ExprError> {
+        let mut links = Vec::new();
+        let mut first = ast;
+        while let Ast::Binary { left, operator, right } = first {
+            links.push((first, *operator, *right));
+            first = left;
+        }
+        let mut node = self.node(first)?;
+        for (ast, operator, right) in links.into_iter().rev() {
+            node = self.link(ast, node, operator, right)?;
+        }
+        Ok(node)
+    }
+
+    fn link(
         &mut self,
         ast: &'a Ast<'a>,
-        left: &'a Ast<'a>,
+        left: Node,
         operator: Operator,
         right: &'a Ast<'a>,
     ) -> Result<Node, ExprError> {
         use ArithmeticOperator as A;
         use ComparisonOperator as C;
+        if let Operator::Comparison(within @ (C::In | C::NotIn)) = operator {
+            return self.within(left, right, within == C::NotIn);
+        }
+        let sides = Box::new((left, self.node(right)?));
         let operator = match operator {
-            Operator::Logical(LogicalOperator::And) => return Ok(Node::And(self.pair(left, right)?)),
-            Operator::Logical(LogicalOperator::Or) => return Ok(Node::Or(self.pair(left, right)?)),
-            Operator::Logical(LogicalOperator::NullishCoalescing) => {
-                return Ok(Node::Otherwise(self.pair(left, right)?));
-            }
-            Operator::Comparison(within @ (C::In | C::NotIn)) => {
-                return self.within(left, right, within == C::NotIn);
-            }
+            Operator::Logical(LogicalOperator::And) => return Ok(Node::And(sides)),
+            Operator::Logical(LogicalOperator::Or) => return Ok(Node::Or(sides)),
+            Operator::Logical(LogicalOperator::NullishCoalescing) => return Ok(Node::Otherwise(sides)),
             Operator::Comparison(C::Equal) => Binary::Equal,
             Operator::Comparison(C::NotEqual) => Binary::NotEqual,
             Operator::Comparison(C::LessThan) => Binary::Less,
@@ -249,10 +260,11 @@ impl<'a> Translator<'_, 'a> {
             Operator::Arithmetic(A::Power) => Binary::Power,
             other => return self.refuse("EXPRESSION_SYNTAX", format!("`{other}` joins nothing"), ast),
         };
-        Ok(Node::Binary { operator, sides: self.pair(left, right)? })
+        Ok(Node::Binary { operator, sides })
     }
 
-    fn within(&mut self, item: &'a Ast<'a>, list: &'a Ast<'a>, negated: bool) -> Result<Node, ExprError> {
+    fn within(&mut self, item: Node, list: &'a Ast<'a>, negated: bool) -> Result<Node, ExprError> {
+        let item = Box::new(item);
         let mut bare = list;
         while let Ast::Parenthesized(inner) = bare {
             bare = inner;
@@ -268,9 +280,10 @@ impl<'a> Translator<'_, 'a> {
                 left_closed: matches!(left_bracket, Bracket::LeftSquareBracket | Bracket::RightSquareBracket),
                 right_closed: matches!(right_bracket, Bracket::LeftSquareBracket | Bracket::RightSquareBracket),
             };
-            return Ok(Node::Between { item: self.boxed(item)?, ends: self.pair(left, right)?, interval, negated });
+            let ends = Box::new((self.node(left)?, self.node(right)?));
+            return Ok(Node::Between { item, ends, interval, negated });
         }
-        Ok(Node::In { item: self.boxed(item)?, list: self.boxed(list)?, negated })
+        Ok(Node::In { item, list: self.boxed(list)?, negated })
     }
 
     /// An interval that stands for the list of its whole numbers.

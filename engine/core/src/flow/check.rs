@@ -263,13 +263,12 @@ impl<'d> Checker<'d> {
 
     fn timezone(&mut self) {
         let Some(name) = self.reader.field::<String>("timezone") else { return };
-        match name.parse() {
-            Ok(zone) => self.timezone = zone,
-            Err(_) => {
-                let problem = Problem::error("TIMEZONE", "/timezone", format!("`{name}` is no time zone"));
-                self.problem(problem.fix("use an IANA name such as Asia/Shanghai"));
-            }
+        if let Ok(zone) = name.parse() {
+            self.timezone = zone;
+            return;
         }
+        let problem = Problem::error("TIMEZONE", "/timezone", format!("`{name}` is no time zone"));
+        self.problem(problem.fix("use an IANA name such as Asia/Shanghai"));
     }
 
     fn input(&mut self) -> Option<Schema> {

@@ -122,7 +122,7 @@ pub enum TriggerAuthDocument {
 pub enum NodeDocument {
     Start(PlainDocument),
     End(OutputDocument),
-    Task(TaskDocument),
+    Task(Box<TaskDocument>),
     Decision(DecisionDocument),
     Exclusive(PlainDocument),
     Parallel(PlainDocument),

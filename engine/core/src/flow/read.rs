@@ -96,7 +96,7 @@ impl<'d> Reader<'d> {
         Some(match kind.as_str() {
             "start" => NodeDocument::Start(self.piece(&rest, pointer)?),
             "end" => NodeDocument::End(self.piece(&rest, pointer)?),
-            "task" => NodeDocument::Task(self.piece(&rest, pointer)?),
+            "task" => NodeDocument::Task(Box::new(self.piece(&rest, pointer)?)),
             "decision" => NodeDocument::Decision(self.piece(&rest, pointer)?),
             "exclusive" => NodeDocument::Exclusive(self.piece(&rest, pointer)?),
             "parallel" => NodeDocument::Parallel(self.piece(&rest, pointer)?),
@@ -196,7 +196,7 @@ fn remove(value: &mut Value, path: &[String]) -> bool {
     for step in steps {
         let next = match at {
             Value::Object(map) => map.get_mut(step),
-            Value::Array(list) => step.parse::<usize>().ok().and_then(|index| list.get_mut(index)),
+            Value::Array(items) => step.parse::<usize>().ok().and_then(|index| items.get_mut(index)),
             _ => None,
         };
         match next {

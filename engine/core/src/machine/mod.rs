@@ -21,9 +21,9 @@ mod fail;
 mod instance;
 mod snapshot;
 mod step;
-mod undo;
 #[cfg(test)]
 mod tests;
+mod undo;
 mod walk;
 
 pub use call::{Call, Op};

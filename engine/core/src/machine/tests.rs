@@ -109,7 +109,8 @@ impl Play<'_> {
             Ok(effects) => {
                 self.entries.push(Entry { seq: it.seq, at_ms: it.now_ms, event });
                 self.it = it;
-                let stands = |call: &Call| self.it.tokens.get(&call.token).and_then(|token| token.at.visit().map(|v| v.attempt));
+                let stands =
+                    |call: &Call| self.it.tokens.get(&call.token).and_then(|token| token.at.visit().map(|v| v.attempt));
                 self.under_way.retain(|call| stands(call) == Some(call.attempt)); // The others were given up.
                 for effect in effects {
                     self.see(effect);
@@ -133,7 +134,8 @@ impl Play<'_> {
                     Op::Query => "?",
                 };
                 self.calls.push(format!("{}{mark}", call.node));
-                let visit = format!("{}.{}.{}", call.node, call.visit, call.op == Op::Undo || call.forward_key.is_some());
+                let visit =
+                    format!("{}.{}.{}", call.node, call.visit, call.op == Op::Undo || call.forward_key.is_some());
                 let key = self.keys.entry(visit).or_insert_with(|| call.key.clone());
                 assert_eq!(*key, call.key, "one key for all calls of a visit");
                 self.under_way.push(*call);
@@ -281,13 +283,16 @@ fn table(flow: &Flow, rows: &[(&str, &str)]) {
 #[test]
 fn a_chain_runs_to_its_end() {
     let flow = flow("start=start; a=p; b=x; end=end {\"output\": \"=nodes.b\"}", "start>a a>b b>end");
-    table(&flow, &[
-        ("", "a | running"),
-        ("a:ok", "a b | running"),
-        ("a:ok b:ok=7", "a b | completed 7"),
-        ("a:ok cancel", "a b | cancelled"),
-        ("cancel cancel", "a | ended | cancelled"),
-    ]);
+    table(
+        &flow,
+        &[
+            ("", "a | running"),
+            ("a:ok", "a b | running"),
+            ("a:ok b:ok=7", "a b | completed 7"),
+            ("a:ok cancel", "a b | cancelled"),
+            ("cancel cancel", "a | ended | cancelled"),
+        ],
+    );
 }
 
 /// The failure table of the design: what a first attempt's outcome leads to, with no attempts left.
@@ -298,37 +303,45 @@ fn failures_follow_the_table() {
     let asked = flow("start=start; a=q; end=end", "start>a a>end");
     let once = flow("start=start; a=x {\"delivery\":\"at-most-once\"}; end=end", "start>a a>end");
     for (flow, rows) in [
-        (&pure, &[
-            ("a:no", "a | failed NO"),
-            ("a:transient", "a | incident TRANSIENT"),
-            ("a:permanent", "a | incident PERMANENT"),
-            ("a:late", "a | failed TIMEOUT"), // It did nothing, and nothing else is there to undo.
-            ("a:trap", "a | incident TRAP"),
-            ("a:memory", "a | incident OUT_OF_MEMORY"),
-            ("a:trap retry", "a a | running"),
-            ("a:trap retry a:ok", "a a | completed null"),
-        ][..]),
-        (&external, &[
-            ("a:no", "a | failed NO"),
-            ("a:transient", "a | incident TRANSIENT"),
-            ("a:permanent", "a | incident PERMANENT"),
-            ("a:late", "a a~ | compensating"),        // Not known: undone as well.
-            ("a:late a:ok", "a a~ | compensated TIMEOUT"),
-            ("a:unknown a:ok", "a a~ | compensated UNKNOWN"),
-            ("a:trap a:ok", "a a~ | compensated TRAP"),
-        ][..]),
-        (&asked, &[
-            ("a:late", "a a? | running"),
-            ("a:late a:ok=1", "a a? | completed null"),   // It had run.
-            ("a:late a:never", "a a? | failed TIMEOUT"),  // It never ran: nothing to undo.
-            ("a:unknown a:unknown a:ok", "a a? a~ | compensated UNKNOWN"),
-            ("a:late a:wait", "a a? | waiting"),
-        ][..]),
-        (&once, &[
-            ("a:late", "a | incident TIMEOUT"),
-            ("a:unknown", "a | incident UNKNOWN"),
-            ("a:no", "a | failed NO"),
-        ][..]),
+        (
+            &pure,
+            &[
+                ("a:no", "a | failed NO"),
+                ("a:transient", "a | incident TRANSIENT"),
+                ("a:permanent", "a | incident PERMANENT"),
+                ("a:late", "a | failed TIMEOUT"), // It did nothing, and nothing else is there to undo.
+                ("a:trap", "a | incident TRAP"),
+                ("a:memory", "a | incident OUT_OF_MEMORY"),
+                ("a:trap retry", "a a | running"),
+                ("a:trap retry a:ok", "a a | completed null"),
+            ][..],
+        ),
+        (
+            &external,
+            &[
+                ("a:no", "a | failed NO"),
+                ("a:transient", "a | incident TRANSIENT"),
+                ("a:permanent", "a | incident PERMANENT"),
+                ("a:late", "a a~ | compensating"), // Not known: undone as well.
+                ("a:late a:ok", "a a~ | compensated TIMEOUT"),
+                ("a:unknown a:ok", "a a~ | compensated UNKNOWN"),
+                ("a:trap a:ok", "a a~ | compensated TRAP"),
+            ][..],
+        ),
+        (
+            &asked,
+            &[
+                ("a:late", "a a? | running"),
+                ("a:late a:ok=1", "a a? | completed null"),  // It had run.
+                ("a:late a:never", "a a? | failed TIMEOUT"), // It never ran: nothing to undo.
+                ("a:unknown a:unknown a:ok", "a a? a~ | compensated UNKNOWN"),
+                ("a:late a:wait", "a a? | waiting"),
+            ][..],
+        ),
+        (
+            &once,
+            &[("a:late", "a | incident TIMEOUT"), ("a:unknown", "a | incident UNKNOWN"), ("a:no", "a | failed NO")][..],
+        ),
     ] {
         let ends = |wanted: &str| wanted.replace("completed null", "completed");
         for (script, wanted) in rows {
@@ -344,16 +357,19 @@ fn attempts_are_counted_per_call() {
         "start=start; a=x {\"retry\":{\"attempts\":3,\"backoff\":\"100ms\",\"factor\":2,\"max\":\"1s\"}}; end=end",
         "start>a a>end",
     );
-    table(&flow, &[
-        ("a:transient", "a | waiting"),
-        ("a:transient tick a:ok", "a a | completed null"),
-        ("a:transient tick a:transient tick a:transient", "a a a | incident TRANSIENT"),
-        ("a:late tick a:late tick a:late a:ok", "a a a a~ | compensated TIMEOUT"),
-        ("a:no", "a | failed NO"), // Never retried.
-        // A retry after a lost answer was refused for good: the first call may still have had its effect.
-        ("a:late tick a:permanent", "a a | incident PERMANENT"),
-        ("a:late cancel", "a | cancelled"),
-    ]);
+    table(
+        &flow,
+        &[
+            ("a:transient", "a | waiting"),
+            ("a:transient tick a:ok", "a a | completed null"),
+            ("a:transient tick a:transient tick a:transient", "a a a | incident TRANSIENT"),
+            ("a:late tick a:late tick a:late a:ok", "a a a a~ | compensated TIMEOUT"),
+            ("a:no", "a | failed NO"), // Never retried.
+            // A retry after a lost answer was refused for good: the first call may still have had its effect.
+            ("a:late tick a:permanent", "a a | incident PERMANENT"),
+            ("a:late cancel", "a | cancelled"),
+        ],
+    );
 }
 
 #[test]
@@ -363,29 +379,35 @@ fn handlers_catch_by_code() {
          b=p; c=p; end=end {\"output\":\"=nodes.a.error.code\"}",
         "start>a a>end a.sold>b b>end a.slow>c c>end",
     );
-    table(&flow, &[
-        ("a:no b:ok", "a b | completed \"NO\""),
-        ("a:no=OTHER", "a | failed OTHER"),
-        ("a:late c:ok", "a c | completed \"TIMEOUT\""),
-        ("a:late compensate a:ok", "a c a~ | compensated COMPENSATION_REQUESTED"),
-    ]);
+    table(
+        &flow,
+        &[
+            ("a:no b:ok", "a b | completed \"NO\""),
+            ("a:no=OTHER", "a | failed OTHER"),
+            ("a:late c:ok", "a c | completed \"TIMEOUT\""),
+            ("a:late compensate a:ok", "a c a~ | compensated COMPENSATION_REQUESTED"),
+        ],
+    );
 }
 
 #[test]
 fn completed_steps_are_undone_in_reverse() {
     let flow = flow("start=start; a=x; b=x; c=x; end=end", "start>a a>b b>c c>end");
-    table(&flow, &[
-        ("a:ok b:ok c:no", "a b c b~ | compensating"),
-        ("a:ok b:ok c:no b:ok", "a b c b~ a~ | compensating"),
-        ("a:ok b:ok c:no b:ok a:ok", "a b c b~ a~ | compensated NO"),
-        ("a:ok b:ok c:late c:ok b:ok a:ok", "a b c c~ b~ a~ | compensated TIMEOUT"),
-        ("a:ok b:ok compensate", "a b c | compensating"), // The call under way is awaited first …
-        ("a:ok b:ok compensate c:ok c:ok b:ok a:ok", "a b c c~ b~ a~ | compensated COMPENSATION_REQUESTED"),
-        ("a:ok b:ok compensate c:no b:ok a:ok", "a b c b~ a~ | compensated COMPENSATION_REQUESTED"),
-        ("a:ok b:no a:transient", "a b a~ | compensating"),
-        ("a:ok b:no a:transient tick a:ok", "a b a~ a~ | compensated NO"),
-        ("a:ok b:no compensate", "a b a~ | nothingtodo | compensating"),
-    ]);
+    table(
+        &flow,
+        &[
+            ("a:ok b:ok c:no", "a b c b~ | compensating"),
+            ("a:ok b:ok c:no b:ok", "a b c b~ a~ | compensating"),
+            ("a:ok b:ok c:no b:ok a:ok", "a b c b~ a~ | compensated NO"),
+            ("a:ok b:ok c:late c:ok b:ok a:ok", "a b c c~ b~ a~ | compensated TIMEOUT"),
+            ("a:ok b:ok compensate", "a b c | compensating"), // The call under way is awaited first …
+            ("a:ok b:ok compensate c:ok c:ok b:ok a:ok", "a b c c~ b~ a~ | compensated COMPENSATION_REQUESTED"),
+            ("a:ok b:ok compensate c:no b:ok a:ok", "a b c b~ a~ | compensated COMPENSATION_REQUESTED"),
+            ("a:ok b:no a:transient", "a b a~ | compensating"),
+            ("a:ok b:no a:transient tick a:ok", "a b a~ a~ | compensated NO"),
+            ("a:ok b:no compensate", "a b a~ | nothingtodo | compensating"),
+        ],
+    );
     // Ten tries, then a person.
     let stuck = format!("a:ok b:ok c:no {}b:transient", "b:transient tick ".repeat(9));
     assert_eq!(play(&flow, &json!({}), &stuck), format!("a b c{} | incident TRANSIENT", " b~".repeat(10)));
@@ -400,29 +422,35 @@ fn a_compensate_node_goes_on_along_its_edge() {
          end=end {\"output\":\"ok\"}; off=end {\"output\":\"off\"}",
         "start>a a>r r>g r.timeout>back g>end?nodes.r=='PAID' g>back! back>off",
     );
-    table(&flow, &[
-        ("a:ok", "a | waiting"),
-        ("a:ok msg=\"PAID\"", "a | completed \"ok\""),
-        ("a:ok msg=\"FAILED\"", "a a~ | compensating"),
-        ("a:ok msg=\"FAILED\" a:ok", "a a~ | completed \"off\""),
-        ("a:ok tick a:ok", "a a~ | completed \"off\""),
-        ("a:ok msg=\"PAID\" msg", "a | ended | completed \"ok\""),
-    ]);
+    table(
+        &flow,
+        &[
+            ("a:ok", "a | waiting"),
+            ("a:ok msg=\"PAID\"", "a | completed \"ok\""),
+            ("a:ok msg=\"FAILED\"", "a a~ | compensating"),
+            ("a:ok msg=\"FAILED\" a:ok", "a a~ | completed \"off\""),
+            ("a:ok tick a:ok", "a a~ | completed \"off\""),
+            ("a:ok msg=\"PAID\" msg", "a | ended | completed \"ok\""),
+        ],
+    );
 }
 
 #[test]
 fn a_waiting_node_is_resumed() {
     let flow = flow("start=start; a=x; b=x; end=end", "start>a a>b b>end");
-    table(&flow, &[
-        ("a:wait", "a | waiting"),
-        ("a:wait msg=1", "a a+ | running"),
-        ("a:wait msg=1 a:ok b:ok", "a a+ b | completed null"),
-        ("a:wait tick", "a a+ | running"), // Told `timeout`.
-        ("a:wait msg=1 a:wait msg=2 a:ok", "a a+ a+ b | running"),
-        // It had begun something, so it is undone, with no output.
-        ("a:wait compensate a:ok", "a a~ | compensated COMPENSATION_REQUESTED"),
-        ("a:ok b:no a:wait msg=1 a:ok", "a b a~ a~ | compensated NO"),
-    ]);
+    table(
+        &flow,
+        &[
+            ("a:wait", "a | waiting"),
+            ("a:wait msg=1", "a a+ | running"),
+            ("a:wait msg=1 a:ok b:ok", "a a+ b | completed null"),
+            ("a:wait tick", "a a+ | running"), // Told `timeout`.
+            ("a:wait msg=1 a:wait msg=2 a:ok", "a a+ a+ b | running"),
+            // It had begun something, so it is undone, with no output.
+            ("a:wait compensate a:ok", "a a~ | compensated COMPENSATION_REQUESTED"),
+            ("a:ok b:no a:wait msg=1 a:ok", "a b a~ a~ | compensated NO"),
+        ],
+    );
 }
 
 #[test]
@@ -431,14 +459,17 @@ fn branches_join() {
         "start=start; f=parallel; a=p; b=p; j=parallel; end=end {\"output\":\"=nodes.a+nodes.b\"}",
         "start>f f>a f>b a>j b>j j>end",
     );
-    table(&flow, &[
-        ("", "a b | running"),
-        ("b:ok=1", "a b | running"),
-        ("b:ok=1 a:ok=2", "a b | completed 3"),
-        ("a:ok=1 b:trap", "a b | incident TRAP"),
-        ("a:ok=1 b:trap retry b:ok=1", "a b b | completed 2"),
-        ("a:no", "a b | failed NO"), // b is pure: nobody needs its answer.
-    ]);
+    table(
+        &flow,
+        &[
+            ("", "a b | running"),
+            ("b:ok=1", "a b | running"),
+            ("b:ok=1 a:ok=2", "a b | completed 3"),
+            ("a:ok=1 b:trap", "a b | incident TRAP"),
+            ("a:ok=1 b:trap retry b:ok=1", "a b b | completed 2"),
+            ("a:no", "a b | failed NO"), // b is pure: nobody needs its answer.
+        ],
+    );
 }
 
 #[test]
@@ -509,6 +540,7 @@ fn a_call_that_may_not_be_made_twice_is_not() {
 
 #[test]
 fn a_loop_without_a_wait_is_stopped() {
-    let flow = flow("start=start; s=set {\"vars\":{\"m\":1}}; g=exclusive; end=end", "start>s s>g g>end?input.n==1 g>s!");
+    let flow =
+        flow("start=start; s=set {\"vars\":{\"m\":1}}; g=exclusive; end=end", "start>s s>g g>end?input.n==1 g>s!");
     assert_eq!(play(&flow, &json!({ "n": 2 }), ""), " | incident LOOP_LIMIT");
 }

@@ -23,11 +23,10 @@ fn special_v4(address: Ipv4Addr) -> Option<(&'static str, bool)> {
         (100, 64..=127, _) => ("carrier-grade NAT", true),
         (127, ..) => ("loopback", true),
         (169, 254, _) => ("link-local", true),
-        (192, 0, 0) => ("protocol assignments", false),
+        (192, 0, 0) | (240.., ..) => ("reserved", false),
         (192, 0, 2) | (198, 51, 100) | (203, 0, 113) => ("documentation", false),
         (198, 18..=19, _) => ("benchmarking", true),
         (224..=239, ..) => ("multicast", false),
-        (240.., ..) => ("reserved", false),
         _ => return None,
     })
 }
@@ -40,10 +39,9 @@ fn special_v6(address: Ipv6Addr) -> Option<(&'static str, bool)> {
         // No resolver gives these; they are a way around the rules for IPv4.
         [0, 0, 0, 0, 0, 0xffff, ..] => ("IPv4-mapped", false),
         [0, 0, 0, 0, 0, 0, ..] => ("IPv4-compatible", false),
-        // Translated to IPv4 further on: what is inside decides.
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => return special_v4(embedded(high, low)),
+        // NAT64 and 6to4 are translated to IPv4 further on: what is inside decides.
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => return special_v4(embedded(high, low)),
         [0x64, 0xff9b, 1, ..] => ("local NAT64", true),
-        [0x2002, high, low, ..] => return special_v4(embedded(high, low)),
         [0x2001, 0, ..] => ("Teredo", false),
         [0x2001, 0xdb8, ..] => ("documentation", false),
         [0x100, 0, 0, 0, ..] => ("discard-only", false),

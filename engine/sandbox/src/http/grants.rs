@@ -238,14 +238,25 @@ mod tests {
             (json!({ "a": { "scheme": "http", "host": "x/y" } }), json!([]), "/connections/a/host"),
             (json!({ "a": { "scheme": "http", "host": "me@x" } }), json!([]), "/connections/a/host"),
             (json!({ "a": { "scheme": "http", "host": "x:1" } }), json!([]), "/connections/a/host"),
-            (json!({ "a": { "scheme": "http", "host": "x", "methods": ["get"] } }), json!([]), "/connections/a/methods"),
-            (json!({ "a": { "scheme": "http", "host": "x", "pathPrefix": "v1" } }), json!([]), "/connections/a/pathPrefix"),
-            (json!({ "a": { "scheme": "http", "host": "x", "headers": { "b c": "" } } }), json!([]), "/connections/a/headers"),
+            (
+                json!({ "a": { "scheme": "http", "host": "x", "methods": ["get"] } }),
+                json!([]),
+                "/connections/a/methods",
+            ),
+            (
+                json!({ "a": { "scheme": "http", "host": "x", "pathPrefix": "v1" } }),
+                json!([]),
+                "/connections/a/pathPrefix",
+            ),
+            (
+                json!({ "a": { "scheme": "http", "host": "x", "headers": { "b c": "" } } }),
+                json!([]),
+                "/connections/a/headers",
+            ),
         ] {
             let pairs = grants.as_array().unwrap().iter();
             let grants: Vec<_> = pairs.map(|pair| json!({ "plugin": pair[0], "connections": [pair[1]] })).collect();
-            let read: Grants =
-                serde_json::from_value(json!({ "connections": connections, "grants": grants })).unwrap();
+            let read: Grants = serde_json::from_value(json!({ "connections": connections, "grants": grants })).unwrap();
             let pointers: Vec<_> = read.problems().into_iter().map(|problem| problem.pointer).collect();
             assert_eq!(pointers.join(" "), problem, "{read:?}");
         }

@@ -145,9 +145,7 @@ impl WasiHttpHooks for Outgoing {
             let send = exit.send(request, key);
             match timeout {
                 None => send.await,
-                Some(timeout) => {
-                    tokio::time::timeout(timeout, send).await.unwrap_or(Err(Error::ConnectionReadTimeout))
-                }
+                Some(timeout) => tokio::time::timeout(timeout, send).await.unwrap_or(Err(Error::ConnectionReadTimeout)),
             }
         })
     }
@@ -182,7 +180,7 @@ impl Exit {
             .path_and_query(format!("{}{path}", target.path_prefix))
             .build()
             .map_err(|_| Error::HttpRequestUriInvalid)?;
-        *request.headers_mut() = self.headers(parts.headers, target, key)?;
+        *request.headers_mut() = self.headers(parts.headers, target, key.as_deref())?;
         *request.method_mut() = parts.method;
         if Instant::now() >= self.deadline {
             return Err(Error::ConnectionTimeout);
@@ -197,13 +195,7 @@ impl Exit {
     }
 
     /// The connection's target, if this plugin may send this there.
-    fn granted<'a>(
-        &self,
-        reach: &'a Reach,
-        method: &Method,
-        uri: &Uri,
-        connection: &str,
-    ) -> Result<&'a Target, Error> {
+    fn granted<'a>(&self, reach: &'a Reach, method: &Method, uri: &Uri, connection: &str) -> Result<&'a Target, Error> {
         let plugin = &self.plugin;
         if connection.is_empty() {
             let host = uri.host().unwrap_or_default();
@@ -224,7 +216,7 @@ impl Exit {
     }
 
     /// The guest's headers, with secrets put in, under what host and connection set.
-    fn headers(&self, guest: HeaderMap, target: &Target, key: Option<String>) -> Result<HeaderMap, Error> {
+    fn headers(&self, guest: HeaderMap, target: &Target, key: Option<&str>) -> Result<HeaderMap, Error> {
         let mut headers = guest;
         // Both are made anew for the real target and the collected body.
         headers.remove(HOST);
@@ -236,7 +228,7 @@ impl Exit {
         }
         let context = &self.context;
         for (name, value) in [
-            (IDEMPOTENCY_KEY, key.as_deref()),
+            (IDEMPOTENCY_KEY, key),
             (TRACEPARENT, context.traceparent.as_deref()),
             (BUSINESS_KEY, context.business_key.as_deref()),
             (FORWARD_KEY, context.forward_key.as_deref()),

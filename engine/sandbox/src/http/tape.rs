@@ -55,10 +55,7 @@ impl Tape {
         body: &[u8],
     ) -> Result<Answered, String> {
         let Some(Exchange { request, response }) = self.left.pop_front() else {
-            return Err(format!(
-                "sends {method} {connection} {path}, but the tape holds {} requests",
-                self.played
-            ));
+            return Err(format!("sends {method} {connection} {path}, but the tape holds {} requests", self.played));
         };
         self.played += 1;
         let nth = self.played;

@@ -1,5 +1,6 @@
 //! Commands for a running engine, over its HTTP API.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -95,7 +96,7 @@ pub(super) fn instances(asked: &Instances) -> anyhow::Result<()> {
     let mut path = format!("/api/v1/instances?limit={}", asked.limit);
     for (name, value) in [("flow", &asked.flow), ("state", &asked.state)] {
         if let Some(value) = value {
-            path += &format!("&{name}={}", escape(value));
+            let _ = write!(path, "&{name}={}", escape(value));
         }
     }
     let answer = asked.at.ask("GET", &path, None)?;

@@ -7,7 +7,7 @@ use crate::http::openapi;
 
 #[derive(Clone, Copy, ValueEnum)]
 pub(super) enum What {
-    /// The API's description (OpenAPI 3.1)
+    /// The API's description (`OpenAPI` 3.1)
     Openapi,
     /// The flow document's JSON Schema
     Schema,

@@ -28,7 +28,7 @@ pub(super) struct Raw(pub Bytes);
 pub(super) struct Json<T>(pub T);
 
 impl FromRequest<App> for Raw {
-    type Rejection = Box<Refusal>;
+    type Rejection = Refusal;
 
     async fn from_request(request: Request, app: &App) -> Answer<Self> {
         read(request.into_body(), app.config.body_bytes_max).await.map(Self)
@@ -36,7 +36,7 @@ impl FromRequest<App> for Raw {
 }
 
 impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
-    type Rejection = Box<Refusal>;
+    type Rejection = Refusal;
 
     async fn from_request(request: Request, app: &App) -> Answer<Self> {
         let bytes = read(request.into_body(), app.config.body_bytes_max).await?;
@@ -75,7 +75,7 @@ fn shape(
     bytes: &[u8],
     error: &serde_json::Error,
     path: impl FnOnce(&[u8]) -> Option<serde_path_to_error::Path>,
-) -> Box<Refusal> {
+) -> Refusal {
     let pointer = path(bytes).map(|path| pointer(&path)).unwrap_or_default();
     // The parser's " at line 1 column 9" says nothing beside the pointer.
     let text = error.to_string();
@@ -88,7 +88,7 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
     let mut text = String::new();
     for segment in path {
         match segment {
-            Segment::Seq { index } => text.push_str(&format!("/{index}")),
+            Segment::Seq { index } => text.extend(["/", &index.to_string()]),
             Segment::Map { key } => {
                 text.push('/');
                 text.push_str(&key.replace('~', "~0").replace('/', "~1"));

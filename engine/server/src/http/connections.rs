@@ -97,7 +97,7 @@ async fn find(app: &App, name: &str) -> Answer<Option<stepwell_store::Connection
     Ok(app.engine.journal().connections().await?.into_iter().find(|one| one.name == name))
 }
 
-fn missing(name: &str) -> Box<Refusal> {
+fn missing(name: &str) -> Refusal {
     Refusal::say(Code::ConnectionNotFound, format!("no connection {name}"))
 }
 

@@ -52,7 +52,7 @@ impl<'de> Deserialize<'de> for Revision {
 pub(super) struct DraftBody {
     #[schema(value_type = Object)]
     document: Value,
-    /// The ETag's text.
+    /// The text of the `ETag`.
     revision: String,
     updated_at: String,
     /// The version it was last published as, or made from.
@@ -118,7 +118,7 @@ pub(super) async fn save(
                 SavedBody { revision: draft.revision.to_string(), updated_at: rfc3339(draft.updated_ms), problems };
             Ok(tagged(draft.revision, Json(saved).into_response()))
         }
-        DraftSaved::Conflict(current) => Err(conflict(current)),
+        DraftSaved::Conflict(current) => Err(conflict(current.as_ref())),
     }
 }
 
@@ -139,8 +139,8 @@ pub(super) async fn drop_draft(
 }
 
 /// Says what stands there instead of what the caller has seen.
-pub(super) fn conflict(current: Option<Draft>) -> Box<Refusal> {
-    Refusal::new(Code::DraftConflict).and("current", current.as_ref().map_or(Value::Null, draft_json))
+pub(super) fn conflict(current: Option<&Draft>) -> Refusal {
+    Refusal::new(Code::DraftConflict).and("current", current.map_or(Value::Null, draft_json))
 }
 
 fn expectation(headers: &HeaderMap) -> Answer<Expect> {

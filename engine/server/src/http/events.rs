@@ -169,9 +169,8 @@ impl Reader {
         self.sent = n;
         let told = match item {
             FeedItem::Instance(one) if self.wants_instance(&one) => Some(("instance", self.instance(&one).await)),
-            FeedItem::Instance(_) => None,
             FeedItem::Notice(one) if self.query.instance.is_none() => self.notice(one.change),
-            FeedItem::Notice(_) => None,
+            FeedItem::Instance(_) | FeedItem::Notice(_) => None,
         };
         match told {
             Some((name, data)) => {

@@ -231,12 +231,11 @@ pub(super) async fn publish(
         let problem = Problem::error("TEXT_LENGTH", "/label", format!("1 to {LABEL_CHARS_MAX} characters"));
         return Err(Refusal::with(Code::BodyInvalid, vec![problem]));
     }
-    let (document, revision) = match asked.document {
-        Some(document) => (Arc::new(document), asked.revision.map(|revision| revision.0)),
-        None => {
-            let draft = app.engine.journal().draft(&key).await?.ok_or_else(|| Refusal::new(Code::NoDraft))?;
-            (draft.document, Some(asked.revision.map_or(draft.revision, |revision| revision.0)))
-        }
+    let (document, revision) = if let Some(document) = asked.document {
+        (Arc::new(document), asked.revision.map(|revision| revision.0))
+    } else {
+        let draft = app.engine.journal().draft(&key).await?.ok_or_else(|| Refusal::new(Code::NoDraft))?;
+        (draft.document, Some(asked.revision.map_or(draft.revision, |revision| revision.0)))
     };
     if let Some(problem) = key_mismatch(&document, &key) {
         return Err(Refusal::with(Code::FlowHasProblems, vec![problem]));
@@ -255,17 +254,17 @@ pub(super) fn key_mismatch(document: &Value, key: &str) -> Option<Problem> {
     Some(Problem::error("KEY_MISMATCH", "/key", message).fix("use one key in both"))
 }
 
-fn refused(error: PublishError) -> Box<Refusal> {
+fn refused(error: PublishError) -> Refusal {
     match error {
         PublishError::Problems(problems) => Refusal::with(Code::FlowHasProblems, problems),
-        PublishError::DraftMoved(draft) => drafts::conflict(draft.map(|draft| *draft)),
+        PublishError::DraftMoved(draft) => drafts::conflict(draft.as_deref()),
         // Only a watched file has a mark to be seen by.
         PublishError::FileSeen => Refusal::new(Code::Internal),
         PublishError::Unavailable(error) => error.into(),
     }
 }
 
-impl From<Unavailable> for Box<Refusal> {
+impl From<Unavailable> for Refusal {
     fn from(error: Unavailable) -> Self {
         tracing::error!(%error, "the store refused");
         Refusal::say(Code::StoreUnavailable, "nothing was acknowledged; try again")

@@ -65,7 +65,7 @@ async fn run(router: &mut Router, request: Request<Body>) -> Response {
 }
 
 /// Lets the request pass if its door is open or its caller is known.
-fn admit(app: &App, door: Door, request: &mut Request<Incoming>) -> Result<(), Box<Refusal>> {
+fn admit(app: &App, door: Door, request: &mut Request<Incoming>) -> Result<(), Refusal> {
     if open(door, request.method(), request.uri().path()) {
         return Ok(());
     }

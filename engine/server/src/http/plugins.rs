@@ -66,8 +66,7 @@ pub(super) struct NodeTypes {
 }
 
 fn item(mut plugin: Plugin, users: &BTreeMap<String, BTreeSet<UsedBy>>) -> PluginItem {
-    let mut part =
-        |name: &str| plugin.manifest.get_mut(name).map(Value::take).unwrap_or_else(|| Value::Array(Vec::new()));
+    let mut part = |name: &str| plugin.manifest.get_mut(name).map_or_else(|| Value::Array(Vec::new()), Value::take);
     PluginItem {
         node_types: part("nodeTypes"),
         imports: part("imports"),

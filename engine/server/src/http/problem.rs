@@ -6,6 +6,8 @@
 //!
 //! Not here: findings about a document (`stepwell_core::problem`), which travel inside.
 
+use std::ops::{Deref, DerefMut};
+
 use axum::Json;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -18,19 +20,19 @@ macro_rules! codes {
     ($($name:ident $text:literal $status:literal $title:literal)*) => {
         /// What went wrong, for programs.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum Code { $(#[doc = $title] $name,)* }
+        pub(crate) enum Code { $(#[doc = $title] $name,)* }
 
         impl Code {
-            pub const ALL: &[Self] = &[$(Self::$name,)*];
+            pub(crate) const ALL: &[Self] = &[$(Self::$name,)*];
 
             /// As in the body's `code`.
-            pub fn text(self) -> &'static str { match self { $(Self::$name => $text,)* } }
-            pub fn status(self) -> StatusCode {
+            pub(crate) fn text(self) -> &'static str { match self { $(Self::$name => $text,)* } }
+            pub(crate) fn status(self) -> StatusCode {
                 let status = match self { $(Self::$name => $status,)* };
                 StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
             }
             /// One line for people.
-            pub fn title(self) -> &'static str { match self { $(Self::$name => $title,)* } }
+            pub(crate) fn title(self) -> &'static str { match self { $(Self::$name => $title,)* } }
         }
     };
 }
@@ -73,16 +75,20 @@ codes! {
     StoreUnavailable "STORE_UNAVAILABLE" 503 "The database does not answer"
 }
 
-/// A refused request, on its way out.
+/// A refused request, on its way out. Boxed inside, so that answers stay small.
 #[derive(Debug)]
-pub struct Refusal {
-    pub code: Code,
+pub(crate) struct Refusal(Box<Said>);
+
+/// What a refusal says.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) code: Code,
     /// A business code that takes the place of `code`'s text.
-    pub business: Option<String>,
-    pub detail: Option<String>,
-    pub problems: Vec<Problem>,
+    pub(crate) business: Option<String>,
+    pub(crate) detail: Option<String>,
+    pub(crate) problems: Vec<Problem>,
     /// Further members of the body.
-    pub extra: Map<String, Value>,
+    pub(crate) extra: Map<String, Value>,
 }
 
 /// The body, as documented.
@@ -91,53 +97,59 @@ pub struct Refusal {
 pub(crate) struct RefusalBody {
     /// Where the code is explained.
     #[serde(rename = "type")]
-    pub kind: String,
-    pub title: String,
-    pub status: u16,
+    pub(crate) kind: String,
+    pub(crate) title: String,
+    pub(crate) status: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub detail: Option<String>,
+    pub(crate) detail: Option<String>,
     /// Stable, upper snake case.
-    pub code: String,
+    pub(crate) code: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<super::shapes::Problem>, required = false)]
-    pub problems: Vec<Problem>,
+    pub(crate) problems: Vec<Problem>,
     #[serde(flatten)]
     #[schema(ignore)]
-    pub extra: Map<String, Value>,
+    pub(crate) extra: Map<String, Value>,
 }
 
-pub(crate) type Answer<T> = Result<T, Box<Refusal>>;
+pub(crate) type Answer<T> = Result<T, Refusal>;
 
 impl Refusal {
-    pub fn new(code: Code) -> Box<Self> {
-        Box::new(Self { code, business: None, detail: None, problems: Vec::new(), extra: Map::new() })
+    pub(crate) fn new(code: Code) -> Self {
+        let said = Said { code, business: None, detail: None, problems: Vec::new(), extra: Map::new() };
+        Self(Box::new(said))
     }
 
-    pub fn say(code: Code, detail: impl Into<String>) -> Box<Self> {
-        Box::new(Self { code, business: None, detail: Some(detail.into()), problems: Vec::new(), extra: Map::new() })
+    pub(crate) fn say(code: Code, detail: impl Into<String>) -> Self {
+        let mut refusal = Self::new(code);
+        refusal.detail = Some(detail.into());
+        refusal
     }
 
-    pub fn with(code: Code, problems: Vec<Problem>) -> Box<Self> {
-        Box::new(Self { code, business: None, detail: None, problems, extra: Map::new() })
+    pub(crate) fn with(code: Code, problems: Vec<Problem>) -> Self {
+        let mut refusal = Self::new(code);
+        refusal.problems = problems;
+        refusal
     }
 
     /// Adds a member to the body.
     #[must_use]
-    pub fn and(mut self: Box<Self>, name: &str, value: impl Into<Value>) -> Box<Self> {
+    pub(crate) fn and(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.extra.insert(name.to_owned(), value.into());
         self
     }
 
-    pub fn response(self) -> Response {
-        let status = self.code.status();
+    pub(crate) fn response(self) -> Response {
+        let said = *self.0;
+        let status = said.code.status();
         let body = RefusalBody {
-            kind: format!("/docs#{}", self.code.text()),
-            title: self.code.title().to_owned(),
+            kind: format!("/docs#{}", said.code.text()),
+            title: said.code.title().to_owned(),
             status: status.as_u16(),
-            detail: self.detail,
-            code: self.business.unwrap_or_else(|| self.code.text().to_owned()),
-            problems: self.problems,
-            extra: self.extra,
+            detail: said.detail,
+            code: said.business.unwrap_or_else(|| said.code.text().to_owned()),
+            problems: said.problems,
+            extra: said.extra,
         };
         let mut response: Response<Body> = (status, Json(body)).into_response();
         let headers = response.headers_mut();
@@ -152,7 +164,21 @@ impl Refusal {
     }
 }
 
-impl IntoResponse for Box<Refusal> {
+impl Deref for Refusal {
+    type Target = Said;
+
+    fn deref(&self) -> &Said {
+        &self.0
+    }
+}
+
+impl DerefMut for Refusal {
+    fn deref_mut(&mut self) -> &mut Said {
+        &mut self.0
+    }
+}
+
+impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         self.response()
     }

@@ -1,5 +1,5 @@
-//! Shapes of the API that more than one resource uses, and mirrors for the OpenAPI document of
-//! types that live in the core (which knows nothing of OpenAPI).
+//! Shapes of the API that more than one resource uses, and mirrors for the `OpenAPI` document of
+//! types that live in the core (which knows nothing of `OpenAPI`).
 
 use serde::Serialize;
 use serde_json::Value;

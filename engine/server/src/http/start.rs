@@ -151,7 +151,7 @@ pub(super) async fn trigger(
 }
 
 /// Why a key starts nothing.
-async fn unpublished(app: &App, key: &str) -> Box<Refusal> {
+async fn unpublished(app: &App, key: &str) -> Refusal {
     match app.engine.journal().flow(key).await {
         Ok(Some(_)) => Refusal::say(Code::FlowNotPublished, format!("flow {key} has only a draft")),
         Ok(None) => Refusal::say(Code::FlowNotFound, format!("no flow {key}")),
@@ -276,21 +276,21 @@ fn admit(flow: &Flow, input: &Value, at: &str, given: Option<String>) -> Answer<
                 Ok(Value::String(key)) => Some(key),
                 Ok(Value::Number(key)) => Some(key.to_string()),
                 Ok(Value::Null) => None,
-                Ok(other) => return Err(business_key(at, format!("the flow makes no text of it: {other}"))),
-                Err(error) => return Err(business_key(at, error.message)),
+                Ok(other) => return Err(business_key(at, &format!("the flow makes no text of it: {other}"))),
+                Err(error) => return Err(business_key(at, &error.message)),
             }
         }
         (None, None) => None,
     };
     match key {
         Some(key) if key.is_empty() || key.chars().count() > BUSINESS_KEY_CHARS_MAX => {
-            Err(business_key(at, format!("1 to {BUSINESS_KEY_CHARS_MAX} characters")))
+            Err(business_key(at, &format!("1 to {BUSINESS_KEY_CHARS_MAX} characters")))
         }
         key => Ok(key),
     }
 }
 
-fn business_key(at: &str, message: String) -> Box<Refusal> {
+fn business_key(at: &str, message: &str) -> Refusal {
     Refusal::with(Code::InputInvalid, vec![Problem::error("BUSINESS_KEY", at, format!("business key: {message}"))])
 }
 
@@ -358,7 +358,7 @@ impl Ended {
         }
     }
 
-    fn said_no(&self, code: Code, error: Option<&Error>, by_its_code: bool) -> Box<Refusal> {
+    fn said_no(&self, code: Code, error: Option<&Error>, by_its_code: bool) -> Refusal {
         let mut refusal = Refusal::new(code).and("id", &*self.id).and("state", self.answer.state.name());
         if let Some(error) = error {
             refusal.detail = Some(error.message.clone());
@@ -384,10 +384,13 @@ impl Ended {
 
 /// Idempotency keys whose first request is still here.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Underway(Arc<Mutex<HashSet<(Arc<str>, String)>>>);
+pub(crate) struct Underway(Arc<Mutex<HashSet<Name>>>);
+
+/// A flow's key and an Idempotency-Key.
+type Name = (Arc<str>, String);
 
 /// Taken out again when dropped.
-struct Mark(Underway, (Arc<str>, String));
+struct Mark(Underway, Name);
 
 impl Underway {
     fn enter(&self, flow: &Arc<str>, key: &str) -> Answer<Mark> {
@@ -406,7 +409,7 @@ impl Drop for Mark {
     }
 }
 
-impl From<FlowError> for Box<Refusal> {
+impl From<FlowError> for Refusal {
     fn from(error: FlowError) -> Self {
         match error {
             FlowError::Unknown(flow, version) => {

@@ -29,7 +29,7 @@ const ATTEMPTS_MAX: u32 = 100;
 const FACTOR_MAX: f64 = 10.0;
 const ID_BYTES_MAX: usize = 64;
 
-impl<'d> Checker<'d> {
+impl Checker<'_> {
     pub(super) fn compile_nodes(&mut self) {
         let Some(nodes) = self.reader.raw("nodes") else { return };
         let Some(nodes) = nodes.as_object() else {
@@ -80,7 +80,7 @@ impl<'d> Checker<'d> {
             }
             NodeDocument::Task(task) => {
                 ports = self.task_ports(node, &task);
-                self.task(node, task, &pointer).map(|task| Kind::Task(Box::new(task)))
+                self.task(node, *task, &pointer).map(|task| Kind::Task(Box::new(task)))
             }
             NodeDocument::Decision(decision) => self.decision(node, &decision, &pointer),
             NodeDocument::Set(set) => Some(self.set(node, &set, &pointer)),

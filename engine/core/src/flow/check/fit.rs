@@ -106,7 +106,6 @@ impl<'d> Checker<'d> {
             let pointer = child(pointer, key);
             match property(key) {
                 Some(schema) if closed(schema) => self.fit(node, value, schema, &pointer),
-                Some(_) => {}
                 None if others_refused && !rules.contains_key("patternProperties") => {
                     let fix = match nearest(key, properties.into_iter().flat_map(Map::keys).map(String::as_str)) {
                         Some(near) => format!("did you mean `{near}`?"),
@@ -115,7 +114,7 @@ impl<'d> Checker<'d> {
                     let problem = Problem::error("INPUT_UNKNOWN", pointer, format!("the node type takes no `{key}`"));
                     self.on(node, problem.fix(fix));
                 }
-                None => {}
+                _ => {}
             }
         }
     }

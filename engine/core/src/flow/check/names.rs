@@ -31,7 +31,7 @@ impl Checker<'_> {
         let mut problems = Vec::new();
         for reading in &self.readings {
             for path in reading.expr.reads() {
-                let problem = match self.roots_of(&reading.sees) {
+                let problem = match reading.sees.roots() {
                     Some(roots) if !roots.contains(&&*path[0]) => Some(unknown_root(path, &roots, &reading.sees)),
                     _ => self.reference(path, reading.node, &reading.sees, &written, &before),
                 };
@@ -42,17 +42,7 @@ impl Checker<'_> {
                 }
             }
         }
-        problems.into_iter().for_each(|problem| self.problem(problem));
-    }
-
-    /// `None` where any name may be a field of a decision's own input.
-    fn roots_of<'s>(&self, sees: &'s Sees) -> Option<Vec<&'s str>> {
-        match sees {
-            Sees::Flow => Some(vec!["input", "vars", "nodes", "flow"]),
-            Sees::Undo => Some(vec!["step", "input", "vars", "nodes"]),
-            Sees::Input => Some(vec!["input"]),
-            Sees::Fields(fields) => fields.as_ref().map(|fields| fields.iter().map(String::as_str).collect()),
-        }
+        self.reader.problems.extend(problems);
     }
 
     fn reference(
@@ -142,6 +132,18 @@ impl Checker<'_> {
             let message = format!("`{}` gives no `{field}`", node_type.uses);
             (Problem::warning("UNKNOWN_FIELD_READ", "", message), or_all(field, known))
         })
+    }
+}
+
+impl Sees {
+    /// `None` where any name may be a field of a decision's own input.
+    fn roots(&self) -> Option<Vec<&str>> {
+        match self {
+            Self::Flow => Some(vec!["input", "vars", "nodes", "flow"]),
+            Self::Undo => Some(vec!["step", "input", "vars", "nodes"]),
+            Self::Input => Some(vec!["input"]),
+            Self::Fields(fields) => fields.as_ref().map(|fields| fields.iter().map(String::as_str).collect()),
+        }
     }
 }
 

@@ -1,0 +1,14 @@
+//! The HTTP contract, asked of the real binary: statuses, codes, pointers, and what is kept.
+//!
+//! No plugin is needed here: flows are made of the engine's own constructs.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
+
+mod drafts;
+mod events;
+mod flows;
+mod instances;
+mod life;
+mod openapi;
+mod refusals;
+mod sessions;
+mod starts;
