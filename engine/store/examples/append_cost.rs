@@ -1,7 +1,7 @@
 //! What a durable commit costs here: whole small instances (admitted and ended in one commit, as
 //! `order-5` does it) at 1, 16, 64 and 256 in flight, with FULL durability.
 //!
-//! Run: `cargo run --release -p stepwell-store --example append_cost [seconds-per-line]`
+//! Run: `cargo run --release -p stepwell-store --example append_cost [seconds-per-line [checkpoint-pages]]`
 #![allow(clippy::print_stdout, reason = "it exists to print")]
 
 use std::sync::Arc;
@@ -18,9 +18,11 @@ use stepwell_store::{Act, Options, Publish, Store};
 #[tokio::main]
 async fn main() -> Result<()> {
     let seconds: f64 = std::env::args().nth(1).map_or(Ok(3.0), |text| text.parse())?;
+    let checkpoint_pages =
+        std::env::args().nth(2).map_or(Ok(Options::default().checkpoint_pages), |text| text.parse())?;
     let folder = tempfile::tempdir_in(".")?;
     let path = folder.path().join("stepwell.db");
-    let store = Store::open(&path, Options::default())?;
+    let store = Store::open(&path, Options { checkpoint_pages, ..Options::default() })?;
     let publish = Publish {
         flow: "order-5".to_owned(),
         document: Arc::new(json!({ "kind": "graph", "key": "order-5" })),

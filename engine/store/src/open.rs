@@ -24,11 +24,14 @@ pub struct Options {
     pub readers_max: usize,
     /// Items a subscriber of the feed may lag behind before it has to read on from the journal.
     pub feed_lag_max: usize,
+    /// Pages of 4 KiB in the log before a commit also writes them to their places. More means
+    /// fewer bytes written in all, and a longer wait for those who meet that commit.
+    pub checkpoint_pages: u32,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { batch_max: 512, queue_max: 4096, readers_max: 4, feed_lag_max: 4096 }
+        Self { batch_max: 512, queue_max: 4096, readers_max: 4, feed_lag_max: 4096, checkpoint_pages: 1000 }
     }
 }
 
@@ -93,8 +96,8 @@ pub(crate) fn claim(path: &Path) -> Result<Claim, OpenError> {
 }
 
 /// Opens and migrates; the caller holds the [`Claim`].
-pub(crate) fn prepare(path: &Path) -> Result<Connection, OpenError> {
-    let mut connection = writing(path).map_err(|error| OpenError::unusable(path, &error))?;
+pub(crate) fn prepare(path: &Path, checkpoint_pages: u32) -> Result<Connection, OpenError> {
+    let mut connection = writing(path, checkpoint_pages).map_err(|error| OpenError::unusable(path, &error))?;
     migrate::up(path, &mut connection)?;
     // Whoever drove an instance is gone with the process that had the file before.
     connection
@@ -104,16 +107,14 @@ pub(crate) fn prepare(path: &Path) -> Result<Connection, OpenError> {
 }
 
 /// A connection for the writer.
-pub(crate) fn writing(path: &Path) -> rusqlite::Result<Connection> {
+pub(crate) fn writing(path: &Path, checkpoint_pages: u32) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     // Somebody may look at the file with a tool, and hold it for a moment.
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    // In pages: each commit writes its last pages anew, so a longer log means fewer bytes at the
-    // checkpoint and fewer of them. 16 MiB.
-    connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
+    connection.pragma_update(None, "wal_autocheckpoint", checkpoint_pages)?;
     connection.pragma_update(None, "cache_size", -32_768)?;
     connection.set_prepared_statement_cache_capacity(128);
     Ok(connection)

@@ -68,11 +68,11 @@ impl Store {
         let path = path.as_ref();
         let unusable = |error: rusqlite::Error| OpenError::unusable(path, &error);
         let claim = open::claim(path)?;
-        let connection = open::prepare(path)?;
+        let connection = open::prepare(path, options.checkpoint_pages)?;
         let (queue, waiting) = mpsc::channel(options.queue_max.max(1));
         let (feed, _) = broadcast::channel(options.feed_lag_max.max(1));
-        let writer = Writer::new(path.to_owned(), connection, waiting, feed.clone(), options.batch_max.max(1), claim)
-            .map_err(unusable)?;
+        let writer =
+            Writer::new(path.to_owned(), connection, waiting, feed.clone(), options, claim).map_err(unusable)?;
         let writer = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer.run())

@@ -14,6 +14,7 @@ use rusqlite::{Connection, ErrorCode};
 use stepwell_runtime::journal::Unavailable;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+use crate::Options;
 use crate::feed::FeedItem;
 use crate::open::{self, Claim};
 use crate::tx::Tx;
@@ -60,7 +61,7 @@ pub(crate) struct Writer {
     connection: Option<Connection>,
     queue: Queue,
     feed: broadcast::Sender<FeedItem>,
-    batch_max: usize,
+    options: Options,
     /// The last number given out.
     counter: i64,
     /// Dropped last, with the thread.
@@ -75,7 +76,7 @@ impl Writer {
         connection: Connection,
         queue: Queue,
         feed: broadcast::Sender<FeedItem>,
-        batch_max: usize,
+        options: Options,
         claim: Claim,
     ) -> rusqlite::Result<Self> {
         let counter = connection.query_row(
@@ -84,13 +85,13 @@ impl Writer {
             [],
             |row| row.get(0),
         )?;
-        Ok(Self { path, connection: Some(connection), queue, feed, batch_max, counter, _claim: claim })
+        Ok(Self { path, connection: Some(connection), queue, feed, options, counter, _claim: claim })
     }
 
     /// Runs until every handle is gone and the queue is empty.
     pub(crate) fn run(mut self) {
-        let mut batch: Batch = Vec::with_capacity(self.batch_max);
-        while self.queue.blocking_recv_many(&mut batch, self.batch_max) > 0 {
+        let mut batch: Batch = Vec::with_capacity(self.options.batch_max.max(1));
+        while self.queue.blocking_recv_many(&mut batch, self.options.batch_max.max(1)) > 0 {
             self.commit(&mut batch);
         }
     }
@@ -128,7 +129,7 @@ impl Writer {
     /// One transaction around `run`. On failure nothing of it is kept.
     fn attempt(&mut self, batch: &mut Batch, run: Run) -> Result<(Vec<ItemResult>, Vec<FeedItem>), Failure> {
         if self.connection.is_none() {
-            self.connection = Some(open::writing(&self.path).map_err(Failure::Whole)?);
+            self.connection = Some(open::writing(&self.path, self.options.checkpoint_pages).map_err(Failure::Whole)?);
         }
         let Some(connection) = self.connection.as_ref() else {
             return Err(Failure::Whole(rusqlite::Error::InvalidQuery));
