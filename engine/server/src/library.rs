@@ -15,8 +15,9 @@ use serde_json::Value;
 use stepwell_core::catalog::Catalog;
 use stepwell_core::flow::check::{self, Checked};
 use stepwell_core::flow::{Flow, Kind, TriggerAuth, Undo};
-use stepwell_core::problem::Problem;
+use stepwell_core::problem::{Problem, Severity};
 use stepwell_runtime::journal::Unavailable;
+use stepwell_sandbox::Digest;
 use stepwell_store::{Act, Draft, Publish, Published, Store};
 
 use crate::Engine;
@@ -148,14 +149,41 @@ impl Library {
     }
 
     /// Everything that is wrong with a document, as things are now.
-    pub(crate) fn check(&self, document: &Value) -> Checked {
-        check::check(document, &self.engine.nodes().catalog())
+    pub(crate) async fn check(&self, document: &Value) -> Checked {
+        self.check_with(document, &self.engine.nodes().catalog()).await
+    }
+
+    async fn check_with(&self, document: &Value, catalog: &Catalog) -> Checked {
+        let mut checked = check::check(document, catalog);
+        if let Some(flow) = &checked.flow {
+            let found = self.ask_plugins(flow).await;
+            if found.iter().any(|problem| problem.severity == Severity::Error) {
+                checked.flow = None;
+            }
+            checked.problems.extend(found);
+        }
+        checked
+    }
+
+    /// What plugins that look at their own configs (a script's syntax) find in them.
+    async fn ask_plugins(&self, flow: &Flow) -> Vec<Problem> {
+        let mut found = Vec::new();
+        for node in &flow.nodes {
+            let Kind::Task(task) = &node.kind else { continue };
+            let Ok(digest) = task.call.digest.parse::<Digest>() else { continue };
+            for mut problem in self.engine.nodes().check(&digest, &task.call.node_type, &task.call.config).await {
+                let id = node.id.replace('~', "~0").replace('/', "~1");
+                problem.pointer = format!("/nodes/{id}/config{}", problem.pointer);
+                found.push(problem.on(&*node.id));
+            }
+        }
+        found
     }
 
     /// Freezes a document into a version.
     pub(crate) async fn publish(&self, request: Request) -> Result<Publication, PublishError> {
         let catalog = self.engine.nodes().catalog();
-        let checked = check::check(&request.document, &catalog);
+        let checked = self.check_with(&request.document, &catalog).await;
         let Some(flow) = checked.flow else { return Err(PublishError::Problems(checked.problems)) };
         let pinned = serde_json::to_value(pins(&flow, catalog))
             .map_err(|error| Unavailable(format!("the node types have no JSON form: {error}")))?;

@@ -60,7 +60,7 @@ pub(crate) async fn load(
                 .ok()
                 .and_then(|name| name.as_str().map(str::to_owned))
                 .unwrap_or_default(),
-            manifest: json!({ "licence": info.licence, "nodeTypes": info.node_types }),
+            manifest: json!({ "licence": info.licence, "imports": info.imports, "nodeTypes": info.node_types }),
             wasm: wasm.to_vec(),
             supersedes,
             act,

@@ -102,7 +102,7 @@ pub(super) async fn save(
     if key.is_empty() || key.chars().count() > KEY_CHARS_MAX {
         return Err(Refusal::say(Code::PathInvalid, format!("a flow's key has 1 to {KEY_CHARS_MAX} characters")));
     }
-    let checked = app.library.check(&asked.document);
+    let checked = app.library.check(&asked.document).await;
     let mut problems = checked.problems;
     problems.extend(super::flows::key_mismatch(&asked.document, &key));
     let save = SaveDraft {

@@ -212,7 +212,7 @@ pub(super) async fn version(
 #[utoipa::path(post, path = "/api/v1/flows/check", tag = "flows", request_body = CheckBody,
     responses((status = 200, body = Checked), (status = 400, body = RefusalBody)))]
 pub(super) async fn check(State(app): State<App>, body::Json(asked): body::Json<CheckBody>) -> Json<Checked> {
-    let checked = app.library.check(&asked.document);
+    let checked = app.library.check(&asked.document).await;
     Json(Checked { hash: checked.flow.map(|flow| flow.hash), problems: checked.problems })
 }
 
