@@ -1,20 +1,22 @@
 //! `cargo xtask test [SUITE…]`: builds everything once, then runs each test program as a step of its own.
 //!
-//! Suites are those of [`suites`], and: `docs` for the examples in doc comments, `xtask` for this crate,
+//! Suites are those of [`suites`], and: `docs` for the examples in doc comments, `xtask` for this crate, `plugins`,
 //! `designer-unit` and `designer-browser`, or both as `designer`. They go on after a failure.
+
+use std::process::Command;
 
 use anyhow::{Result, bail};
 
 use crate::artifacts::{self, cargo_all, cargo_xtask, npm};
 use crate::steps::Steps;
-use crate::{needs, suites};
+use crate::{needs, paths, suites};
 
 /// These need neither plugins nor the designer, so a person who asks for one does not wait for those.
 const ALONE: [&str; 6] = ["core", "runtime", "store", "tidy", "docs", "xtask"];
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Only these suites: core, runtime, store, sandbox, server, http, crash, tidy, docs, designer, …
+    /// Only these suites: core, runtime, store, sandbox, server, http, crash, tidy, docs, plugins, designer, …
     suites: Vec<String>,
 }
 
@@ -43,10 +45,16 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         known += 1;
         steps.attempt("xtask", cargo_xtask("test").arg("--quiet"))?;
     }
+    if wants("plugins") && steps.has("plugins/Cargo.toml") {
+        known += 1;
+        let mut command = Command::new("cargo");
+        command.args(["test", "--workspace", "--locked", "--quiet", "--target-dir"]).arg(paths::target());
+        steps.attempt("plugins", command.current_dir(paths::root().join("plugins")))?;
+    }
     known += designer(&mut steps, wants)?;
     if known == 0 {
         let names: Vec<&str> = suites.iter().map(|suite| suite.name.as_str()).collect();
-        bail!("no such suite\nhint: {}, docs, xtask, designer", names.join(", "));
+        bail!("no such suite\nhint: {}, docs, xtask, plugins, designer", names.join(", "));
     }
     steps.finish()
 }
