@@ -211,6 +211,7 @@ pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, at_most: Durati
             if let Some(found) = ask().await {
                 return found;
             }
+            // Sleeps between two looks only; nothing depends on how long.
             tokio::time::sleep(LOOKS_EVERY).await;
         }
     };

@@ -9,7 +9,12 @@ const FUNCTION_LINES_MAX: usize = 70;
 
 /// Functions over the limit, each with the most lines it may have and why. Shrink an entry when its function
 /// shrinks; a new entry needs a reason that a reviewer believes.
-const LONG_FUNCTIONS: [(&str, &str, usize, &str); 0] = [];
+const LONG_FUNCTIONS: [(&str, &str, usize, &str); 1] = [(
+    "engine/core/src/expr/functions.rs",
+    "call",
+    103,
+    "one arm per function of the expression language; apart, the list could not be read as one",
+)];
 
 /// Names that say nothing of what is inside.
 const GRAB_BAGS: [&str; 13] = [

@@ -1,3 +1,5 @@
+//! What scripts can do, and how they fail: the examples, and the cases that none of them shows.
+
 use super::Script;
 use stepwell_sdk::Plugin;
 use stepwell_sdk::testing::{answer, examples};

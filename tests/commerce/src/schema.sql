@@ -53,6 +53,7 @@ create table if not exists effect (
 ) strict;
 -- The effects that an undo or a payment query names by key.
 create index if not exists effect_by_key on effect (key) where key is not null;
+-- The effects that an undo names by the key of what it undoes.
 create index if not exists effect_by_forward_key on effect (forward_key) where forward_key is not null;
 -- Effects by order; the latest payment of an order.
 create index if not exists effect_by_order on effect (order_key) where order_key is not null;

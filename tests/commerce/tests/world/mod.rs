@@ -94,6 +94,7 @@ pub(crate) async fn until(base: &str, path: &str, part: &Value) -> Value {
             return found;
         }
         assert!(asked.elapsed() < PATIENCE, "{path}: {found}\nnever had {part}");
+        // Sleeps between two looks only; nothing depends on how long.
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
