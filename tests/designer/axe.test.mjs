@@ -1,6 +1,6 @@
 // No accessibility violation in any scene, in both themes and both languages.
 import { readFileSync } from 'node:fs';
-import { axePath } from './browser.mjs';
+import { axePath, settled } from './browser.mjs';
 import { scenes } from './scenes.mjs';
 
 const axe = readFileSync(axePath, 'utf8');
@@ -13,7 +13,7 @@ async function violations(page, theme) {
     document.documentElement.dataset.theme = wanted;
   }, theme);
   // Colours fade into the other theme; contrast is measured when they have arrived.
-  await page.waitForTimeout(300);
+  await settled(page);
   await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
   // The policy forbids inline scripts, so the checker comes in through the debugger.
   if (!(await page.evaluate(() => 'axe' in window))) await page.evaluate(axe);
@@ -39,7 +39,7 @@ export const tests = ['en', 'zh-CN'].map((locale) => ({
     // Signing out comes last: it ends the session of all the others.
     for (const scene of scenes.toSorted((a, b) => Number(a.name === 'login') - Number(b.name === 'login'))) {
       await scene.show(page, engine);
-      await page.waitForTimeout(200);
+      await settled(page);
       for (const theme of ['light', 'dark'])
         found.push(...(await violations(page, theme)).map((text) => `${scene.name} ${text}`));
     }

@@ -61,3 +61,17 @@ export async function open(
   await page.waitForSelector('#main');
   return page;
 }
+
+/** Waits until nothing on the page moves any more, and one more frame is painted. */
+export async function settled(page) {
+  await page.evaluate(async () => {
+    const finite = (motion) => motion.effect?.getComputedTiming().endTime !== Number.POSITIVE_INFINITY;
+    const moving = () => document.getAnimations().filter((motion) => motion.playState === 'running' && finite(motion));
+    const frame = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+    await frame();
+    while (moving().length > 0) {
+      await Promise.allSettled(moving().map((motion) => motion.finished));
+      await frame();
+    }
+  });
+}

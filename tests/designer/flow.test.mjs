@@ -1,5 +1,6 @@
 // From nothing to a running instance, as a person does it: with the mouse, and with the keyboard alone.
 import assert from 'node:assert/strict';
+import { settled } from './browser.mjs';
 
 const unique = () => `t${Date.now().toString(36)}${Math.floor(Math.random() * 1296).toString(36)}`;
 const saved = (page) => page.waitForSelector('.save.saved');
@@ -34,7 +35,7 @@ export const tests = [
       const title = unique();
       await newFlow(page, engine, title);
       // The plus on the line from start to end.
-      await page.waitForTimeout(300);
+      await settled(page);
       const line = await page.evaluate(() =>
         document.querySelector('.svelte-flow__edge-path').getBoundingClientRect().toJSON(),
       );
@@ -188,6 +189,7 @@ export const tests = [
       await page.route('**/draft', (route) => (route.request().method() === 'PUT' ? route.abort() : route.continue()));
       await page.click('[data-face=end]');
       await page.fill('aside.right .title-field input', 'Kept');
+      // Sleeps because the edit is kept on the machine once a moment has passed without another.
       await page.waitForTimeout(600);
       page.troubles.length = 0;
       page.on('dialog', (dialog) => dialog.accept());

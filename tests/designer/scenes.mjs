@@ -1,3 +1,5 @@
+import { settled } from './browser.mjs';
+
 // The places worth looking at, each a way to get there from a signed-in page.
 const visit = (path, ready) => async (page, engine) => {
   await page.goto(engine.url + path);
@@ -44,7 +46,7 @@ scenes.push(
     show: async (page, engine) => {
       await designer()(page, engine);
       await page.click('[data-face=validate_stock]');
-      await page.waitForTimeout(500);
+      await settled(page);
     },
   },
   {
@@ -53,7 +55,7 @@ scenes.push(
       await designer()(page, engine);
       await page.click('[data-face=pay_check]');
       await page.click('.way >> nth=0');
-      await page.waitForTimeout(500);
+      await settled(page);
     },
   },
   { name: 'designer-order5', show: designer('order-5') },
@@ -70,7 +72,7 @@ async function instanceIn(page, state, flow = 'community_order') {
 const instance = (state, then) => async (page, engine) => {
   const id = await instanceIn(page, state);
   await visit(`/instances/${id}`, '[data-face]')(page, engine);
-  await page.waitForTimeout(300);
+  await settled(page);
   await then?.(page);
 };
 

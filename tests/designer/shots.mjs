@@ -3,7 +3,7 @@
 import { mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { launch, open, target } from './browser.mjs';
+import { launch, open, settled, target } from './browser.mjs';
 import { scenes } from './scenes.mjs';
 
 const folder = process.argv[2] ?? join(tmpdir(), 'stepwell-shots');
@@ -20,7 +20,7 @@ for (const theme of themes) {
       const page = await open(browser, engine, { theme, locale });
       try {
         await scene.show(page, engine);
-        await page.waitForTimeout(150);
+        await settled(page);
       } catch (error) {
         console.error(`${scene.name}: ${error.message}`);
         process.exitCode = 1;

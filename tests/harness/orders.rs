@@ -42,12 +42,12 @@ impl Orders {
 
     /// Changes the shop's settings.
     pub async fn settings(&self, settings: &Value) {
-        let _ = self.shop.put("/control/settings", &[], settings).await.expect(200);
+        self.shop.put("/control/settings", &[], settings).await.expect(200);
     }
 
     /// Sets the faults of one path prefix of the shop.
     pub async fn fault(&self, rule: &Value) {
-        let _ = self.shop.put("/control/faults", &[], rule).await.expect(200);
+        self.shop.put("/control/faults", &[], rule).await.expect(200);
     }
 
     /// Every effect an order had on the world: kind and whether it was undone, in the order they came.
@@ -71,7 +71,7 @@ impl Orders {
 
     pub async fn stop(self) {
         drop(self.engine);
-        let _ = self.running.shutdown().await;
+        self.running.shutdown().await;
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::process::{Child, Command};
 
 use crate::Client;
 
-const STARTS_WITHIN: Duration = Duration::from_secs(120);
+const STARTS_WITHIN: Duration = Duration::from_mins(2);
 const ENDS_WITHIN: Duration = Duration::from_secs(40);
 const LOOKS_EVERY: Duration = Duration::from_millis(10);
 const LOG_LINES_SHOWN: usize = 60;
@@ -113,10 +113,8 @@ impl Stepwell {
     /// Waits for the end of an engine that was told to end.
     pub async fn ended(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("a running engine");
-        match tokio::time::timeout(ENDS_WITHIN, child.wait()).await {
-            Ok(status) => status.expect("an exit status"),
-            Err(_) => panic!("the engine did not end"),
-        }
+        let status = tokio::time::timeout(ENDS_WITHIN, child.wait()).await.expect("the engine ends in time");
+        status.expect("an exit status")
     }
 
     /// Starts the engine (again), on the same data and port. Ends it first if it still runs.
@@ -188,7 +186,8 @@ pub fn repository() -> &'static Path {
     static ROOT: OnceLock<PathBuf> = OnceLock::new();
     ROOT.get_or_init(|| {
         // Cargo says at run time where the tests stand; what was compiled in may be another checkout.
-        let tests = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+        let tests =
+            std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
         tests.parent().expect("tests/ stands in the repository").to_owned()
     })
 }

@@ -9,12 +9,16 @@ const FUNCTION_LINES_MAX: usize = 70;
 
 /// Functions over the limit, each with the most lines it may have and why. Shrink an entry when its function
 /// shrinks; a new entry needs a reason that a reviewer believes.
-const LONG_FUNCTIONS: [(&str, &str, usize, &str); 1] = [(
-    "engine/core/src/expr/functions.rs",
-    "call",
-    103,
-    "one arm per function of the expression language; apart, the list could not be read as one",
-)];
+const LONG_FUNCTIONS: [(&str, &str, usize, &str); 3] = [
+    (
+        "engine/core/src/expr/functions.rs",
+        "call",
+        103,
+        "one arm per function of the expression language; apart, the list could not be read as one",
+    ),
+    ("tests/http/refusals.rs", "rows", 173, "one table, a row per refusal"),
+    ("tests/wasm/load.rs", "what_may_not_load_is_refused_with_its_reason", 87, "one table, a row per refusal"),
+];
 
 /// Names that say nothing of what is inside.
 const GRAB_BAGS: [&str; 13] = [

@@ -1,6 +1,12 @@
 //! Components that mean harm, against the real sandbox: what each tries, what stops it, what the
 //! operator sees. The guests are in `guests/`; a few are written as text here.
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::format_push_string,
+    clippy::needless_pass_by_value,
+    reason = "tests fail by panicking"
+)]
 
 mod cache;
 mod hostile;

@@ -20,7 +20,7 @@ import type {
   StartResult,
   Status,
   VersionDetail,
-} from './types';
+} from './shapes';
 
 const BASE = '/api/v1';
 

@@ -1,6 +1,6 @@
 // The event feed: one EventSource for the whole console. The browser resumes it with Last-Event-ID by itself; `reset`
 // tells subscribers that the cursor was too old and they must read their state again.
-import type { FeedEvent } from './types';
+import type { FeedEvent } from './shapes';
 
 type Listener = (event: FeedEvent) => void;
 type FeedState = 'off' | 'open' | 'lost';

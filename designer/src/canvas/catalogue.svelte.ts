@@ -1,7 +1,7 @@
 // What can be put on the canvas: the engine's constructs and the plugins' node types, kept fresh by the event feed.
 import { api } from '../api/client';
 import { subscribe } from '../api/events';
-import type { NodeType } from '../api/types';
+import type { NodeType } from '../api/shapes';
 import { blank } from '../graph/commands';
 import { CONSTRUCTS, type FlowNode, type Graph } from '../graph/document';
 import { type MessageKey, maybe, t, text } from '../shell/i18n.svelte';

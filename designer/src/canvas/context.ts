@@ -1,6 +1,6 @@
 // What the drawn nodes and edges may ask of the canvas around them.
 import { getContext, setContext } from 'svelte';
-import type { NodeRun, Problem, Token } from '../api/types';
+import type { NodeRun, Problem, Token } from '../api/shapes';
 import type { FlowNode, NodeId } from '../graph/document';
 import type { Port } from '../graph/ports';
 import type { IconName } from '../shell/icons';

@@ -1,7 +1,7 @@
 // From a document to what the canvas library draws. Unchanged nodes keep their object, so that an edit repaints what it
 // touched and nothing else.
 import { type Edge, MarkerType, type Node } from '@xyflow/svelte';
-import type { NodeRun, Token } from '../api/types';
+import type { NodeRun, Token } from '../api/shapes';
 import { edgeId, type FlowNode, type Graph, type NodeId, type Point } from '../graph/document';
 import { shapeOf, sizeOf } from '../graph/layout';
 import { manyEdges, portOf, portsOf } from '../graph/ports';

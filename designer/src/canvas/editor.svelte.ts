@@ -1,6 +1,6 @@
 // One open flow: its document with history, what is selected, what the checker says. Knows nothing of pixels or
 // requests; the page wires it to the canvas, the inspector and the store of drafts.
-import type { NodeType, Problem } from '../api/types';
+import type { NodeType, Problem } from '../api/shapes';
 import * as clipboard from '../graph/clipboard';
 import type { Edit, Reason } from '../graph/commands';
 import * as commands from '../graph/commands';

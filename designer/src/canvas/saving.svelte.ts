@@ -1,7 +1,7 @@
 // Drafts: loaded, kept in step with the server, never lost. Dirty is a comparison of hashes; every save names the
 // revision it was made on; a refused save keeps both versions until the person has chosen.
 import { ApiError, api } from '../api/client';
-import type { Problem } from '../api/types';
+import type { Problem } from '../api/shapes';
 import { readGraph } from '../graph/document';
 import { meaning, whole } from '../graph/hash';
 import type { Editor } from './editor.svelte';

@@ -1,6 +1,6 @@
 // Questions to the engine's core: checks, previews, tables. Started by the first caller, once the canvas stands.
 import { api } from '../api/client';
-import type { CheckResult, Json, NodeType } from '../api/types';
+import type { CheckResult, Json, NodeType } from '../api/shapes';
 import type { Ask, Told } from './worker';
 
 export type Preview =

@@ -1,6 +1,6 @@
 // Sample data for previews and start forms: the flow's own examples, the node types' example outputs, and whatever the
 // schemas say. Made up values are recognisable by their plainness.
-import type { Json, JsonSchema, NodeType } from '../api/types';
+import type { Json, JsonSchema, NodeType } from '../api/shapes';
 import type { Graph } from '../graph/document';
 
 type Types = (uses: string) => NodeType | undefined;

@@ -1,5 +1,5 @@
 // Words of a JSON Schema in the reader's language: `x-title-zh-CN` stands beside `title`, as the node contract has it.
-import type { JsonSchema } from '../api/types';
+import type { JsonSchema } from '../api/shapes';
 import { currentLocale, text } from '../shell/i18n.svelte';
 
 function word(schema: JsonSchema, field: 'title' | 'description'): string {

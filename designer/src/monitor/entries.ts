@@ -1,5 +1,5 @@
 // A journal entry in words: what kind of thing happened, and the one detail worth a line.
-import type { JournalEntry } from '../api/types';
+import type { JournalEntry } from '../api/shapes';
 import type { IconName } from '../shell/icons';
 import type { Tone } from '../shell/status';
 

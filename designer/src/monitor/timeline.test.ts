@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { InstanceDetail } from '../api/types';
+import type { InstanceDetail } from '../api/shapes';
 import { chart } from './timeline';
 
 const at = (ms: number) => new Date(1_700_000_000_000 + ms).toISOString();

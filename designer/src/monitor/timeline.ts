@@ -1,6 +1,6 @@
 // The time axis of one instance. Calls take milliseconds and waits take hours, so the gaps between events are drawn by
 // their logarithm: order and proportion stay readable, and the ticks say the real time.
-import type { InstanceDetail, JournalEntry, NodeRunState } from '../api/types';
+import type { InstanceDetail, JournalEntry, NodeRunState } from '../api/shapes';
 import type { NodeId } from '../graph/document';
 
 export interface Bar {

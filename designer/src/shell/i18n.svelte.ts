@@ -2,7 +2,7 @@
 // keeps the catalogues in step. `{name}` in a message is filled from params; a key with `.one` and `.other` forms is
 // picked by the `n` param.
 import type en from '../../messages/en.json';
-import type { Text } from '../api/types';
+import type { Text } from '../api/shapes';
 
 export const LOCALES = ['en', 'zh-CN'] as const;
 export type Locale = (typeof LOCALES)[number];

@@ -1,6 +1,6 @@
 // Who is signed in. The token of a login link is spent at once and removed from the address bar.
 import { ApiError, api, onUnauthorized } from '../api/client';
-import type { Session } from '../api/types';
+import type { Session } from '../api/shapes';
 
 let session = $state.raw<Session | null>(null);
 let phase = $state<'starting' | 'out' | 'in' | 'unreachable'>('starting');

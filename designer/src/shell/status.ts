@@ -1,5 +1,5 @@
 // How states look: one tone and one icon each, so that colour never stands alone. Words come from the catalogue.
-import type { EffectClass, InstanceState, NodeRunState } from '../api/types';
+import type { EffectClass, InstanceState, NodeRunState } from '../api/shapes';
 import type { IconName } from './icons';
 
 export type Tone = 'blue' | 'violet' | 'green' | 'amber' | 'orange' | 'red' | 'grey';

@@ -185,7 +185,7 @@ impl<J: Journal, N: Nodes, C: Clock> Actor<J, N, C> {
             }
             // The instance stays as it is, for a build that can read it.
             Err(Unloadable::Ever(problem)) => {
-                tracing::error!(instance = %id, epoch, %problem, "cannot drive the instance")
+                tracing::error!(instance = %id, epoch, %problem, "cannot drive the instance");
             }
         }
     }

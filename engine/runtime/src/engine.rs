@@ -32,13 +32,15 @@ impl<J, N, C> Clone for Engine<J, N, C> {
     }
 }
 
+type FlowVersion = (Arc<str>, u32);
+
 pub(crate) struct Inner<J, N, C> {
     pub(crate) journal: J,
     pub(crate) nodes: N,
     pub(crate) clock: C,
     pub(crate) tally: Tally,
     /// Compiled versions, for as long as the process lives: they are few and immutable.
-    flows: Mutex<HashMap<(Arc<str>, u32), Arc<Flow>>>,
+    flows: Mutex<HashMap<FlowVersion, Arc<Flow>>>,
     live: Mutex<HashMap<Arc<str>, Arc<Live>>>,
     /// Callers of instances that are parked just now.
     waiters: Mutex<HashMap<Arc<str>, Vec<Waiter>>>,

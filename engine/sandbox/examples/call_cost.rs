@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, anyhow};
+use stepwell_core::catalog::{Example, NodeType};
 use stepwell_core::flow::Callee;
 use stepwell_core::machine::{Call, Op, TokenId};
 use stepwell_runtime::Nodes as _;
@@ -29,32 +30,7 @@ async fn main() -> anyhow::Result<()> {
     let is_wanted = |id: &str| wanted.as_ref().is_none_or(|wanted| id.ends_with(&format!("/{wanted}")));
     let node_type = info.node_types.iter().find(|one| is_wanted(&one.id)).context("no such node type")?;
     let example = node_type.examples.first().context("no example")?;
-    let call = Arc::new(Call {
-        token: TokenId::default(),
-        node: "node".into(),
-        visit: 1,
-        attempt: 1,
-        op: Op::Run,
-        export: Op::Run,
-        callee: Callee {
-            uses: node_type.uses.as_str().into(),
-            node_type: node_type.id.rsplit('/').next().unwrap_or_default().into(),
-            digest: node_type.digest.as_str().into(),
-            effect: node_type.effect,
-            config: Arc::new(example.config.clone()),
-            timeout_ms: 3000,
-            undo: false,
-            resume: false,
-            query: false,
-        },
-        key: "a".repeat(40),
-        forward_key: None,
-        input: Arc::new(example.input.clone()),
-        output: None,
-        memo: None,
-        signal: None,
-        visit_started_ms: 0,
-    });
+    let call = Arc::new(call(node_type, example));
     let about = About {
         instance: "01939f00-0000-7000-8000-000000000000".into(),
         flow: "bench".into(),
@@ -90,4 +66,34 @@ async fn main() -> anyhow::Result<()> {
         println!("{tasks} tasks: {per_second:.0} calls/s");
     }
     Ok(())
+}
+
+/// The call an example makes.
+fn call(node_type: &NodeType, example: &Example) -> Call {
+    Call {
+        token: TokenId::default(),
+        node: "node".into(),
+        visit: 1,
+        attempt: 1,
+        op: Op::Run,
+        export: Op::Run,
+        callee: Callee {
+            uses: node_type.uses.as_str().into(),
+            node_type: node_type.id.rsplit('/').next().unwrap_or_default().into(),
+            digest: node_type.digest.as_str().into(),
+            effect: node_type.effect,
+            config: Arc::new(example.config.clone()),
+            timeout_ms: 3000,
+            undo: false,
+            resume: false,
+            query: false,
+        },
+        key: "a".repeat(40),
+        forward_key: None,
+        input: Arc::new(example.input.clone()),
+        output: None,
+        memo: None,
+        signal: None,
+        visit_started_ms: 0,
+    }
 }

@@ -167,19 +167,16 @@ impl Walk<'_> {
     fn message_arrived(&mut self, id: TokenId, payload: &Arc<Value>) {
         let Some(token) = self.it.tokens.remove(&id) else { return };
         let At::Waiting { visit, .. } = token.at else { return };
-        match visit {
-            Some(mut visit) => {
-                visit.op = if visit.undoing.is_some() { Op::Undo } else { Op::Resume };
-                visit.attempt += 1;
-                visit.tries = 1;
-                visit.signal = Some(Signal::Message { payload: payload.clone() });
-                self.call(id, token.node, token.visit, token.since_ms, visit);
-            }
-            None => {
-                let held = self.from_event(payload);
-                self.keep_output(token.node, held);
-                self.leave(token.node, crate::flow::DONE);
-            }
+        if let Some(mut visit) = visit {
+            visit.op = if visit.undoing.is_some() { Op::Undo } else { Op::Resume };
+            visit.attempt += 1;
+            visit.tries = 1;
+            visit.signal = Some(Signal::Message { payload: payload.clone() });
+            self.call(id, token.node, token.visit, token.since_ms, visit);
+        } else {
+            let held = self.from_event(payload);
+            self.keep_output(token.node, held);
+            self.leave(token.node, crate::flow::DONE);
         }
         self.run();
     }

@@ -24,8 +24,7 @@ impl Walk<'_> {
             let state = match &token.at {
                 // Under way: awaited, see `drained`. A call that cannot have an effect is just forgotten.
                 At::Calling(_) if self.may_have_effect(node) => continue,
-                At::Calling(visit) => Some(visit.clone()),
-                At::Retrying { visit, .. } => Some(visit.clone()),
+                At::Calling(visit) | At::Retrying { visit, .. } => Some(visit.clone()),
                 At::Waiting { visit, .. } | At::Incident { visit, .. } => visit.clone(),
                 At::Timer { .. } | At::Joining { .. } | At::Compensating => None,
             };
@@ -79,17 +78,14 @@ impl Walk<'_> {
             return;
         }
         let Some(Unwinding { undone, by, cause }) = self.it.unwinding.take() else { return };
-        match by {
-            Some(id) => {
-                if let Some(token) = self.it.tokens.remove(&id) {
-                    self.leave(token.node, DONE);
-                }
+        if let Some(id) = by {
+            if let Some(token) = self.it.tokens.remove(&id) {
+                self.leave(token.node, DONE);
             }
-            None => {
-                // Nothing had to be undone: then nothing was compensated, the flow just failed.
-                let state = if undone > 0 { State::Compensated } else { State::Failed };
-                self.end(End { state, error: cause });
-            }
+        } else {
+            // Nothing had to be undone: then nothing was compensated, the flow just failed.
+            let state = if undone > 0 { State::Compensated } else { State::Failed };
+            self.end(End { state, error: cause });
         }
     }
 }

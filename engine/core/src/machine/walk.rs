@@ -112,7 +112,7 @@ impl<'f> Walk<'f> {
             Kind::Exclusive => match self.choose(node) {
                 Ok(Some(edge)) => self.arrive(flow.edges[edge].to, Some(edge)),
                 Ok(None) => {
-                    self.incident(node, visit, "NO_WAY_OUT", "no condition holds and there is no default".into())
+                    self.incident(node, visit, "NO_WAY_OUT", "no condition holds and there is no default".into());
                 }
                 Err(error) => self.no_value(node, visit, &error),
             },
