@@ -221,7 +221,7 @@ export const tests = [
       await page.keyboard.press('Delete');
       await page.waitForSelector('.btn.problems.errors');
       await page.click('.btn.problems');
-      await page.click('#problems li:has(.where .clip) button >> nth=0');
+      await page.click('#problems li:has(.where span) button >> nth=0');
       await page.waitForFunction(() => document.activeElement?.hasAttribute('data-face'));
     },
   },
