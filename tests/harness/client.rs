@@ -57,6 +57,7 @@ impl Reply {
     }
 
     /// Fails the test unless the status is this one.
+    #[allow(clippy::return_self_not_must_use, reason = "often the status is all a test asks for")]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.text());
         self
