@@ -116,10 +116,10 @@ fn generated_files_are_listed_and_checked() {
         .map(|path| format!("{path}: listed, but `cargo xtask check` does not compare it"))
         .collect();
     let marker = concat!("@", "generated");
-    let marked =
+    let claiming =
         files().into_iter().filter(|file| is_code(file) && file.text.lines().take(5).any(|line| line.contains(marker)));
     problems.extend(
-        marked
+        claiming
             .filter(|file| !listed.contains(&file.path))
             .map(|file| format!("{}: says that it is generated, but is not listed", file.path)),
     );

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
-use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use stepwell_core::problem::Problem;
 
@@ -20,6 +20,9 @@ use super::problem::{Answer, Code, Refusal};
 
 /// A whole body must have arrived by then.
 const ARRIVES_WITHIN: Duration = Duration::from_secs(30);
+
+/// So much of an oversize body is read and thrown away before it is refused.
+const OVERSIZE_READ_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// The raw body, at most the configured size.
 pub(super) struct Raw(pub Bytes);
@@ -46,17 +49,39 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
 
 pub(super) async fn read(body: Body, bytes_max: usize) -> Answer<Bytes> {
     let too_large = || Refusal::say(Code::BodyTooLarge, format!("at most {bytes_max} bytes are taken"));
-    let told = http_body::Body::size_hint(&body).lower();
-    if told > u64::try_from(bytes_max).unwrap_or(u64::MAX) {
+    let told = usize::try_from(http_body::Body::size_hint(&body).lower()).unwrap_or(usize::MAX);
+    if told > bytes_max.saturating_add(OVERSIZE_READ_BYTES_MAX) {
         return Err(too_large());
     }
-    let whole = Limited::new(body, bytes_max).collect();
-    match tokio::time::timeout(ARRIVES_WITHIN, whole).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+    match tokio::time::timeout(ARRIVES_WITHIN, gather(body, bytes_max)).await {
+        Ok(Ok(Some(bytes))) => Ok(bytes),
+        Ok(Ok(None)) => Err(too_large()),
         Ok(Err(error)) => Err(Refusal::say(Code::BodyNotJson, format!("the body broke off: {error}"))),
         Err(_) => Err(Refusal::new(Code::BodySlow)),
     }
+}
+
+/// The whole body, or `None` if it is too large. What is a little too large is read to its end all
+/// the same and thrown away: a client that is still sending would lose the answer with the connection.
+async fn gather(mut body: Body, bytes_max: usize) -> Result<Option<Bytes>, axum::Error> {
+    let (mut first, mut rest, mut seen) = (Bytes::new(), BytesMut::new(), 0_usize);
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        seen = seen.saturating_add(data.len());
+        if seen > bytes_max.saturating_add(OVERSIZE_READ_BYTES_MAX) {
+            return Ok(None);
+        }
+        if seen > bytes_max {
+            (first, rest) = (Bytes::new(), BytesMut::new());
+        } else if first.is_empty() && rest.is_empty() {
+            first = data; // Most bodies are one frame, and need no copy.
+        } else {
+            rest.extend_from_slice(&std::mem::take(&mut first));
+            rest.extend_from_slice(&data);
+        }
+    }
+    let whole = if rest.is_empty() { first } else { rest.freeze() };
+    Ok((seen <= bytes_max).then_some(whole))
 }
 
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Answer<T> {
