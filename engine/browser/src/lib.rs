@@ -64,9 +64,8 @@ pub fn preview(expression: &str, context: &str, options: &str) -> String {
     let Ok(timezone) = options.timezone.as_deref().unwrap_or("UTC").parse() else {
         return refused("TIMEZONE", "the time zone is not known", 0, 0);
     };
-    let mut context = match serde_json::from_str(context) {
-        Ok(Value::Object(context)) => context,
-        Ok(_) | Err(_) => return refused("NOT_JSON", "the context is no JSON object", 0, 0),
+    let Ok(Value::Object(mut context)) = serde_json::from_str(context) else {
+        return refused("NOT_JSON", "the context is no JSON object", 0, 0);
     };
     if let Some(now) = options.now
         && let Some(flow) = context.entry("flow").or_insert_with(|| Value::Object(Map::new())).as_object_mut()
