@@ -427,7 +427,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         match self.engine.0.journal.append(append).await {
             Ok(appended) => {
                 self.stored_seq = seq;
-                self.inbox.extend(appended.inbox);
+                self.inbox = appended.inbox.into();
                 if let Some(origin) = self.origin.take() {
                     let _ = origin.committed.send(Ok(()));
                 }
