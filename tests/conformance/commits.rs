@@ -6,7 +6,9 @@ use stepwell_core::machine::State;
 use stepwell_runtime::Journal as _;
 use stepwell_runtime::journal::{Inbound, InboxItem};
 
-use crate::subject::{Commit, Subject, cancel, commit, entry, message, new_id, posted, refused, same, taken, told};
+use crate::subject::{
+    Commit, Subject, cancel, commit, entry, message, missed, new_id, posted, refused, same, taken, told,
+};
 
 pub(crate) async fn only_the_expected_place_and_epoch_are_written(subject: impl Subject) -> Result<()> {
     let (journal, id) = (subject.journal(), new_id());
@@ -33,7 +35,7 @@ pub(crate) async fn a_refused_commit_leaves_no_part_of_it(subject: impl Subject)
     let mut wanted = inbox.clone();
     wanted.push(gone);
     // One of the two is not there to be taken, so nothing of this stands.
-    refused(journal, Commit::after(&id, 1, 1).takes(&wanted).state(State::Completed)).await?;
+    missed(journal, Commit::after(&id, 1, 1).takes(&wanted).state(State::Completed)).await?;
     let it = taken(journal, &id).await?;
     same("seq", it.seq, 1)?;
     same("snapshot", &*it.snapshot, "as of 1")?;

@@ -7,7 +7,7 @@ use stepwell_core::machine::State;
 use stepwell_runtime::Journal as _;
 use stepwell_runtime::journal::Posted;
 
-use crate::subject::{Commit, Subject, commit, message, new_id, payload, posted, refused, same, taken, told};
+use crate::subject::{Commit, Subject, commit, message, missed, new_id, payload, posted, same, taken, told};
 
 pub(crate) async fn a_message_and_a_subscription_meet_in_either_order(subject: impl Subject) -> Result<()> {
     let journal = subject.journal();
@@ -85,7 +85,7 @@ pub(crate) async fn a_message_is_taken_by_one(subject: impl Subject) -> Result<(
     let inbox = journal.inbox(&one).await?;
     same("both see it", &journal.inbox(&two).await?, &inbox)?;
     commit(journal, Commit::after(&two, 1, 1).takes(&inbox)).await?;
-    refused(journal, Commit::after(&one, 1, 1).takes(&inbox)).await?;
+    missed(journal, Commit::after(&one, 1, 1).takes(&inbox)).await?;
     same("gone", journal.inbox(&one).await?, Vec::new())
 }
 

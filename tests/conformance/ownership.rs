@@ -5,7 +5,7 @@ use stepwell_core::machine::State;
 use stepwell_runtime::Journal as _;
 use stepwell_runtime::journal::CommandKept;
 
-use crate::subject::{Commit, Subject, cancel, commit, new_id, refused, same, taken, told};
+use crate::subject::{Commit, Subject, cancel, commit, missed, new_id, refused, same, taken, told};
 
 pub(crate) async fn taking_shuts_out_the_owner_before(subject: impl Subject) -> Result<()> {
     let (journal, id) = (subject.journal(), new_id());
@@ -71,10 +71,10 @@ pub(crate) async fn commands_wait_in_order_and_wake(subject: impl Subject) -> Re
     let it = taken(journal, &id).await?;
     same("inbox", told(&it.inbox), vec!["first".to_owned(), "second".to_owned()])?;
     // Another instance cannot take what is not its own.
-    refused(journal, Commit::after(&other, 1, 1).takes(&it.inbox[..1])).await?;
+    missed(journal, Commit::after(&other, 1, 1).takes(&it.inbox[..1])).await?;
     let left = commit(journal, Commit::after(&id, 1, it.epoch).takes(&it.inbox[..1])).await?;
     same("left", told(&left), vec!["second".to_owned()])?;
-    refused(journal, Commit::after(&id, 2, it.epoch).takes(&it.inbox[..1])).await?;
+    missed(journal, Commit::after(&id, 2, it.epoch).takes(&it.inbox[..1])).await?;
     // Parked over something in its inbox: it is told, and wanted at once.
     let left = commit(journal, Commit::after(&id, 2, it.epoch).parked(Some(90_000))).await?;
     same("left at parking", told(&left), vec!["second".to_owned()])?;

@@ -174,6 +174,14 @@ pub(crate) async fn refused(journal: &impl Journal, commit: Commit) -> Result<()
     }
 }
 
+/// The commit must be refused because what it uses up is no longer there.
+pub(crate) async fn missed(journal: &impl Journal, commit: Commit) -> Result<()> {
+    match journal.append(commit.0).await {
+        Err(stepwell_runtime::journal::AppendError::Gone(_)) => Ok(()),
+        other => bail!("expected that an item is gone, got {other:?}"),
+    }
+}
+
 pub(crate) async fn taken(journal: &impl Journal, id: &str) -> Result<Taken> {
     journal.take(id).await?.with_context(|| format!("{id} cannot be taken"))
 }

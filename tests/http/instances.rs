@@ -159,3 +159,47 @@ async fn lists_are_filtered_and_paged() {
     ids.reverse();
     assert_eq!(seen, ids, "the newest first, each once");
 }
+
+/// Both are woken by the one message; who does not get it must go on as if nothing had come.
+#[tokio::test]
+async fn of_two_that_wait_for_one_message_the_other_keeps_its_timeout() {
+    let engine = Stepwell::start(Options::default()).await;
+    engine
+        .publish(&json!({
+            "stepwell": 1, "kind": "graph", "key": "rivals",
+            "nodes": {
+                "start": { "type": "start" },
+                "wait": { "type": "receive", "message": "go", "key": "=input.id", "timeout": "2s" },
+                "got": { "type": "end", "output": "got" },
+                "late": { "type": "end", "output": "late" },
+            },
+            "edges": [
+                { "from": "start", "to": "wait" },
+                { "from": "wait", "to": "got" },
+                { "from": "wait", "port": "timeout", "to": "late" },
+            ],
+        }))
+        .await;
+    for round in 0..5 {
+        let id = format!("r{round}");
+        let mut started = Vec::new();
+        for _ in 0..4 {
+            let body = json!({ "input": { "id": id } });
+            let reply = engine.post("/api/v1/flows/rivals/instances", &body).await.expect(202);
+            started.push(reply.json()["id"].as_str().unwrap().to_owned());
+        }
+        engine.post("/api/v1/messages", &json!({ "name": "go", "key": id, "payload": {} })).await.expect(202);
+        let mut ends = Vec::new();
+        for id in &started {
+            let path = format!("/api/v1/instances/{id}");
+            let shown = until("each has ended", SOON, async || {
+                let shown = engine.get(&path).await.expect(200).json();
+                (shown["state"] == "completed").then_some(shown)
+            })
+            .await;
+            ends.push(shown["output"].as_str().unwrap().to_owned());
+        }
+        ends.sort();
+        assert_eq!(ends, ["got", "late", "late", "late"]);
+    }
+}

@@ -260,14 +260,15 @@ async fn more_than_the_limit_is_told_to_come_again() {
         while waiting.post("/api/v1/flows/patient/instances?wait=30s", &body).await.status == 503 {}
     });
     let full = stepwell_tests::until("the slot is taken", std::time::Duration::from_secs(10), async || {
-        let reply = engine.get("/readyz").await;
+        let reply = engine.get("/api/v1/status").await;
         (reply.status == 503).then_some(reply)
     })
     .await;
     assert_eq!((full.code().as_str(), full.header("retry-after")), ("OVERLOADED", "1"));
+    assert_eq!(engine.get("/healthz").await.status, 200, "health is told also when there is no room");
     caller.abort();
     stepwell_tests::until("the slot is free again", std::time::Duration::from_secs(10), async || {
-        (engine.get("/readyz").await.status == 200).then_some(())
+        (engine.get("/api/v1/status").await.status == 200).then_some(())
     })
     .await;
     let _first = engine.events("", None).await;

@@ -55,8 +55,9 @@ pub(crate) struct Origin {
 enum Stop {
     /// Another owner has the instance, or another start won.
     NotOurs,
-    /// The store failed: whatever was not committed did not happen.
-    Unavailable,
+    /// The store failed, or a message went to another instance: whatever was not committed did not
+    /// happen, and the instance is taken again.
+    Again,
 }
 
 /// Why a stored instance cannot be driven.
@@ -90,8 +91,9 @@ struct Held<J, N, C> {
     it: Option<Instance>,
     epoch: u64,
     stored_seq: u64,
-    /// Steps taken since the last commit.
+    /// Steps taken since the last commit, the first of them at `uncommitted_ms`.
     entries: Vec<Entry>,
+    uncommitted_ms: u64,
     taken: Vec<InboxId>,
     /// External calls that wait for the commit.
     licensed_by_commit: Vec<Call>,
@@ -135,6 +137,7 @@ impl<J: Journal, N: Nodes, C: Clock> Actor<J, N, C> {
             epoch: 1,
             stored_seq: 0,
             entries: Vec::with_capacity(8),
+            uncommitted_ms: now_ms,
             taken: Vec::new(),
             licensed_by_commit: Vec::new(),
             calls: FuturesUnordered::new(),
@@ -215,6 +218,7 @@ impl<J: Journal, N: Nodes, C: Clock> Actor<J, N, C> {
             epoch: taken.epoch,
             stored_seq: taken.seq,
             entries: Vec::new(),
+            uncommitted_ms: 0,
             taken: Vec::new(),
             licensed_by_commit: Vec::new(),
             calls: FuturesUnordered::new(),
@@ -251,6 +255,9 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         let (it, result) = machine::step(&self.flow, it, at_ms, &event);
         match result {
             Ok(effects) => {
+                if self.entries.is_empty() {
+                    self.uncommitted_ms = at_ms;
+                }
                 self.entries.push(Entry { seq: it.seq, at_ms: it.now_ms, event });
                 if it.state() == State::Incident {
                     self.answer = Some(answer(&it, false));
@@ -389,7 +396,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
                 Ok(true)
             }
             Ok(_) => Err(Stop::NotOurs),
-            Err(_) => Err(Stop::Unavailable),
+            Err(_) => Err(Stop::Again),
         }
     }
 
@@ -463,6 +470,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
                 self.engine.0.tally.conflicts.fetch_add(1, Ordering::Relaxed);
                 Stop::NotOurs
             }
+            AppendError::Gone(_) => Stop::Again,
             AppendError::Duplicate { instance, other_request } => {
                 if let Some(origin) = self.origin.take() {
                     let _ = origin.committed.send(Err(StartError::Duplicate { instance, other_request }));
@@ -476,7 +484,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
                     let _ = origin.committed.send(Err(Unavailable(text).into()));
                     self.waiters.clear();
                 }
-                Stop::Unavailable
+                Stop::Again
             }
         }
     }
@@ -532,7 +540,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
                 self.inbox = inbox.into();
                 Ok(())
             }
-            Err(_) => Err(Stop::Unavailable),
+            Err(_) => Err(Stop::Again),
         }
     }
 
@@ -555,7 +563,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         self.calls.clear();
         match stop {
             Stop::NotOurs => {}
-            Stop::Unavailable => self.engine.0.sweeper.take_again(&self.id),
+            Stop::Again => self.engine.0.sweeper.take_again(&self.id),
         }
     }
 }

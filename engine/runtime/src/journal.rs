@@ -136,6 +136,10 @@ pub enum AppendError {
     /// Someone else drives the instance, or took what we wanted to take. Forget what you hold; do not retry as is.
     #[error("instance {0}: no longer ours")]
     Conflict(Arc<str>),
+    /// Another instance was given an inbox item that this commit uses up, or its time was over. The
+    /// instance is still ours as it was stored: take it again and go on without the item.
+    #[error("instance {0}: an inbox item is gone")]
+    Gone(Arc<str>),
     /// Another start won the race for this Idempotency-Key: answer as that instance.
     #[error("already started as instance {instance}")]
     Duplicate {

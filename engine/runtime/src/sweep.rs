@@ -17,6 +17,11 @@ pub(crate) const SWEEP_MS_MAX: u64 = 1_000;
 /// Instances woken by one sweep; the next follows at once when there were that many.
 const SWEEP_BATCH: u32 = 500;
 
+/// How soon a full batch is followed.
+const FULL_MS: u64 = 20;
+/// What is due but not taken yet (no room, no disk) is looked at again after this.
+const PAUSE_MS: u64 = 50;
+
 /// When the sweeper must look next.
 #[derive(Debug)]
 pub(crate) struct Alarm {
@@ -75,7 +80,7 @@ pub(crate) async fn sweep<J: Journal, N: Nodes, C: Clock>(engine: Engine<J, N, C
         let next_ms = alarm.next_ms.load(Ordering::Acquire);
         let wait_ms = next_ms.saturating_sub(engine.0.clock.now_ms()).min(SWEEP_MS_MAX);
         // A full batch is followed at once, but the woken ones get a moment to leave the list.
-        let wait_ms = if full { wait_ms.min(20) } else { wait_ms.max(5) };
+        let wait_ms = if full { wait_ms.min(FULL_MS) } else { wait_ms.max(PAUSE_MS) };
         tokio::select! {
             () = alarm.bell.notified() => {}
             () = engine.0.clock.sleep(Duration::from_millis(wait_ms)) => {}

@@ -230,7 +230,7 @@ impl Sandbox {
             other => other,
         };
         let answer = match answered {
-            Ok(answer) => answer,
+            Ok(answer) => declared(&plugin, call.node_type, answer),
             Err(Stopped::Cut(cut)) => unsaid(Outcome::Cut(cut)),
             Err(Stopped::PoolExhausted) => busy("no memory for another instance".to_owned()),
         };
@@ -293,10 +293,30 @@ fn node_call<'a>(about: &About, call: &'a Call) -> NodeCall<'a> {
     }
 }
 
+/// An answer by a port that the node type does not have leads nowhere: nobody may take it for done.
+fn declared(plugin: &Plugin, node_type: &str, answer: Answer) -> Answer {
+    let Outcome::Done { port, .. } = &answer.outcome else { return answer };
+    let types = &plugin.described.node_types;
+    let known = types.iter().find(|one| one.name == node_type);
+    let has_it = known.is_some_and(|one| one.entry.ports.iter().any(|one| *one.name == **port));
+    // An undo has no port.
+    if has_it || port.is_empty() {
+        return answer;
+    }
+    let message = format!("left by port `{}`, which {node_type} does not declare", clip(port));
+    Answer { outcome: Outcome::Cut(cut(CutReason::Output, message)), ..answer }
+}
+
+/// Enough of a guest's word to be recognised.
+fn clip(word: &str) -> String {
+    word.chars().take(64).collect()
+}
+
 /// Tells the breaker, and the log where an operator should know.
 fn note(plugin: &Plugin, answer: &Answer) {
     match &answer.outcome {
-        Outcome::Cut(cut) if cut.reason == CutReason::Deadline => {}
+        // Slow or too talkative is the doing of one input or script, not of the component.
+        Outcome::Cut(cut) if matches!(cut.reason, CutReason::Deadline | CutReason::Output) => {}
         Outcome::Cut(cut) => {
             plugin.breaker.trapped(Instant::now());
             let (name, reason, message) = (&plugin.described.name, cut.reason, &cut.message);

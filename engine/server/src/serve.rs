@@ -92,6 +92,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 /// Everything but the port.
 async fn assemble(config: Config, login: Option<&str>, stop: watch::Receiver<bool>) -> anyhow::Result<App> {
     std::fs::create_dir_all(&config.data).with_context(|| format!("cannot make {}", config.data.display()))?;
+    // Connections, and with them secrets, lie in the database in clear.
+    std::fs::set_permissions(&config.data, std::os::unix::fs::PermissionsExt::from_mode(0o700))
+        .with_context(|| format!("cannot close {} to others", config.data.display()))?;
     let admin_token = match &config.admin_token {
         Some(token) => token.clone(),
         None => token::kept(&config.data).context("the administrator's token cannot be kept")?,

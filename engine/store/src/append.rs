@@ -106,7 +106,7 @@ impl Row {
             },
         };
         if !inbox::still_there(tx, before.as_ref().map(|before| before.n), &self.taken)? {
-            return conflict();
+            return Ok(Err(AppendError::Gone(self.instance.clone())));
         }
         // From here on rows are written, and only the database itself can refuse.
         inbox::take_out(tx, &self.taken)?;
@@ -166,17 +166,15 @@ impl Row {
                 entries,
             ),
         )?;
-        tx.say(|| {
-            FeedItem::Instance(Committed {
-                n: place.unsigned_abs(),
-                instance: self.instance.clone(),
-                flow: flow.clone(),
-                version,
-                state: self.state,
-                seq: self.last_seq,
-                business_key,
-            })
-        });
+        tx.say(FeedItem::Instance(Committed {
+            n: place.unsigned_abs(),
+            instance: self.instance.clone(),
+            flow: flow.clone(),
+            version,
+            state: self.state,
+            seq: self.last_seq,
+            business_key,
+        }));
         Ok(())
     }
 

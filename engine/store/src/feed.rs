@@ -87,7 +87,7 @@ pub(crate) fn notice(tx: &mut Tx<'_>, at_ms: u64, change: &Change) -> rusqlite::
     let n = tx.next();
     let body = serde_json::to_string(change).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
     tx.execute("insert into notice (n, at_ms, body) values (?1, ?2, ?3)", (n, integer(at_ms), body))?;
-    tx.say(|| FeedItem::Notice(Notice { n: n.unsigned_abs(), at_ms, change: change.clone() }));
+    tx.say(FeedItem::Notice(Notice { n: n.unsigned_abs(), at_ms, change: change.clone() }));
     Ok(())
 }
 

@@ -16,8 +16,6 @@ use crate::rows::state_number;
 pub(crate) struct Tx<'c> {
     connection: &'c Connection,
     counter: &'c mut i64,
-    /// Somebody listens to the feed.
-    followed: bool,
     tally: Vec<Move>,
     feed: Vec<FeedItem>,
 }
@@ -38,8 +36,8 @@ pub(crate) struct Mark {
 }
 
 impl<'c> Tx<'c> {
-    pub(crate) fn new(connection: &'c Connection, counter: &'c mut i64, followed: bool) -> Self {
-        Self { connection, counter, followed, tally: Vec::new(), feed: Vec::new() }
+    pub(crate) fn new(connection: &'c Connection, counter: &'c mut i64) -> Self {
+        Self { connection, counter, tally: Vec::new(), feed: Vec::new() }
     }
 
     /// A number greater than every one before.
@@ -66,10 +64,10 @@ impl<'c> Tx<'c> {
     }
 
     /// Says something to the feed, once committed.
-    pub(crate) fn say(&mut self, item: impl FnOnce() -> FeedItem) {
-        if self.followed {
-            self.feed.push(item());
-        }
+    ///
+    /// Also when nobody listens yet: who begins to while the commit is under way would miss it.
+    pub(crate) fn say(&mut self, item: FeedItem) {
+        self.feed.push(item);
     }
 
     pub(crate) fn mark(&self) -> Mark {

@@ -135,7 +135,7 @@ impl Writer {
             return Err(Failure::Whole(rusqlite::Error::InvalidQuery));
         };
         execute(connection, "begin immediate").map_err(Failure::Whole)?;
-        let mut tx = Tx::new(connection, &mut self.counter, self.feed.receiver_count() > 0);
+        let mut tx = Tx::new(connection, &mut self.counter);
         let outcome = run(batch, &mut tx).and_then(|items| {
             let feed = tx.finish().map_err(Failure::Whole)?;
             execute(connection, "commit").map_err(Failure::Whole)?;

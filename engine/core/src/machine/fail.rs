@@ -29,6 +29,8 @@ struct Fault {
     error: Error,
     /// The call may have had its effect all the same.
     unknown: bool,
+    /// The node itself said so; it was not the engine that kept the call from being made.
+    answered: bool,
     retry_after_ms: u64,
 }
 
@@ -64,6 +66,7 @@ impl Walk<'_> {
             Outcome::Waiting { message, key, timeout_ms, memo } => {
                 state.memo = Some(self.from_event(memo));
                 state.signal = None;
+                state.asked = None;
                 // The node began something: whatever ends the wait early must undo it.
                 state.maybe_done = true;
                 let due_ms = timeout_ms.map(|timeout| self.it.now_ms.saturating_add(timeout));
@@ -75,15 +78,19 @@ impl Walk<'_> {
                 let error = state.asked.take().unwrap_or_else(|| {
                     self.error(FailureClass::Permanent, "NO_OUTCOME", "the node gave no outcome".into(), node)
                 });
-                state.maybe_done = false;
-                let fault = Fault { error, unknown: false, retry_after_ms: 0 };
+                // A query asks about the last call; what an earlier one began and waited for stands.
+                state.maybe_done = state.memo.is_some();
+                let fault = Fault { error, unknown: false, answered: false, retry_after_ms: 0 };
                 self.failed(id, node, visit, since_ms, state, fault);
             }
             Outcome::Failed(_) | Outcome::Cut(_) => {
                 let mut fault = self.class(node, outcome);
                 if let Some(asked) = state.asked.take() {
                     // The query itself failed: what we asked about is still not known.
-                    fault = Fault { error: asked, unknown: true, retry_after_ms: fault.retry_after_ms };
+                    fault = Fault { error: asked, unknown: true, ..fault };
+                    state.maybe_done = true;
+                } else if fault.error.class == FailureClass::Transient && fault.answered && self.may_have_effect(node) {
+                    // An answer like 502 says that it went wrong, not that nothing was done.
                     state.maybe_done = true;
                 } else if fault.unknown {
                     state.maybe_done = true;
@@ -124,7 +131,7 @@ impl Walk<'_> {
             self.it.tokens.insert(id, Token { node, visit, since_ms, at });
             return;
         }
-        if state.maybe_done && class != FailureClass::Rejected {
+        if state.maybe_done && (class != FailureClass::Rejected || state.memo.is_some()) {
             if self.handler(node, &fault.error).is_some() || compensates(class) {
                 self.remember(node, visit, &state, None);
                 self.give_up(node, fault.error);
@@ -168,6 +175,7 @@ impl Walk<'_> {
         let fault = |class, code: &str, message: &str, unknown| Fault {
             error: self.error(class, code, message.to_owned(), node),
             unknown,
+            answered: matches!(outcome, Outcome::Failed(_)),
             retry_after_ms: 0,
         };
         match outcome {

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::instance::{At, End, Error, Instance, State, TokenId};
+use super::instance::{At, End, Error, Instance, State, TokenId, Visit};
 use super::walk::Walk;
 use super::{Call, Command, CutReason, EVENTS_MAX, Event, FailureClass, Op, Outcome, Refused, Signal};
+use crate::catalog::EffectClass;
 use crate::flow::{Delivery, Flow, Kind, TIMEOUT};
 
 /// What the core asks to be done, in order, once the event is committed. (A pure call may be made
@@ -37,7 +38,7 @@ pub fn step(flow: &Flow, instance: Instance, at_ms: u64, event: &Event) -> (Inst
         Event::Commanded { command, .. } => walk.commanded(command),
     }
     walk.settle();
-    if walk.it.seq >= EVENTS_MAX && walk.it.end.is_none() {
+    if walk.it.seq >= EVENTS_MAX && walk.it.end.is_none() && walk.it.unwinding.is_none() {
         walk.stop_at_the_limit();
     }
     let (instance, effects) = walk.finish();
@@ -49,7 +50,7 @@ pub fn resume(flow: &Flow, instance: &Instance) -> Vec<Effect> {
     let mut effects = Vec::new();
     for (&id, token) in &instance.tokens {
         if let At::Calling(visit) = &token.at
-            && !(visit.op == Op::Run && at_most_once(flow, token.node))
+            && !may_not_repeat(flow, token.node, visit)
         {
             let call = super::walk::call(flow, instance, id, token, visit);
             effects.extend(call.map(|call| Effect::Call(Box::new(call))));
@@ -64,8 +65,7 @@ pub fn interrupted(flow: &Flow, instance: &Instance) -> Vec<Event> {
     let mut events = Vec::new();
     for (&token, one) in &instance.tokens {
         if let At::Calling(visit) = &one.at
-            && visit.op == Op::Run
-            && at_most_once(flow, one.node)
+            && may_not_repeat(flow, one.node, visit)
         {
             let message = "the engine stopped during the call".to_owned();
             events.push(Event::NodeReturned {
@@ -79,8 +79,11 @@ pub fn interrupted(flow: &Flow, instance: &Instance) -> Vec<Event> {
     events
 }
 
-fn at_most_once(flow: &Flow, node: usize) -> bool {
-    matches!(&flow.nodes[node].kind, Kind::Task(task) if task.delivery == Delivery::AtMostOnce)
+/// A forward call of an at-most-once task. (One that cannot have an effect is made again all the same.)
+fn may_not_repeat(flow: &Flow, node: usize, visit: &Visit) -> bool {
+    let once = matches!(&flow.nodes[node].kind, Kind::Task(task)
+        if task.delivery == Delivery::AtMostOnce && task.call.effect > EffectClass::Recorded);
+    once && visit.undoing.is_none() && matches!(visit.op, Op::Run | Op::Resume)
 }
 
 /// Whether the event can be taken, before anything is changed.
@@ -142,7 +145,7 @@ impl Walk<'_> {
                 self.call(id, token.node, token.visit, token.since_ms, visit);
             }
             At::Waiting { visit: Some(mut visit), .. } => {
-                visit.op = if visit.undoing.is_some() { Op::Undo } else { Op::Resume };
+                visit.op = Op::Resume;
                 visit.attempt += 1;
                 visit.tries = 1;
                 visit.signal = Some(Signal::Timeout);
@@ -168,7 +171,7 @@ impl Walk<'_> {
         let Some(token) = self.it.tokens.remove(&id) else { return };
         let At::Waiting { visit, .. } = token.at else { return };
         if let Some(mut visit) = visit {
-            visit.op = if visit.undoing.is_some() { Op::Undo } else { Op::Resume };
+            visit.op = Op::Resume;
             visit.attempt += 1;
             visit.tries = 1;
             visit.signal = Some(Signal::Message { payload: payload.clone() });

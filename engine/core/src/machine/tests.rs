@@ -322,6 +322,9 @@ fn failures_follow_the_table() {
                 ("a:no", "a | failed NO"),
                 ("a:transient", "a | incident TRANSIENT"),
                 ("a:permanent", "a | incident PERMANENT"),
+                // An answer like 502 does not say that nothing was done.
+                ("a:transient compensate a:ok", "a a~ | compensated COMPENSATION_REQUESTED"),
+                ("a:permanent compensate", "a | failed COMPENSATION_REQUESTED"),
                 ("a:late", "a a~ | compensating"), // Not known: undone as well.
                 ("a:late a:ok", "a a~ | compensated TIMEOUT"),
                 ("a:unknown a:ok", "a a~ | compensated UNKNOWN"),
@@ -336,6 +339,7 @@ fn failures_follow_the_table() {
                 ("a:late a:never", "a a? | failed TIMEOUT"), // It never ran: nothing to undo.
                 ("a:unknown a:unknown a:ok", "a a? a~ | compensated UNKNOWN"),
                 ("a:late a:wait", "a a? | waiting"),
+                ("a:late a:wait msg=1 a:no a:ok", "a a? a+ a~ | compensated NO"), // Not the failure that made us ask.
             ][..],
         ),
         (
@@ -448,7 +452,9 @@ fn a_waiting_node_is_resumed() {
             ("a:wait msg=1 a:wait msg=2 a:ok", "a a+ a+ b | running"),
             // It had begun something, so it is undone, with no output.
             ("a:wait compensate a:ok", "a a~ | compensated COMPENSATION_REQUESTED"),
-            ("a:ok b:no a:wait msg=1 a:ok", "a b a~ a~ | compensated NO"),
+            ("a:ok b:no a:wait msg=1 a:ok", "a b a~ a+ | compensated NO"),
+            // What the run began is undone, also when the resumed node says no.
+            ("a:wait msg=1 a:no a:ok", "a a+ a~ | compensated NO"),
         ],
     );
 }

@@ -19,11 +19,13 @@ impl Walk<'_> {
         self.it.unwinding = Some(Unwinding { undone: 0, by, cause });
         let ids: Vec<TokenId> = self.it.tokens.keys().copied().filter(|&id| Some(id) != by).collect();
         for id in ids {
+            // A call that was only asked for by this very event is not made at all.
+            let unmade = self.unmade(id);
             let Some(token) = self.it.tokens.get(&id) else { continue };
             let (node, count) = (token.node, token.visit);
             let state = match &token.at {
                 // Under way: awaited, see `drained`. A call that cannot have an effect is just forgotten.
-                At::Calling(_) if self.may_have_effect(node) => continue,
+                At::Calling(_) if !unmade && self.may_have_effect(node) => continue,
                 At::Calling(visit) | At::Retrying { visit, .. } => Some(visit.clone()),
                 At::Waiting { visit, .. } | At::Incident { visit, .. } => visit.clone(),
                 At::Timer { .. } | At::Joining { .. } | At::Compensating => None,
@@ -36,7 +38,7 @@ impl Walk<'_> {
         self.go_on_undoing();
     }
 
-    fn may_have_effect(&self, node: NodeIx) -> bool {
+    pub(super) fn may_have_effect(&self, node: NodeIx) -> bool {
         matches!(&self.flow.nodes[node].kind, Kind::Task(task) if task.call.effect > EffectClass::Recorded)
     }
 

@@ -37,6 +37,13 @@ impl<'f> Walk<'f> {
         (self.it, self.effects)
     }
 
+    /// Takes back a call that this event asked for. `false`: it was asked for earlier.
+    pub(super) fn unmade(&mut self, id: TokenId) -> bool {
+        let before = self.effects.len();
+        self.effects.retain(|effect| !matches!(effect, Effect::Call(call) if call.token == id));
+        self.effects.len() < before
+    }
+
     pub(super) fn arrive(&mut self, node: NodeIx, by: Option<EdgeIx>) {
         self.arrivals.push_back((node, by));
     }
@@ -305,7 +312,9 @@ impl<'f> Walk<'f> {
         self.effects.retain(|effect| !matches!(effect, Effect::Call(_)));
         for token in self.it.tokens.values_mut() {
             let visit = match &token.at {
-                At::Calling(visit) | At::Retrying { visit, .. } => Some(visit.clone()),
+                // Its answer will come too late to be taken.
+                At::Calling(visit) => Some(Box::new(Visit { maybe_done: true, ..(**visit).clone() })),
+                At::Retrying { visit, .. } => Some(visit.clone()),
                 At::Waiting { visit, .. } => visit.clone(),
                 At::Timer { .. } => None,
                 At::Joining { .. } | At::Incident { .. } | At::Compensating => continue,

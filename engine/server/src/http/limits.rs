@@ -126,13 +126,17 @@ impl Limits {
     }
 
     /// Lets a request in, or says why not.
-    pub(crate) fn enter(&self, door: Door) -> Answer<Slot> {
+    pub(crate) fn enter(&self, door: Door) -> Answer<Option<Slot>> {
         // Health is asked all the more when things are bad, and must be answered.
+        if door == Door::Ops {
+            return Ok(None);
+        }
         let closed = self.closing.load(Ordering::Relaxed) && matches!(door, Door::Start | Door::Trigger | Door::Events);
         if closed {
             return Err(Refusal::new(Code::ShuttingDown));
         }
-        self.requests.take().ok_or_else(|| Refusal::say(Code::Overloaded, "too many requests are under way"))
+        let slot = self.requests.take();
+        slot.map(Some).ok_or_else(|| Refusal::say(Code::Overloaded, "too many requests are under way"))
     }
 
     /// From now on nothing is started.
