@@ -338,6 +338,14 @@ impl<J: Journal, N: Nodes, C: Clock> Engine<J, N, C> {
         }
     }
 
+    /// Forgets callers that went away while their instance was parked.
+    pub(crate) fn forget_gone_waiters(&self) {
+        lock(&self.0.waiters).retain(|_, waiters| {
+            waiters.retain(|waiter| !waiter.is_closed());
+            !waiters.is_empty()
+        });
+    }
+
     /// Callers that came while the instance was being driven.
     pub(crate) fn new_waiters(&self, instance: &Arc<str>) -> Vec<Waiter> {
         let mut all = lock(&self.0.waiters);

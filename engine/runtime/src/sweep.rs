@@ -57,10 +57,15 @@ impl Alarm {
 
 /// Sweeps until the engine closes.
 pub(crate) async fn sweep<J: Journal, N: Nodes, C: Clock>(engine: Engine<J, N, C>) {
+    let mut tidied_ms = 0;
     while !engine.closing() {
         let alarm = &engine.0.sweeper;
         alarm.next_ms.store(u64::MAX, Ordering::Release);
         let now_ms = engine.0.clock.now_ms();
+        if now_ms.saturating_sub(tidied_ms) >= SWEEP_MS_MAX {
+            engine.forget_gone_waiters();
+            tidied_ms = now_ms;
+        }
         let mut full = false;
         for instance in std::mem::take(&mut *lock(&alarm.let_go)) {
             engine.wake(&instance);
