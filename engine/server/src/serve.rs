@@ -17,7 +17,7 @@ use stepwell_runtime::{Clock, Options};
 use stepwell_sandbox::{Limits as SandboxLimits, Sandbox};
 use stepwell_store::{Act, Store};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::cli;
@@ -69,12 +69,14 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let watching = tokio::spawn(watcher.run());
     let sweeping = tokio::spawn(sweep(app.clone()));
 
+    // Before anyone knows that we listen: whoever ends us at once must find us listening for that, too.
+    let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     announce(listen_on, login.as_deref());
     tracing::info!(ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX), "started");
     let router = http::router(app.clone());
     let serving = tokio::spawn(listen::serve(listener, app.clone(), router, stop, ANSWERS_WITHIN));
 
-    asked_to_end().await?;
+    asked_to_end(signals).await;
     tracing::info!("stopping: no more starts");
     app.limits.close();
     watching.abort();
@@ -137,13 +139,11 @@ fn announce(address: SocketAddr, login: Option<&str>) {
     cli::result(&format!("stepwell listening on http://{address}\n"));
 }
 
-async fn asked_to_end() -> anyhow::Result<()> {
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+async fn asked_to_end((mut term, mut int): (Signal, Signal)) {
     tokio::select! {
         _ = term.recv() => {}
         _ = int.recv() => {}
     }
-    Ok(())
 }
 
 /// Forgets what nobody can ask for any more.
