@@ -342,10 +342,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
             let event = match item.what {
                 Inbound::Command { command, by } => Some(Event::Commanded { command, by }),
                 Inbound::Message { name, key, id, payload } => {
-                    let waiting = self.it.as_ref().and_then(|it| {
-                        it.subscriptions().into_iter().find(|one| one.message == name && one.key == key)
-                    });
-                    waiting.map(|one| Event::MessageArrived { token: one.token, id, payload })
+                    self.waiting_for(&name, &key).map(|token| Event::MessageArrived { token, id, payload })
                 }
             };
             if let Some(event) = event {
@@ -353,6 +350,12 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
                 self.take(event);
             }
         }
+    }
+
+    /// The token that a message is for.
+    fn waiting_for(&self, name: &str, key: &str) -> Option<TokenId> {
+        let all = self.it.as_ref().map(Instance::subscriptions).unwrap_or_default();
+        all.into_iter().find(|one| *one.message == *name && one.key == key).map(|one| one.token)
     }
 
     /// Commits when something may leave the process only after it. `true`: the instance is parked or ended.
@@ -381,10 +384,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
     async fn again(&mut self) -> Result<bool, Stop> {
         let fits = self.inbox.iter().any(|item| match &item.what {
             Inbound::Command { .. } => true,
-            Inbound::Message { name, key, .. } => self
-                .it
-                .as_ref()
-                .is_some_and(|it| it.subscriptions().iter().any(|one| one.message == *name && one.key == *key)),
+            Inbound::Message { name, key, .. } => self.waiting_for(name, key).is_some(),
         });
         if !fits {
             return Ok(false);
