@@ -55,14 +55,25 @@ async fn exercise<S: Subject>(open: impl AsyncFn() -> S) {
     assert!(failed.is_empty(), "{} failed:\n{}", failed.len(), failed.join("\n"));
 }
 
-struct Sqlite {
-    store: Option<Store>,
-    folder: Arc<tempfile::TempDir>,
+/// Where the store of one case is: in a folder of its own, or in a schema of its own on the server
+/// that `STEPWELL_TEST_POSTGRES` names.
+enum Place {
+    File(tempfile::TempDir),
+    Server(String),
 }
 
-impl Sqlite {
-    async fn open(folder: Arc<tempfile::TempDir>) -> Self {
-        let store = Store::open(folder.path().join("stepwell.db"), Options::default()).unwrap();
+struct Subjected {
+    store: Option<Store>,
+    place: Arc<Place>,
+}
+
+impl Subjected {
+    async fn open(place: Arc<Place>) -> Self {
+        let store = match &*place {
+            Place::File(folder) => Store::open(folder.path().join("stepwell.db"), Options::default()),
+            Place::Server(url) => Store::connect(url, "one", Options::default()),
+        };
+        let store = store.unwrap();
         for flow in [FLOW, OTHER_FLOW] {
             let publish = Publish {
                 flow: flow.to_owned(),
@@ -78,11 +89,11 @@ impl Sqlite {
             let published = store.publish(publish).await.unwrap();
             assert!(matches!(published, Published::New(1) | Published::Same(1)), "{published:?}");
         }
-        Self { store: Some(store), folder }
+        Self { store: Some(store), place }
     }
 }
 
-impl Subject for Sqlite {
+impl Subject for Subjected {
     type Journal = Store;
 
     fn journal(&self) -> &Store {
@@ -91,11 +102,19 @@ impl Subject for Sqlite {
 
     async fn restart(mut self) -> Self {
         self.store = None;
-        Self::open(self.folder.clone()).await
+        Self::open(self.place.clone()).await
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sqlite_keeps_the_rules() {
-    exercise(async || Sqlite::open(Arc::new(tempfile::tempdir().unwrap())).await).await;
+async fn the_store_keeps_the_rules() {
+    let server = std::env::var("STEPWELL_TEST_POSTGRES");
+    exercise(async || {
+        let place = match &server {
+            Ok(url) => Place::Server(format!("{url}?options=-csearch_path%3Dt{}", uuid::Uuid::now_v7().simple())),
+            Err(_) => Place::File(tempfile::tempdir().unwrap()),
+        };
+        Subjected::open(Arc::new(place)).await
+    })
+    .await;
 }

@@ -1,27 +1,35 @@
-//! Commits what happened to one instance: guards first, then every row of it.
+//! Commits what happened to instances: guards first, then every row of them. Many at once, because
+//! that is how they come, and one statement for all of them is what a server does best.
 //!
 //! Invariants:
 //! - All refusals come before the first write, so a refused append leaves nothing to take back.
-//! - The guard on (seq, epoch, owned) is in the SQL, on the read that finds the row and on the
+//! - The guard on (seq, epoch, owner) is in the SQL, on the read that finds the row and on the
 //!   update: of two owners, one finds the row unmoved.
+//! - Appends of one batch are judged as if they came one after the other: where two of them want
+//!   the same, the counts of changed rows tell, and the batch is run again in parts.
+//! - Rows are locked in the order meetings, instances (by id), inbox, everywhere in this crate.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use rusqlite::OptionalExtension as _;
 use stepwell_core::machine::State;
 use stepwell_runtime::journal::{Admission, Append, AppendError, Appended, Header, InboxId, InboxItem, Unavailable};
 
 use crate::Store;
 use crate::feed::{Committed, FeedItem};
-use crate::inbox;
+use crate::inbox::{self, Awaits, Subscription};
+use crate::numbers;
 use crate::rows::{id_bytes, id_text, integer, state, state_number, text};
+use crate::sql::Kind::{Bytes, Int, Text};
+use crate::sql::{Each, Error, Result, Value, values};
 use crate::tx::Tx;
+use crate::writer::{AppendAsk, Item};
 
 /// How long an `Idempotency-Key` is remembered.
 const IDEMPOTENCY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// An append in the form of columns, made on the caller's thread: the writer is the bottleneck.
-struct Row {
+pub(crate) struct Commit {
     instance: Arc<str>,
     id: [u8; 16],
     expected_seq: u64,
@@ -37,23 +45,339 @@ struct Row {
     reply: Option<String>,
     output: Option<String>,
     snapshot: Option<String>,
-    subscriptions: Vec<(Arc<str>, String)>,
+    subscriptions: Vec<Subscription>,
     taken: Vec<InboxId>,
     admission: Option<Admission>,
     park: bool,
 }
 
-/// What is known of an instance before the append.
-struct Before {
+/// A commit that is not refused, and what is known of its instance.
+struct Good<'c> {
+    /// Its place in the batch.
+    at: usize,
+    commit: &'c Commit,
     n: i64,
     flow: Arc<str>,
     version: u32,
     business_key: Option<Arc<str>>,
-    state: State,
+    /// `None` of a new one.
+    was: Option<State>,
+    /// What it waited for before.
+    had: Vec<Subscription>,
+    /// What waits for it now.
+    items: Vec<InboxItem>,
 }
 
-impl Row {
-    fn new(append: Append) -> Result<Self, Unavailable> {
+type Outcome = std::result::Result<Appended, AppendError>;
+
+static FIND: Each<4> = Each::new(
+    [Bytes, Int, Int, Int],
+    "select {at}, i.n, i.flow, i.version, i.business_key, i.state from {each,} instance as i
+     where i.id = ?1 and i.seq = ?2 and i.epoch = ?3 and i.owner = ?4 {lock i}",
+);
+static WINNER: Each<2> = Each::new(
+    [Text, Text],
+    "select {at}, i.id, k.request from {each,} idempotency as k join instance as i on i.n = k.instance
+     where k.flow = ?1 and k.key = ?2",
+);
+static ADMIT: Each<17> = Each::new(
+    [Int, Bytes, Text, Int, Text, Int, Int, Int, Int, Int, Int, Int, Int, Text, Text, Text, Text],
+    "insert into instance (n, id, flow, version, business_key, priority, state, seq, epoch, owner, wake_ms,
+                           started_ms, updated_ms, error, reply, output, traceparent)
+     select ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17 {from each} where true
+     on conflict (id) do nothing",
+);
+static KEEP_KEY: Each<5> = Each::new(
+    [Text, Text, Text, Int, Int],
+    "insert into idempotency (flow, key, request, instance, expires_ms) select ?1, ?2, ?3, ?4, ?5 {from each}
+     where true on conflict (flow, key) do nothing",
+);
+static UPDATE: Each<12> = Each::new(
+    [Int, Int, Int, Int, Int, Int, Int, Int, Int, Text, Text, Text],
+    "update instance set state = ?5, seq = ?6, owner = ?7, wake_ms = ?8, updated_ms = ?9,
+                         error = ?10, reply = ?11, output = ?12
+     {from each} where n = ?1 and seq = ?2 and epoch = ?3 and owner = ?4",
+);
+static KEEP_SNAPSHOT: Each<2> = Each::new(
+    [Int, Text],
+    "insert into snapshot (instance, body) select ?1, ?2 {from each} where true
+     on conflict (instance) do update set body = excluded.body",
+);
+static DROP_SNAPSHOT: Each<1> = Each::new([Int], "delete from snapshot {using each} where instance = ?1");
+static DROP_COMMANDS: Each<1> = Each::new([Int], "delete from inbox {using each} where instance = ?1");
+static WRITE: Each<7> = Each::new(
+    [Int, Int, Int, Int, Int, Int, Text],
+    "insert into journal (n, instance, first_seq, last_seq, at_ms, state, entries)
+     select ?1, ?2, ?3, ?4, ?5, ?6, ?7 {from each}",
+);
+
+/// Commits what can be; the outcomes are in the order of the commits.
+pub(crate) fn run(tx: &mut Tx<'_>, commits: &[&Commit]) -> Result<Vec<Outcome>> {
+    let mut outcomes: Vec<Option<Outcome>> = commits.iter().map(|_| None).collect();
+    let had = had(tx, commits)?;
+    tx.hold_all(&changed(commits, &had))?;
+    let mut good = find(tx, commits, had)?;
+    admitted(tx, commits, &mut good, &mut outcomes)?;
+    let gone = inbox::gone(tx, good.iter().map(|one| (one.was.map(|_| one.n), &*one.commit.taken)))?;
+    good = good
+        .into_iter()
+        .zip(gone)
+        .filter_map(|(one, gone)| {
+            if gone {
+                outcomes[one.at] = Some(Err(AppendError::Gone(one.commit.instance.clone())));
+            }
+            (!gone).then_some(one)
+        })
+        .collect();
+    // From here on rows are written, and only the database itself can refuse.
+    for one in good.iter_mut().filter(|one| one.was.is_none()) {
+        one.n = tx.next_id();
+    }
+    inbox::take_out(tx, good.iter().flat_map(|one| &one.commit.taken))?;
+    let live = good.iter().map(|one| Awaits {
+        instance: one.was.map(|_| one.n),
+        subscriptions: if one.commit.state.ended() { &[] } else { &one.commit.subscriptions },
+        commands: !one.commit.state.ended(),
+        now_ms: one.commit.updated_ms,
+    });
+    let items = inbox::waiting(tx.db, &live.collect::<Vec<_>>())?;
+    for (one, items) in good.iter_mut().zip(items) {
+        one.items = items;
+    }
+    if !admit(tx, &good)? {
+        // One alone: its id is somebody's already.
+        return Ok(commits.iter().map(|one| Err(AppendError::Conflict(one.instance.clone()))).collect());
+    }
+    update(tx, &good)?;
+    let moves = good.iter().map(|one| (one.n, &*one.had, &*one.commit.subscriptions)).collect::<Vec<_>>();
+    inbox::subscribe(tx, &moves)?;
+    keep_the_rest(tx, &good)?;
+    write(tx, &good)?;
+    for one in good {
+        outcomes[one.at] = Some(Ok(Appended { inbox: one.items }));
+    }
+    // What was not found is not the caller's any more.
+    let outcomes = outcomes.into_iter().zip(commits);
+    Ok(outcomes
+        .map(|(outcome, one)| outcome.unwrap_or_else(|| Err(AppendError::Conflict(one.instance.clone()))))
+        .collect())
+}
+
+/// What the instances wait for as they are stored.
+fn had(tx: &mut Tx<'_>, commits: &[&Commit]) -> Result<Vec<Vec<Subscription>>> {
+    let known = || commits.iter().enumerate().filter(|(_, one)| one.admission.is_none());
+    let places: Vec<usize> = known().map(|(at, _)| at).collect();
+    let ids: Vec<_> = known().map(|(_, one)| values![&one.id]).collect();
+    let mut had: Vec<Vec<Subscription>> = commits.iter().map(|_| Vec::new()).collect();
+    for (at, subscription) in inbox::subscriptions_by_id(tx.db, &ids)? {
+        had[places[at]].push(subscription);
+    }
+    Ok(had)
+}
+
+/// Every (message, key) that somebody begins or ceases to wait for.
+fn changed<'a>(commits: &'a [&Commit], had: &'a [Vec<Subscription>]) -> BTreeSet<(&'a str, &'a str)> {
+    let mut changed = BTreeSet::new();
+    for (one, had) in commits.iter().zip(had) {
+        let begun = one.subscriptions.iter().filter(|wanted| !had.contains(wanted));
+        let ceased = had.iter().filter(|had| !one.subscriptions.contains(had));
+        changed.extend(begun.chain(ceased).map(|(message, key)| (&**message, &**key)));
+    }
+    changed
+}
+
+/// Finds the instances that stand where their commits expect them, and holds them.
+fn find<'c>(tx: &mut Tx<'_>, commits: &[&'c Commit], mut had: Vec<Vec<Subscription>>) -> Result<Vec<Good<'c>>> {
+    let mut known: Vec<usize> = (0..commits.len()).filter(|&at| commits[at].admission.is_none()).collect();
+    known.sort_unstable_by_key(|&at| commits[at].id);
+    let engine = tx.engine;
+    let rows: Vec<_> = known
+        .iter()
+        .map(|&at| values![&commits[at].id, integer(commits[at].expected_seq), integer(commits[at].epoch), engine])
+        .collect();
+    tx.db.query_each(&FIND, &rows, |at, row| {
+        let at = known[at];
+        Ok(Good {
+            at,
+            commit: commits[at],
+            n: row.get(1)?,
+            flow: row.get(2)?,
+            version: row.get(3)?,
+            business_key: row.get(4)?,
+            was: Some(state(row, 5)?),
+            had: std::mem::take(&mut had[at]),
+            items: Vec::new(),
+        })
+    })
+}
+
+/// Adds the new instances whose caller's key nobody had before.
+fn admitted<'c>(
+    tx: &mut Tx<'_>,
+    commits: &[&'c Commit],
+    good: &mut Vec<Good<'c>>,
+    outcomes: &mut [Option<Outcome>],
+) -> Result<()> {
+    let keyed: Vec<(usize, &Admission, &str)> = (0..commits.len())
+        .filter_map(|at| {
+            let admission = commits[at].admission.as_ref()?;
+            Some((at, admission, &*admission.idempotency.as_ref()?.key))
+        })
+        .collect();
+    let rows: Vec<_> = keyed.iter().map(|(_, admission, key)| values![&admission.flow, key]).collect();
+    let winners: Vec<(usize, [u8; 16], String)> =
+        tx.db.query_each(&WINNER, &rows, |at, row| Ok((keyed[at].0, row.get(1)?, row.get(2)?)))?;
+    for (at, id, request) in winners {
+        let asked = commits[at].admission.as_ref().and_then(|admission| admission.idempotency.as_ref());
+        let other_request = asked.is_none_or(|asked| asked.request != request);
+        outcomes[at] = Some(Err(AppendError::Duplicate { instance: id_text(id), other_request }));
+    }
+    for (at, &commit) in commits.iter().enumerate() {
+        if let (Some(admission), None) = (&commit.admission, &outcomes[at]) {
+            good.push(Good {
+                at,
+                commit,
+                n: 0,
+                flow: admission.flow.clone(),
+                version: admission.version,
+                business_key: admission.business_key.as_deref().map(Arc::from),
+                was: None,
+                had: Vec::new(),
+                items: Vec::new(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Inserts the new instances. `false`: the only one has an id that is taken.
+fn admit(tx: &mut Tx<'_>, good: &[Good<'_>]) -> Result<bool> {
+    let new = || good.iter().filter_map(|one| Some((one, one.commit.admission.as_ref()?)));
+    let engine = tx.engine;
+    let rows: Vec<_> = new()
+        .map(|(one, admission)| {
+            let commit = one.commit;
+            values![
+                one.n,
+                &commit.id,
+                &admission.flow,
+                admission.version,
+                &admission.business_key,
+                admission.priority,
+                state_number(commit.state),
+                integer(commit.last_seq),
+                integer(commit.epoch),
+                commit.owner(engine),
+                commit.wake_ms(&one.items),
+                integer(admission.started_ms),
+                integer(commit.updated_ms),
+                &commit.error,
+                &commit.reply,
+                &commit.output,
+                &admission.traceparent,
+            ]
+        })
+        .collect();
+    let inserted = tx.db.execute_each(&ADMIT, &rows)?;
+    if inserted != rows.len() {
+        return if good.len() == 1 { Ok(false) } else { Err(Error::Raced) };
+    }
+    let keys: Vec<_> = new()
+        .filter_map(|(one, admission)| {
+            let idempotency = admission.idempotency.as_ref()?;
+            let expires_ms = integer(admission.started_ms.saturating_add(IDEMPOTENCY_MS));
+            Some(values![&admission.flow, &idempotency.key, &idempotency.request, one.n, expires_ms])
+        })
+        .collect();
+    as_many(tx.db.execute_each(&KEEP_KEY, &keys)?, keys.len())?;
+    Ok(true)
+}
+
+fn update(tx: &mut Tx<'_>, good: &[Good<'_>]) -> Result<()> {
+    let engine = tx.engine;
+    let rows: Vec<_> = good
+        .iter()
+        .filter(|one| one.was.is_some())
+        .map(|one| {
+            let commit = one.commit;
+            values![
+                one.n,
+                integer(commit.expected_seq),
+                integer(commit.epoch),
+                engine,
+                state_number(commit.state),
+                integer(commit.last_seq),
+                commit.owner(engine),
+                commit.wake_ms(&one.items),
+                integer(commit.updated_ms),
+                &commit.error,
+                &commit.reply,
+                &commit.output,
+            ]
+        })
+        .collect();
+    // Fewer: two of this batch meant the same instance.
+    as_many(tx.db.execute_each(&UPDATE, &rows)?, rows.len())
+}
+
+fn as_many(changed: usize, meant: usize) -> Result<()> {
+    if changed == meant { Ok(()) } else { Err(Error::Raced) }
+}
+
+/// Snapshots; of ended instances, neither they nor commands.
+fn keep_the_rest(tx: &mut Tx<'_>, good: &[Good<'_>]) -> Result<()> {
+    let (mut kept, mut dropped) = (Vec::new(), Vec::new());
+    for one in good {
+        if let Some(snapshot) = &one.commit.snapshot {
+            kept.push(values![one.n, snapshot]);
+        } else if one.commit.state.ended() && one.was.is_some() {
+            dropped.push(values![one.n]);
+        }
+    }
+    tx.db.execute_each(&KEEP_SNAPSHOT, &kept)?;
+    tx.db.execute_each(&DROP_SNAPSHOT, &dropped)?;
+    tx.db.execute_each(&DROP_COMMANDS, &dropped)?;
+    Ok(())
+}
+
+/// Writes the entries of each commit as one row, and tells feed and tally.
+fn write(tx: &mut Tx<'_>, good: &[Good<'_>]) -> Result<()> {
+    let mut rows: Vec<[Value<'_>; 7]> = Vec::with_capacity(good.len());
+    for one in good {
+        let commit = one.commit;
+        if one.was != Some(commit.state) {
+            if let Some(was) = one.was {
+                tx.count(&one.flow, one.version, was, -1);
+            }
+            tx.count(&one.flow, one.version, commit.state, 1);
+        }
+        let Some(entries) = &commit.entries else { continue };
+        let place = tx.next_place();
+        rows.push(values![
+            place,
+            one.n,
+            integer(commit.expected_seq + 1),
+            integer(commit.last_seq),
+            integer(commit.at_ms),
+            state_number(commit.state),
+            entries,
+        ]);
+        tx.say(FeedItem::Instance(Committed {
+            n: numbers::bare(place).unsigned_abs(),
+            instance: commit.instance.clone(),
+            flow: one.flow.clone(),
+            version: one.version,
+            state: commit.state,
+            seq: commit.last_seq,
+            business_key: one.business_key.clone(),
+        }));
+    }
+    tx.db.execute_each(&WRITE, &rows)?;
+    Ok(())
+}
+
+impl Commit {
+    fn new(append: Append) -> std::result::Result<Self, Unavailable> {
         let Append { instance, expected_seq, epoch, entries, header, snapshot, subscriptions, taken, admission, park } =
             append;
         let id = id_bytes(&instance).ok_or_else(|| Unavailable(format!("{instance:?} is no instance id")))?;
@@ -84,203 +408,16 @@ impl Row {
             reply: reply.map(|value| text(&*value)).transpose()?,
             output,
             snapshot: snapshot.filter(|_| !state.ended()),
-            subscriptions: if state.ended() { Vec::new() } else { subscriptions },
+            subscriptions: if state.ended() { Vec::new() } else { inbox::once_each(subscriptions) },
             taken,
             admission,
             park,
         })
     }
 
-    fn run(&self, tx: &mut Tx<'_>) -> rusqlite::Result<Result<Appended, AppendError>> {
-        let conflict = || Ok(Err(AppendError::Conflict(self.instance.clone())));
-        let before = match &self.admission {
-            Some(admission) => {
-                if let Some(refused) = duplicate(tx, admission)? {
-                    return Ok(Err(refused));
-                }
-                None
-            }
-            None => match self.find(tx)? {
-                Some(before) => Some(before),
-                None => return conflict(),
-            },
-        };
-        if !inbox::still_there(tx, before.as_ref().map(|before| before.n), &self.taken)? {
-            return Ok(Err(AppendError::Gone(self.instance.clone())));
-        }
-        // From here on rows are written, and only the database itself can refuse.
-        inbox::take_out(tx, &self.taken)?;
-        let items = if self.state.ended() {
-            Vec::new()
-        } else {
-            inbox::waiting(
-                tx.connection(),
-                before.as_ref().map(|before| before.n),
-                &self.subscriptions,
-                self.updated_ms,
-            )?
-        };
-        let (n, flow, version, business_key) = match (&self.admission, before) {
-            (Some(admission), _) => {
-                let Some(n) = self.admit(tx, admission, &items)? else { return conflict() };
-                let business_key = admission.business_key.as_deref().map(Arc::from);
-                tx.count(&admission.flow, admission.version, self.state, 1);
-                (n, admission.flow.clone(), admission.version, business_key)
-            }
-            (None, Some(before)) => {
-                self.update(tx, before.n, &items)?;
-                if before.state != self.state {
-                    tx.count(&before.flow, before.version, before.state, -1);
-                    tx.count(&before.flow, before.version, self.state, 1);
-                }
-                (before.n, before.flow, before.version, before.business_key)
-            }
-            (None, None) => return conflict(),
-        };
-        self.keep_the_rest(tx, n)?;
-        self.journal(tx, n, &flow, version, business_key)?;
-        Ok(Ok(Appended { inbox: items }))
-    }
-
-    /// Writes the entries as one row, and tells the feed.
-    fn journal(
-        &self,
-        tx: &mut Tx<'_>,
-        n: i64,
-        flow: &Arc<str>,
-        version: u32,
-        business_key: Option<Arc<str>>,
-    ) -> rusqlite::Result<()> {
-        let Some(entries) = &self.entries else { return Ok(()) };
-        let place = tx.next();
-        tx.execute(
-            "insert into journal (n, instance, first_seq, last_seq, at_ms, state, entries)
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            (
-                place,
-                n,
-                integer(self.expected_seq + 1),
-                integer(self.last_seq),
-                integer(self.at_ms),
-                state_number(self.state),
-                entries,
-            ),
-        )?;
-        tx.say(FeedItem::Instance(Committed {
-            n: place.unsigned_abs(),
-            instance: self.instance.clone(),
-            flow: flow.clone(),
-            version,
-            state: self.state,
-            seq: self.last_seq,
-            business_key,
-        }));
-        Ok(())
-    }
-
-    fn find(&self, tx: &Tx<'_>) -> rusqlite::Result<Option<Before>> {
-        tx.prepare(
-            "select n, flow, version, business_key, state from instance
-             where id = ?1 and seq = ?2 and epoch = ?3 and owned = 1",
-        )?
-        .query_row((self.id, integer(self.expected_seq), integer(self.epoch)), |row| {
-            Ok(Before {
-                n: row.get(0)?,
-                flow: row.get(1)?,
-                version: row.get(2)?,
-                business_key: row.get(3)?,
-                state: state(row, 4)?,
-            })
-        })
-        .optional()
-    }
-
-    /// Inserts the instance; `None` if there is one with this id.
-    fn admit(&self, tx: &Tx<'_>, admission: &Admission, items: &[InboxItem]) -> rusqlite::Result<Option<i64>> {
-        let inserted = tx.execute(
-            "insert into instance (id, flow, version, business_key, priority, state, seq, epoch, owned, wake_ms,
-                                   started_ms, updated_ms, error, reply, output, traceparent)
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
-             on conflict (id) do nothing",
-            (
-                self.id,
-                &admission.flow,
-                admission.version,
-                &admission.business_key,
-                admission.priority,
-                state_number(self.state),
-                integer(self.last_seq),
-                integer(self.epoch),
-                self.owned(),
-                self.wake_ms(items),
-                integer(admission.started_ms),
-                integer(self.updated_ms),
-                &self.error,
-                &self.reply,
-                &self.output,
-                &admission.traceparent,
-            ),
-        )?;
-        if inserted == 0 {
-            return Ok(None);
-        }
-        let n = tx.connection().last_insert_rowid();
-        if let Some(idempotency) = &admission.idempotency {
-            tx.execute(
-                "insert into idempotency (flow, key, request, instance, expires_ms) values (?1, ?2, ?3, ?4, ?5)",
-                (
-                    &admission.flow,
-                    &idempotency.key,
-                    &idempotency.request,
-                    n,
-                    integer(admission.started_ms.saturating_add(IDEMPOTENCY_MS)),
-                ),
-            )?;
-        }
-        Ok(Some(n))
-    }
-
-    fn update(&self, tx: &Tx<'_>, n: i64, items: &[InboxItem]) -> rusqlite::Result<()> {
-        let moved = tx.execute(
-            "update instance set state = ?4, seq = ?5, owned = ?6, wake_ms = ?7, updated_ms = ?8,
-                                 error = ?9, reply = ?10, output = ?11
-             where n = ?1 and seq = ?2 and epoch = ?3 and owned = 1",
-            (
-                n,
-                integer(self.expected_seq),
-                integer(self.epoch),
-                state_number(self.state),
-                integer(self.last_seq),
-                self.owned(),
-                self.wake_ms(items),
-                integer(self.updated_ms),
-                &self.error,
-                &self.reply,
-                &self.output,
-            ),
-        )?;
-        // Found in this very transaction, by the only writer.
-        if moved == 1 { Ok(()) } else { Err(rusqlite::Error::StatementChangedRows(moved)) }
-    }
-
-    /// Snapshot and subscriptions; of an ended instance, neither they nor its commands.
-    fn keep_the_rest(&self, tx: &Tx<'_>, n: i64) -> rusqlite::Result<()> {
-        inbox::subscribe(tx, n, self.admission.is_some(), &self.subscriptions)?;
-        if let Some(snapshot) = &self.snapshot {
-            tx.execute(
-                "insert into snapshot (instance, body) values (?1, ?2)
-                 on conflict (instance) do update set body = excluded.body",
-                (n, snapshot),
-            )?;
-        } else if self.state.ended() && self.admission.is_none() {
-            tx.execute("delete from snapshot where instance = ?1", [n])?;
-            tx.execute("delete from inbox where instance = ?1", [n])?;
-        }
-        Ok(())
-    }
-
-    fn owned(&self) -> bool {
-        !self.park && !self.state.ended()
+    /// Nobody, once it is parked or has ended.
+    fn owner(&self, engine: i64) -> i64 {
+        if self.park || self.state.ended() { 0 } else { engine }
     }
 
     /// When a parked instance needs an owner again.
@@ -296,26 +433,11 @@ impl Row {
     }
 }
 
-/// The winner of the race for the caller's key, if it is not us.
-fn duplicate(tx: &Tx<'_>, admission: &Admission) -> rusqlite::Result<Option<AppendError>> {
-    let Some(idempotency) = &admission.idempotency else { return Ok(None) };
-    let winner: Option<([u8; 16], String)> = tx
-        .prepare(
-            "select i.id, k.request from idempotency as k join instance as i on i.n = k.instance
-             where k.flow = ?1 and k.key = ?2",
-        )?
-        .query_row((&admission.flow, &idempotency.key), |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    Ok(winner.map(|(id, request)| AppendError::Duplicate {
-        instance: id_text(id),
-        other_request: request != idempotency.request,
-    }))
-}
-
 impl Store {
-    pub(crate) async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        let row = Row::new(append)?;
-        self.tell(row.updated_ms);
-        self.write(move |tx| row.run(tx)).await?
+    pub(crate) async fn append(&self, append: Append) -> std::result::Result<Appended, AppendError> {
+        let commit = Commit::new(append)?;
+        self.tell(commit.updated_ms);
+        let (ask, answer) = AppendAsk::new(commit);
+        self.send(Item::Append(ask), answer).await?
     }
 }

@@ -11,7 +11,9 @@ use stepwell_runtime::journal::Unavailable;
 use tokio::sync::broadcast;
 
 use crate::Store;
+use crate::numbers;
 use crate::rows::{self, id, integer, natural, state};
+use crate::sql::{Result, values};
 use crate::tx::Tx;
 
 /// One thing that was committed.
@@ -83,11 +85,12 @@ pub enum PluginStatus {
 }
 
 /// Tells the feed of a change, as part of a transaction.
-pub(crate) fn notice(tx: &mut Tx<'_>, at_ms: u64, change: &Change) -> rusqlite::Result<()> {
-    let n = tx.next();
-    let body = serde_json::to_string(change).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-    tx.execute("insert into notice (n, at_ms, body) values (?1, ?2, ?3)", (n, integer(at_ms), body))?;
-    tx.say(FeedItem::Notice(Notice { n: n.unsigned_abs(), at_ms, change: change.clone() }));
+pub(crate) fn notice(tx: &mut Tx<'_>, at_ms: u64, change: &Change) -> Result<()> {
+    let n = tx.next_place();
+    let body = serde_json::to_string(change)?;
+    tx.db.execute("insert into notice (n, at_ms, body) values (?1, ?2, ?3)", &values![n, integer(at_ms), body])?;
+    let n = numbers::bare(n).unsigned_abs();
+    tx.say(FeedItem::Notice(Notice { n, at_ms, change: change.clone() }));
     Ok(())
 }
 
@@ -100,29 +103,34 @@ impl Store {
 
     /// The number of the last thing committed; 0 in a new store. A cursor beyond it is from another
     /// life of the file.
-    pub async fn feed_last(&self) -> Result<u64, Unavailable> {
-        self.read(|connection| {
-            connection
-                .prepare_cached(
-                    "select max(coalesce((select max(n) from journal), 0), coalesce((select max(n) from notice), 0))",
-                )?
-                .query_row([], |row| natural(row, 0))
+    pub async fn feed_last(&self) -> std::result::Result<u64, Unavailable> {
+        let (first, last) = self.places();
+        self.read(move |db| {
+            let n: i64 = db.only(
+                "select coalesce(max(n), 0) from
+                     (select max(n) as n from journal where n > ?1 and n < ?2
+                      union all select max(n) from notice where n > ?1 and n < ?2) as both_of_them",
+                &values![first, last],
+                |row| row.get(0),
+            )?;
+            Ok(numbers::bare(n).unsigned_abs())
         })
         .await
     }
 
     /// What was committed after `n`, oldest first, at most `limit`.
-    pub async fn feed_after(&self, n: u64, limit: u32) -> Result<Vec<FeedItem>, Unavailable> {
-        self.read(move |connection| {
-            let mut items: Vec<FeedItem> = connection
-                .prepare_cached(
-                    "select j.n, i.id, i.flow, i.version, j.state, j.last_seq, i.business_key
-                     from journal as j join instance as i on i.n = j.instance
-                     where j.n > ?1 order by j.n limit ?2",
-                )?
-                .query_map((integer(n), limit), |row| {
+    pub async fn feed_after(&self, n: u64, limit: u32) -> std::result::Result<Vec<FeedItem>, Unavailable> {
+        let (first, last) = self.places();
+        let after = first.saturating_add(integer(n));
+        self.read(move |db| {
+            let mut items: Vec<FeedItem> = db.query(
+                "select j.n, i.id, i.flow, i.version, j.state, j.last_seq, i.business_key
+                 from journal as j join instance as i on i.n = j.instance
+                 where j.n > ?1 and j.n < ?2 order by j.n limit ?3",
+                &values![after, last, limit],
+                |row| {
                     Ok(FeedItem::Instance(Committed {
-                        n: natural(row, 0)?,
+                        n: place(row.get(0)?),
                         instance: id(row, 1)?,
                         flow: row.get(2)?,
                         version: row.get(3)?,
@@ -130,18 +138,19 @@ impl Store {
                         seq: natural(row, 5)?,
                         business_key: row.get(6)?,
                     }))
-                })?
-                .collect::<rusqlite::Result<_>>()?;
-            let mut notices = connection
-                .prepare_cached("select n, at_ms, body from notice where n > ?1 order by n limit ?2")?
-                .query_map((integer(n), limit), |row| {
+                },
+            )?;
+            let mut notices = db.query(
+                "select n, at_ms, body from notice where n > ?1 and n < ?2 order by n limit ?3",
+                &values![after, last, limit],
+                |row| {
                     Ok(FeedItem::Notice(Notice {
-                        n: natural(row, 0)?,
+                        n: place(row.get(0)?),
                         at_ms: natural(row, 1)?,
                         change: rows::json(row, 2)?,
                     }))
-                })?
-                .collect::<rusqlite::Result<Vec<_>>>()?;
+                },
+            )?;
             items.append(&mut notices);
             items.sort_by_key(FeedItem::n);
             items.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -149,4 +158,8 @@ impl Store {
         })
         .await
     }
+}
+
+fn place(n: i64) -> u64 {
+    numbers::bare(n).unsigned_abs()
 }

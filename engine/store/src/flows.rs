@@ -7,8 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension as _};
-use serde_json::{Value, json};
+use serde_json::{Value as Json, json};
 use stepwell_core::machine::State;
 use stepwell_runtime::journal::{Definition, Unavailable};
 
@@ -16,6 +15,8 @@ use crate::administration::audit;
 use crate::drafts::{self, name_flow};
 use crate::feed::{Change, notice};
 use crate::rows::{STATES, integer, json as read_json, natural, shared, state, text};
+use crate::sql::{Db, Result, Row, Value, values};
+use crate::tx::Tx;
 use crate::{Act, Draft, Store};
 
 /// How many instances are in each state.
@@ -43,7 +44,7 @@ pub struct FlowSummary {
     pub key: String,
     pub kind: String,
     /// A string, or one per language.
-    pub title: Value,
+    pub title: Json,
     pub latest_version: Option<u32>,
     pub has_draft: bool,
     /// Publishing the draft would make a new version, as far as its hash tells.
@@ -85,15 +86,15 @@ pub struct Version {
 #[derive(Debug, Clone)]
 pub struct Publish {
     pub flow: String,
-    pub document: Arc<Value>,
+    pub document: Arc<Json>,
     /// The node types it is pinned to (a `Catalog`).
-    pub catalog: Arc<Value>,
+    pub catalog: Arc<Json>,
     pub hash: String,
     pub label: Option<String>,
     /// The draft's revision that was read; `None` publishes without regard to a draft.
     pub revision: Option<u64>,
     /// (path, spec): the HTTP paths that start it.
-    pub triggers: Vec<(String, Value)>,
+    pub triggers: Vec<(String, Json)>,
     /// The sha256 of the watched file it comes from.
     pub file: Option<String>,
     pub act: Act,
@@ -120,100 +121,47 @@ pub enum Published {
 pub struct TriggerRow {
     pub path: String,
     pub flow: String,
-    pub spec: Value,
+    pub spec: Json,
 }
 
 impl Store {
     /// Freezes a version; the draft it came from counts as published.
-    pub async fn publish(&self, publish: Publish) -> Result<Published, Unavailable> {
+    pub async fn publish(&self, publish: Publish) -> std::result::Result<Published, Unavailable> {
         let (document, catalog) = (text(&*publish.document)?, text(&*publish.catalog)?);
-        self.write(move |tx| {
-            let Publish { flow, hash, label, act, triggers, .. } = &publish;
-            if let Some(refused) = refuse(tx.connection(), &publish)? {
-                return Ok(refused);
-            }
-            let at_ms = integer(act.at_ms);
-            if let Some(file) = &publish.file {
-                tx.execute(
-                    "insert into published_file (flow, content, at_ms) values (?1, ?2, ?3)",
-                    (flow, file, at_ms),
-                )?;
-            }
-            let known: Option<u32> = tx
-                .prepare("select version from version where flow = ?1 and hash = ?2")?
-                .query_row((flow, hash), |row| row.get(0))
-                .optional()?;
-            if let Some(version) = known {
-                tx.execute("update draft set base_version = ?2 where flow = ?1 and hash = ?3", (flow, version, hash))?;
-                return Ok(Published::Same(version));
-            }
-            name_flow(tx, flow, &publish.document, act.at_ms)?;
-            let version: u32 = tx
-                .prepare("select coalesce(max(version), 0) + 1 from version where flow = ?1")?
-                .query_row([flow], |row| row.get(0))?;
-            tx.execute(
-                "insert into version (flow, version, hash, label, published_ms, published_by, document, catalog)
-                 values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-                (flow, version, hash, label, at_ms, &act.by, &document, &catalog),
-            )?;
-            if let Some(revision) = publish.revision {
-                tx.execute(
-                    "update draft set base_version = ?2, hash = ?3 where flow = ?1 and revision = ?4",
-                    (flow, version, hash, integer(revision)),
-                )?;
-            }
-            tx.execute("delete from http_trigger where flow = ?1", [flow])?;
-            for (path, spec) in triggers {
-                tx.execute(
-                    "insert into http_trigger (path, flow, spec) values (?1, ?2, ?3) on conflict do nothing",
-                    (path, flow, spec.to_string()),
-                )?;
-            }
-            let detail = json!({ "version": version, "hash": hash, "label": label });
-            audit(tx, &act.by, act.at_ms, "flow.publish", flow, &detail)?;
-            notice(tx, act.at_ms, &Change::Published { flow: flow.clone(), version })?;
-            Ok(Published::New(version))
-        })
-        .await
+        self.write(move |tx| freeze(tx, &publish, &document, &catalog)).await
     }
 
     /// Was a watched file with this content published before?
-    pub async fn file_seen(&self, flow: &str, content: &str) -> Result<bool, Unavailable> {
+    pub async fn file_seen(&self, flow: &str, content: &str) -> std::result::Result<bool, Unavailable> {
         let (flow, content) = (flow.to_owned(), content.to_owned());
-        self.read(move |connection| {
-            connection
-                .prepare_cached("select 1 from published_file where flow = ?1 and content = ?2")?
-                .exists((flow, content))
-        })
-        .await
+        self.read(move |db| db.exists(FILE_SEEN, &values![&flow, &content])).await
     }
 
     /// Flows by key, at most `limit` after `after`.
-    pub async fn flows(&self, after: Option<String>, limit: u32) -> Result<Vec<FlowSummary>, Unavailable> {
-        self.read(move |connection| {
-            let mut flows =
-                summaries(connection, "f.key > ?1 order by f.key limit ?2", (after.unwrap_or_default(), limit))?;
+    pub async fn flows(&self, after: Option<String>, limit: u32) -> std::result::Result<Vec<FlowSummary>, Unavailable> {
+        let after = after.unwrap_or_default();
+        self.read(move |db| {
+            let mut flows = summaries(db, "f.key > ?1 order by f.key limit ?2", &values![&after, limit])?;
             for flow in &mut flows {
-                flow.counts = counts(connection, Some(&flow.key))?.values().fold(Counts::default(), sum);
+                flow.counts = counts(db, Some(&flow.key))?.values().fold(Counts::default(), sum);
             }
             Ok(flows)
         })
         .await
     }
 
-    pub async fn flow(&self, key: &str) -> Result<Option<FlowDetail>, Unavailable> {
+    pub async fn flow(&self, key: &str) -> std::result::Result<Option<FlowDetail>, Unavailable> {
         let key = key.to_owned();
-        self.read(move |connection| {
-            let Some(mut summary) = summaries(connection, "f.key = ?1 and ?2 = ?2", (&key, 0))?.pop() else {
+        self.read(move |db| {
+            let Some(mut summary) = summaries(db, "f.key = ?1", &values![&key])?.pop() else {
                 return Ok(None);
             };
-            let by_version = counts(connection, Some(&key))?;
-            let versions = connection
-                .prepare_cached(
-                    "select version, label, hash, published_ms, published_by from version
-                     where flow = ?1 order by version desc",
-                )?
-                .query_map([&key], |row| {
+            let by_version = counts(db, Some(&key))?;
+            let versions = db.query(
+                "select version, label, hash, published_ms, published_by from version
+                 where flow = ?1 order by version desc",
+                &values![&key],
+                |row| {
                     let version = row.get(0)?;
                     Ok(VersionSummary {
                         version,
@@ -223,8 +171,8 @@ impl Store {
                         published_by: row.get(4)?,
                         counts: by_version.get(&(key.clone(), version)).cloned().unwrap_or_default(),
                     })
-                })?
-                .collect::<rusqlite::Result<_>>()?;
+                },
+            )?;
             summary.counts = by_version.values().fold(Counts::default(), sum);
             Ok(Some(FlowDetail { summary, versions }))
         })
@@ -232,15 +180,14 @@ impl Store {
     }
 
     /// One version; `None` as version asks for the newest.
-    pub async fn version(&self, flow: &str, version: Option<u32>) -> Result<Option<Version>, Unavailable> {
+    pub async fn version(&self, flow: &str, version: Option<u32>) -> std::result::Result<Option<Version>, Unavailable> {
         let flow = flow.to_owned();
-        self.read(move |connection| {
-            connection
-                .prepare_cached(
-                    "select flow, version, label, hash, published_ms, published_by, document, catalog from version
-                     where flow = ?1 and version = coalesce(?2, (select max(version) from version where flow = ?1))",
-                )?
-                .query_row((flow, version), |row| {
+        self.read(move |db| {
+            db.first(
+                "select flow, version, label, hash, published_ms, published_by, document, catalog from version
+                 where flow = ?1 and version = coalesce(?2, (select max(version) from version where flow = ?1))",
+                &values![&flow, version],
+                |row| {
                     Ok(Version {
                         flow: row.get(0)?,
                         version: row.get(1)?,
@@ -253,66 +200,121 @@ impl Store {
                             catalog: shared(read_json(row, 7)?),
                         },
                     })
-                })
-                .optional()
+                },
+            )
         })
         .await
     }
 
-    pub(crate) async fn definition(&self, flow: &str, version: u32) -> Result<Option<Definition>, Unavailable> {
+    pub(crate) async fn definition(
+        &self,
+        flow: &str,
+        version: u32,
+    ) -> std::result::Result<Option<Definition>, Unavailable> {
         Ok(self.version(flow, Some(version)).await?.map(|version| version.definition))
     }
 
-    pub async fn triggers(&self) -> Result<Vec<TriggerRow>, Unavailable> {
-        self.read(|connection| {
-            connection
-                .prepare_cached("select path, flow, spec from http_trigger order by path")?
-                .query_map([], |row| Ok(TriggerRow { path: row.get(0)?, flow: row.get(1)?, spec: read_json(row, 2)? }))?
-                .collect()
-        })
-        .await
+    pub async fn triggers(&self) -> std::result::Result<Vec<TriggerRow>, Unavailable> {
+        self.read(|db| db.query("select path, flow, spec from http_trigger order by path", &[], trigger)).await
     }
 
-    pub async fn trigger(&self, path: &str) -> Result<Option<TriggerRow>, Unavailable> {
+    pub async fn trigger(&self, path: &str) -> std::result::Result<Option<TriggerRow>, Unavailable> {
         let path = path.to_owned();
-        self.read(move |connection| {
-            connection
-                .prepare_cached("select path, flow, spec from http_trigger where path = ?1")?
-                .query_row([path], |row| {
-                    Ok(TriggerRow { path: row.get(0)?, flow: row.get(1)?, spec: read_json(row, 2)? })
-                })
-                .optional()
+        self.read(move |db| {
+            db.first("select path, flow, spec from http_trigger where path = ?1", &values![&path], trigger)
         })
         .await
     }
 
     /// Instances by (flow, version): for metrics and the status page.
-    pub async fn counts(&self) -> Result<BTreeMap<(String, u32), Counts>, Unavailable> {
-        self.read(|connection| counts(connection, None)).await
+    pub async fn counts(&self) -> std::result::Result<BTreeMap<(String, u32), Counts>, Unavailable> {
+        self.read(|db| counts(db, None)).await
     }
 }
 
+/// Stands for the paths of all flows; no flow can be called that.
+const PATHS: &str = "/t/";
+const FILE_SEEN: &str = "select 1 from published_file where flow = ?1 and content = ?2";
+
+fn trigger(row: &Row<'_>) -> Result<TriggerRow> {
+    Ok(TriggerRow { path: row.get(0)?, flow: row.get(1)?, spec: read_json(row, 2)? })
+}
+
+fn freeze(tx: &mut Tx<'_>, publish: &Publish, document: &str, catalog: &str) -> Result<Published> {
+    let Publish { flow, hash, label, act, triggers, .. } = publish;
+    tx.hold(flow)?;
+    if !triggers.is_empty() {
+        tx.hold(PATHS)?;
+    }
+    if let Some(refused) = refuse(tx.db, publish)? {
+        return Ok(refused);
+    }
+    let at_ms = integer(act.at_ms);
+    if let Some(file) = &publish.file {
+        tx.db.execute(
+            "insert into published_file (flow, content, at_ms) values (?1, ?2, ?3)",
+            &values![flow, file, at_ms],
+        )?;
+    }
+    let known: Option<u32> =
+        tx.db.first("select version from version where flow = ?1 and hash = ?2", &values![flow, hash], |row| {
+            row.get(0)
+        })?;
+    if let Some(version) = known {
+        tx.db.execute(
+            "update draft set base_version = ?2 where flow = ?1 and hash = ?3",
+            &values![flow, version, hash],
+        )?;
+        return Ok(Published::Same(version));
+    }
+    name_flow(tx, flow, &publish.document, act.at_ms)?;
+    let version: u32 =
+        tx.db.only("select coalesce(max(version), 0) + 1 from version where flow = ?1", &values![flow], |row| {
+            row.get(0)
+        })?;
+    tx.db.execute(
+        "insert into version (flow, version, hash, label, published_ms, published_by, document, catalog)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        &values![flow, version, hash, label, at_ms, &act.by, document, catalog],
+    )?;
+    if let Some(revision) = publish.revision {
+        tx.db.execute(
+            "update draft set base_version = ?2, hash = ?3 where flow = ?1 and revision = ?4",
+            &values![flow, version, hash, integer(revision)],
+        )?;
+    }
+    tx.db.execute("delete from http_trigger where flow = ?1", &values![flow])?;
+    for (path, spec) in triggers {
+        tx.db.execute(
+            "insert into http_trigger (path, flow, spec) values (?1, ?2, ?3) on conflict do nothing",
+            &values![path, flow, spec.to_string()],
+        )?;
+    }
+    let detail = json!({ "version": version, "hash": hash, "label": label });
+    audit(tx, &act.by, act.at_ms, "flow.publish", flow, &detail)?;
+    notice(tx, act.at_ms, &Change::Published { flow: flow.clone(), version })?;
+    Ok(Published::New(version))
+}
+
 /// What keeps a version from being published; looked at before anything is written.
-fn refuse(connection: &Connection, publish: &Publish) -> rusqlite::Result<Option<Published>> {
+fn refuse(db: &mut Db, publish: &Publish) -> Result<Option<Published>> {
     let Publish { flow, .. } = publish;
     if let Some(file) = &publish.file
-        && connection
-            .prepare_cached("select 1 from published_file where flow = ?1 and content = ?2")?
-            .exists((flow, file))?
+        && db.exists(FILE_SEEN, &values![flow, file])?
     {
         return Ok(Some(Published::FileSeen));
     }
     if let Some(revision) = publish.revision {
-        let current = drafts::find(connection, flow)?;
+        let current = drafts::find(db, flow)?;
         if current.as_ref().is_none_or(|draft| draft.revision != revision) {
             return Ok(Some(Published::DraftMoved(current)));
         }
     }
     for (path, _) in &publish.triggers {
-        let owner: Option<String> = connection
-            .prepare_cached("select flow from http_trigger where path = ?1 and flow <> ?2")?
-            .query_row((path, flow), |row| row.get(0))
-            .optional()?;
+        let owner: Option<String> =
+            db.first("select flow from http_trigger where path = ?1 and flow <> ?2", &values![path, flow], |row| {
+                row.get(0)
+            })?;
         if let Some(owner) = owner {
             return Ok(Some(Published::PathTaken { path: path.clone(), flow: owner }));
         }
@@ -320,49 +322,43 @@ fn refuse(connection: &Connection, publish: &Publish) -> rusqlite::Result<Option
     Ok(None)
 }
 
-fn summaries(
-    connection: &Connection,
-    narrowed: &str,
-    params: impl rusqlite::Params,
-) -> rusqlite::Result<Vec<FlowSummary>> {
+fn summaries(db: &mut Db, narrowed: &str, values: &[Value<'_>]) -> Result<Vec<FlowSummary>> {
     let sql = format!(
         "select f.key, f.kind, f.title, f.updated_ms, v.version, d.flow is not null,
-                d.flow is not null and (v.version is null or d.hash is not v.hash)
+                d.flow is not null and (v.version is null or d.hash is distinct from v.hash)
          from flow as f
          left join version as v on v.flow = f.key
               and v.version = (select max(version) from version where flow = f.key)
          left join draft as d on d.flow = f.key
          where {narrowed}"
     );
-    connection
-        .prepare_cached(&sql)?
-        .query_map(params, |row| {
-            Ok(FlowSummary {
-                key: row.get(0)?,
-                kind: row.get(1)?,
-                title: read_json(row, 2)?,
-                updated_ms: natural(row, 3)?,
-                latest_version: row.get(4)?,
-                has_draft: row.get(5)?,
-                draft_differs: row.get(6)?,
-                counts: Counts::default(),
-            })
-        })?
-        .collect()
+    db.query(&sql, values, |row| {
+        Ok(FlowSummary {
+            key: row.get(0)?,
+            kind: row.get(1)?,
+            title: read_json(row, 2)?,
+            updated_ms: natural(row, 3)?,
+            latest_version: row.get(4)?,
+            has_draft: row.get(5)?,
+            draft_differs: row.get(6)?,
+            counts: Counts::default(),
+        })
+    })
 }
 
-/// The tally, of one flow or of all.
-fn counts(connection: &Connection, flow: Option<&str>) -> rusqlite::Result<BTreeMap<(String, u32), Counts>> {
-    let sql = if flow.is_some() {
-        "select flow, version, state, instances from tally where flow = ?1 and instances > 0"
-    } else {
-        "select flow, version, state, instances from tally where ?1 is null and instances > 0"
-    };
+/// The tally of all engines, of one flow or of all.
+fn counts(db: &mut Db, flow: Option<&str>) -> Result<BTreeMap<(String, u32), Counts>> {
+    let narrowed = if flow.is_some() { "where flow = ?1" } else { "" };
+    let sql = format!(
+        "select flow, version, state, cast(sum(instances) as bigint) from tally {narrowed}
+         group by flow, version, state having sum(instances) > 0"
+    );
+    let values: Vec<Value<'_>> = flow.into_iter().map(Value::from).collect();
     let mut counts: BTreeMap<(String, u32), Counts> = BTreeMap::new();
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query([flow])?;
-    while let Some(row) = rows.next()? {
-        counts.entry((row.get(0)?, row.get(1)?)).or_default().add(state(row, 2)?, natural(row, 3)?);
+    for (flow, version, state, instances) in
+        db.query(&sql, &values, |row| Ok((row.get(0)?, row.get(1)?, state(row, 2)?, natural(row, 3)?)))?
+    {
+        counts.entry((flow, version)).or_default().add(state, instances);
     }
     Ok(counts)
 }

@@ -1,210 +1,308 @@
 //! What comes from outside for instances: commands, and messages on their way to whoever waits.
 //!
 //! A message stands in the inbox until an append names it as taken; a subscription stands until an
-//! append leaves it out. Both sides look for the other inside their own transaction, and
-//! transactions come one after the other, so they never miss each other.
+//! append leaves it out. Both sides look for the other inside their own transaction. In a file,
+//! transactions come one after the other; on a server both first lock the row of their
+//! (message, key) in `meeting`, so whoever comes second sees the first. So they never miss each other.
 //!
-//! Invariant: of each message that somebody waits for, at least one who waits has an owner or is
-//! wanted at once.
+//! Invariants:
+//! - Of each message that somebody waits for, at least one who waits is wanted at once, or has an
+//!   owner that will look: on a server, `wake_ms = 0` of an owned instance tells its owner to.
+//! - Whoever puts something in an instance's inbox locks the instance's row; so does every append.
+//!
+//! Not here: what is forgotten, and when (`sweep`).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension as _};
-use serde_json::Value;
+use serde_json::Value as Json;
 use stepwell_core::machine::Command;
 use stepwell_runtime::journal::{CommandKept, Inbound, InboxId, InboxItem, Message, Posted, Unavailable};
 
 use crate::Store;
 use crate::administration::audit;
 use crate::rows::{id, id_bytes, integer, json as read_json, shared, text};
+use crate::sql::Kind::{Bytes, Int, Text};
+use crate::sql::{Db, Each, Error, Result, Value, values};
 use crate::tx::Tx;
 
 /// Items handed out at once; the rest comes when these are taken.
-const ITEMS_MAX: u32 = 100;
+const ITEMS_MAX: usize = 100;
 /// Instances named to whoever posts a message.
 const AWAITING_MAX: u32 = 100;
 /// Messages that wait for takers of one (message, key), and commands that wait in one instance.
 const KEPT_MAX: i64 = 1000;
 /// The same (message, id) is known for at least that long.
 const SEEN_MS: u64 = 24 * 60 * 60 * 1000;
-/// Rows forgotten in one transaction, per table: small, so that nobody waits long behind it.
-const SWEPT_MAX: u32 = 500;
 
-/// Are these items still there for the instance to take?
-pub(crate) fn still_there(tx: &Tx<'_>, instance: Option<i64>, taken: &[InboxId]) -> rusqlite::Result<bool> {
-    for n in taken {
-        let there = tx
-            .prepare("select 1 from inbox where n = ?1 and (instance is null or instance = ?2)")?
-            .exists((n, instance))?;
-        if !there {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+/// A message's name and a key.
+pub(crate) type Subscription = (Arc<str>, String);
+
+/// Somebody whose inbox is looked at.
+pub(crate) struct Awaits<'a> {
+    /// `None`: a new one.
+    pub(crate) instance: Option<i64>,
+    pub(crate) subscriptions: &'a [Subscription],
+    pub(crate) commands: bool,
+    pub(crate) now_ms: u64,
 }
 
-pub(crate) fn take_out(tx: &Tx<'_>, taken: &[InboxId]) -> rusqlite::Result<()> {
-    for n in taken {
-        tx.execute("delete from inbox where n = ?1", [n])?;
+static STILL_THERE: Each<2> = Each::new(
+    [Int, Int],
+    "select {at} from {each,} inbox as x where x.n = ?1 and (x.instance is null or x.instance = ?2) {lock x}",
+);
+static TAKE_OUT: Each<1> = Each::new([Int], "delete from inbox {using each} where n = ?1");
+static COMMANDS: Each<1> = Each::new(
+    [Int],
+    "select {at}, x.n, x.body, x.sent_by from {each,} {lateral}
+     (select n, body, sent_by from inbox where instance = ?1 order by n limit 100) as x",
+);
+static MESSAGES: Each<3> = Each::new(
+    [Text, Text, Int],
+    "select {at}, x.n, x.id, x.body from {each,} {lateral}
+     (select n, id, body from inbox where message = ?1 and key = ?2 and expires_ms > ?3 order by n limit 100) as x",
+);
+static SUBSCRIPTIONS_BY_ID: Each<1> = Each::new(
+    [Bytes],
+    "select {at}, s.message, s.key from {each,} instance as i join subscription as s on s.instance = i.n
+     where i.id = ?1",
+);
+static SUBSCRIPTIONS: Each<1> =
+    Each::new([Int], "select {at}, s.message, s.key from {each,} subscription as s where s.instance = ?1");
+static SUBSCRIBE: Each<3> = Each::new(
+    [Text, Text, Int],
+    "insert into subscription (message, key, instance) select ?1, ?2, ?3 {from each} where true on conflict do nothing",
+);
+static UNSUBSCRIBE: Each<3> = Each::new(
+    [Text, Text, Int],
+    "delete from subscription {using each} where message = ?1 and key = ?2 and instance = ?3",
+);
+static LEFT: Each<2> = Each::new(
+    [Text, Text],
+    "select {at} from {each,} {lateral} (select 1 from inbox where message = ?1 and key = ?2 limit 1) as x",
+);
+
+/// Each subscription once: two tokens may wait for the same.
+pub(crate) fn once_each(subscriptions: Vec<Subscription>) -> Vec<Subscription> {
+    let mut once: Vec<Subscription> = Vec::with_capacity(subscriptions.len());
+    for one in subscriptions {
+        if !once.contains(&one) {
+            once.push(one);
+        }
     }
-    Ok(())
+    once
 }
 
-/// What waits for an instance with these subscriptions, oldest first. A new instance (`None`) has no commands.
-pub(crate) fn waiting(
-    connection: &Connection,
-    instance: Option<i64>,
-    subscriptions: &[(Arc<str>, String)],
-    now_ms: u64,
-) -> rusqlite::Result<Vec<InboxItem>> {
-    let mut items = Vec::new();
-    if let Some(instance) = instance {
-        let mut commands =
-            connection.prepare_cached("select n, body, sent_by from inbox where instance = ?1 order by n limit ?2")?;
-        for item in commands.query_map((instance, ITEMS_MAX), |row| {
-            let command = read_json(row, 1)?;
-            Ok(InboxItem { id: row.get(0)?, what: Inbound::Command { command, by: row.get(2)? } })
-        })? {
-            items.push(item?);
+/// For each taker (`None`: a new instance) and what it wants: is some of it gone? Holds what is there.
+pub(crate) fn gone<'a>(
+    tx: &mut Tx<'_>,
+    takers: impl Iterator<Item = (Option<i64>, &'a [InboxId])>,
+) -> Result<Vec<bool>> {
+    let (mut wanted, mut owners, mut rows) = (Vec::new(), Vec::new(), Vec::new());
+    for (at, (instance, taken)) in takers.enumerate() {
+        wanted.push(taken.len());
+        owners.extend(taken.iter().map(|_| at));
+        rows.extend(taken.iter().map(|&n| values![n, instance]));
+    }
+    for at in tx.db.query_each(&STILL_THERE, &rows, |at, _| Ok(at))? {
+        wanted[owners[at]] -= 1;
+    }
+    Ok(wanted.into_iter().map(|missing| missing > 0).collect())
+}
+
+pub(crate) fn take_out<'a>(tx: &mut Tx<'_>, taken: impl Iterator<Item = &'a InboxId>) -> Result<()> {
+    let rows: Vec<_> = taken.map(|&n| values![n]).collect();
+    // Fewer: two of this batch want the same.
+    if tx.db.execute_each(&TAKE_OUT, &rows)? == rows.len() { Ok(()) } else { Err(Error::Raced) }
+}
+
+/// What waits for each, oldest first.
+pub(crate) fn waiting(db: &mut Db, all: &[Awaits<'_>]) -> Result<Vec<Vec<InboxItem>>> {
+    let mut items: Vec<Vec<InboxItem>> = all.iter().map(|_| Vec::new()).collect();
+    let (mut at_of, mut rows) = (Vec::new(), Vec::new());
+    for (at, one) in all.iter().enumerate().filter(|(_, one)| one.commands) {
+        if let Some(instance) = one.instance {
+            at_of.push(at);
+            rows.push(values![instance]);
         }
     }
-    for (at, (message, key)) in subscriptions.iter().enumerate() {
-        if subscriptions[..at].contains(&(message.clone(), key.clone())) {
-            continue; // Two tokens wait for the same.
-        }
-        let mut messages = connection.prepare_cached(
-            "select n, id, body from inbox where message = ?1 and key = ?2 and expires_ms > ?3 order by n limit ?4",
-        )?;
-        for item in messages.query_map((message, key, integer(now_ms), ITEMS_MAX), |row| {
-            let payload: Value = read_json(row, 2)?;
-            Ok(InboxItem {
-                id: row.get(0)?,
-                what: Inbound::Message {
-                    name: message.clone(),
-                    key: key.clone(),
-                    id: row.get(1)?,
-                    payload: shared(payload),
-                },
-            })
-        })? {
-            items.push(item?);
+    for (at, item) in db.query_each(&COMMANDS, &rows, |at, row| {
+        let (command, by) = (read_json(row, 2)?, row.get(3)?);
+        Ok((at, InboxItem { id: row.get(1)?, what: Inbound::Command { command, by } }))
+    })? {
+        items[at_of[at]].push(item);
+    }
+    let (mut wanted, mut rows): (Vec<(usize, &Subscription)>, Vec<[Value<'_>; 3]>) = (Vec::new(), Vec::new());
+    for (at, one) in all.iter().enumerate() {
+        for subscription in one.subscriptions {
+            wanted.push((at, subscription));
+            rows.push(values![&subscription.0, &subscription.1, integer(one.now_ms)]);
         }
     }
-    items.sort_by_key(|item| item.id);
-    items.truncate(ITEMS_MAX as usize);
+    for (at, item) in db.query_each(&MESSAGES, &rows, |at, row| {
+        let (at, (name, key)) = wanted[at];
+        let payload: Json = read_json(row, 3)?;
+        let what = Inbound::Message { name: name.clone(), key: key.clone(), id: row.get(2)?, payload: shared(payload) };
+        Ok((at, InboxItem { id: row.get(1)?, what }))
+    })? {
+        items[at].push(item);
+    }
+    for items in &mut items {
+        items.sort_by_key(|item| item.id);
+        items.truncate(ITEMS_MAX);
+    }
     Ok(items)
 }
 
-/// Makes these the instance's subscriptions, and no others.
-pub(crate) fn subscribe(
-    tx: &Tx<'_>,
-    instance: i64,
-    is_new: bool,
-    wanted: &[(Arc<str>, String)],
-) -> rusqlite::Result<()> {
-    let had = if is_new { Vec::new() } else { subscriptions(tx.connection(), instance)? };
-    for (message, key) in wanted.iter().filter(|one| !had.contains(one)) {
-        tx.execute(
-            "insert into subscription (message, key, instance) values (?1, ?2, ?3) on conflict do nothing",
-            (message, key, instance),
-        )?;
-    }
-    for (message, key) in had.iter().filter(|one| !wanted.contains(one)) {
-        tx.execute(
-            "delete from subscription where message = ?1 and key = ?2 and instance = ?3",
-            (message, key, instance),
-        )?;
-        pass_on(tx, message, key)?;
-    }
-    Ok(())
+/// What instances wait for, by their ids: the place in `ids`, and one subscription.
+pub(crate) fn subscriptions_by_id(db: &mut Db, ids: &[[Value<'_>; 1]]) -> Result<Vec<(usize, Subscription)>> {
+    db.query_each(&SUBSCRIPTIONS_BY_ID, ids, |at, row| Ok((at, (row.get(1)?, row.get(2)?))))
 }
 
-/// What an instance waits for.
-pub(crate) fn subscriptions(connection: &Connection, instance: i64) -> rusqlite::Result<Vec<(Arc<str>, String)>> {
-    connection
-        .prepare_cached("select message, key from subscription where instance = ?1")?
-        .query_map([instance], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect()
+/// What instances wait for.
+pub(crate) fn subscriptions(db: &mut Db, instances: &[i64]) -> Result<Vec<Vec<Subscription>>> {
+    let rows: Vec<_> = instances.iter().map(|&n| values![n]).collect();
+    let mut all: Vec<Vec<Subscription>> = instances.iter().map(|_| Vec::new()).collect();
+    for (at, one) in db.query_each(&SUBSCRIPTIONS, &rows, |at, row| Ok((at, (row.get(1)?, row.get(2)?))))? {
+        all[at].push(one);
+    }
+    Ok(all)
 }
 
-/// One who was told of a message took another and waits no more: somebody else who waits is wanted.
-fn pass_on(tx: &Tx<'_>, message: &str, key: &str) -> rusqlite::Result<()> {
-    let left = tx.prepare("select 1 from inbox where message = ?1 and key = ?2")?.exists((message, key))?;
-    if left {
+/// Makes instances wait for what they want and for nothing else: (instance, had, wanted).
+pub(crate) fn subscribe(tx: &mut Tx<'_>, moves: &[(i64, &[Subscription], &[Subscription])]) -> Result<()> {
+    let (mut begun, mut ceased) = (Vec::new(), Vec::new());
+    for &(instance, had, wanted) in moves {
+        let row = |(message, key): &'_ Subscription| (message.clone(), key.clone(), instance);
+        begun.extend(wanted.iter().filter(|one| !had.contains(one)).map(row));
+        ceased.extend(had.iter().filter(|one| !wanted.contains(one)).map(row));
+    }
+    let rows = |of: &'_ [(Arc<str>, String, i64)]| -> Vec<[Value<'static>; 3]> {
+        of.iter().map(|(message, key, instance)| values![message.to_string(), key.clone(), *instance]).collect()
+    };
+    tx.db.execute_each(&SUBSCRIBE, &rows(&begun))?;
+    tx.db.execute_each(&UNSUBSCRIBE, &rows(&ceased))?;
+    // One who was told of a message took another and waits no more: somebody else who waits is wanted.
+    let pairs: Vec<_> = ceased.iter().map(|(message, key, _)| values![message, key]).collect();
+    for at in tx.db.query_each(&LEFT, &pairs, |at, _| Ok(at))? {
+        let (message, key, _) = &ceased[at];
         wake_one(tx, message, key)?;
     }
     Ok(())
 }
 
-/// Names those who wait for a message, parked ones first, and makes the first of these wanted at once.
-fn wake_one(tx: &Tx<'_>, message: &str, key: &str) -> rusqlite::Result<Vec<Arc<str>>> {
-    let mut awaiting = Vec::new();
-    let mut statement = tx.prepare(
-        "select i.n, i.owned, i.id from subscription as s join instance as i on i.n = s.instance
+/// Names those who wait for a message, parked ones first, and makes the first of these wanted at
+/// once; on a server, an owner that is told to look will do as well.
+fn wake_one(tx: &mut Tx<'_>, message: &str, key: &str) -> Result<Vec<Arc<str>>> {
+    let awaiting: Vec<(i64, bool, Arc<str>)> = tx.db.query(
+        "select i.n, i.owner <> 0, i.id from subscription as s join instance as i on i.n = s.instance
          where s.message = ?1 and s.key = ?2
-         order by i.owned, coalesce(i.wake_ms, 1) = 0, s.instance limit ?3",
+         order by i.owner <> 0, coalesce(i.wake_ms, 1) = 0, s.instance limit ?3",
+        &values![message, key, AWAITING_MAX],
+        |row| Ok((row.get(0)?, row.get(1)?, id(row, 2)?)),
     )?;
-    let mut rows = statement.query((message, key, AWAITING_MAX))?;
-    let mut first_parked: Option<i64> = None;
-    while let Some(row) = rows.next()? {
-        if awaiting.is_empty() && !row.get::<_, bool>(1)? {
-            first_parked = Some(row.get(0)?);
-        }
-        awaiting.push(id(row, 2)?);
+    if let Some(&(instance, owned, _)) = awaiting.first() {
+        want(tx, instance, owned)?;
     }
-    if let Some(instance) = first_parked {
-        tx.execute("update instance set wake_ms = 0 where n = ?1 and owned = 0", [instance])?;
+    Ok(awaiting.into_iter().map(|(.., id)| id).collect())
+}
+
+/// Makes an instance wanted at once.
+fn want(tx: &mut Tx<'_>, instance: i64, owned: bool) -> Result<()> {
+    if tx.db.is_shared() {
+        // Whether it has an owner may change until its row is held.
+        tx.db.execute("update instance set wake_ms = 0 where n = ?1 and state <= 4", &values![instance])?;
+    } else if !owned {
+        tx.db.execute("update instance set wake_ms = 0 where n = ?1 and owner = 0", &values![instance])?;
     }
-    Ok(awaiting)
+    Ok(())
 }
 
 /// Keeps a message, unless it was posted before.
-fn keep(tx: &mut Tx<'_>, message: &Message, payload: &str) -> rusqlite::Result<Result<Posted, Unavailable>> {
+fn keep(tx: &mut Tx<'_>, message: &Message, payload: &str) -> Result<std::result::Result<Posted, Unavailable>> {
     let Message { name, key, id, at_ms, ttl_ms, by, payload: _ } = message;
-    if tx.prepare("select 1 from seen where message = ?1 and id = ?2")?.exists((name, id))? {
+    tx.hold_all(&BTreeSet::from([(&**name, &**key)]))?;
+    let seen_until_ms = at_ms.saturating_add(SEEN_MS.max(*ttl_ms));
+    let seen = tx.db.execute(
+        "insert into seen (message, id, expires_ms) values (?1, ?2, ?3) on conflict (message, id) do nothing",
+        &values![name, id, integer(seen_until_ms)],
+    )?;
+    if seen == 0 {
         return Ok(Ok(Posted::Duplicate));
     }
-    let kept: i64 = tx
-        .prepare("select count(*) from inbox where message = ?1 and key = ?2")?
-        .query_row((name, key), |row| row.get(0))?;
+    let kept: i64 =
+        tx.db.only("select count(*) from inbox where message = ?1 and key = ?2", &values![name, key], |row| {
+            row.get(0)
+        })?;
     if kept >= KEPT_MAX {
+        tx.db.execute("delete from seen where message = ?1 and id = ?2", &values![name, id])?;
         return Ok(Err(Unavailable(format!("{KEPT_MAX} messages {name:?} wait for takers of {key:?}"))));
     }
-    let seen_until_ms = at_ms.saturating_add(SEEN_MS.max(*ttl_ms));
-    tx.execute("insert into seen (message, id, expires_ms) values (?1, ?2, ?3)", (name, id, integer(seen_until_ms)))?;
-    let n = tx.next();
-    tx.execute(
+    let n = tx.next_id();
+    tx.db.execute(
         "insert into inbox (n, message, key, id, body, sent_by, at_ms, expires_ms)
          values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        (n, name, key, id, payload, by, integer(*at_ms), integer(at_ms.saturating_add(*ttl_ms))),
+        &values![n, name, key, id, payload, by, integer(*at_ms), integer(at_ms.saturating_add(*ttl_ms))],
     )?;
     let awaiting = wake_one(tx, name, key)?;
     Ok(Ok(if awaiting.is_empty() { Posted::Buffered } else { Posted::Awaited(awaiting) }))
 }
 
-/// What was forgotten; a full batch of anything means there may be more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Swept {
-    pub rows: usize,
-    pub more: bool,
+/// A command in the form of columns.
+struct Order {
+    instance: String,
+    id: [u8; 16],
+    body: String,
+    by: String,
+    at_ms: u64,
+    /// For the audit.
+    action: String,
+    detail: Json,
+}
+
+impl Order {
+    fn run(&self, tx: &mut Tx<'_>) -> Result<std::result::Result<CommandKept, Unavailable>> {
+        let found: Option<(i64, u8, bool)> = tx.db.first(
+            "select i.n, i.state, i.owner <> 0 from instance as i where i.id = ?1 {lock i}",
+            &values![&self.id],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        )?;
+        let Some((instance, state, owned)) = found else { return Ok(Ok(CommandKept::Unknown)) };
+        if state > 4 {
+            return Ok(Ok(CommandKept::Ended));
+        }
+        let kept: i64 =
+            tx.db.only("select count(*) from inbox where instance = ?1", &values![instance], |row| row.get(0))?;
+        if kept >= KEPT_MAX {
+            return Ok(Err(Unavailable(format!("{KEPT_MAX} commands wait for instance {}", self.instance))));
+        }
+        let n = tx.next_id();
+        tx.db.execute(
+            "insert into inbox (n, instance, body, sent_by, at_ms) values (?1, ?2, ?3, ?4, ?5)",
+            &values![n, instance, &self.body, &self.by, integer(self.at_ms)],
+        )?;
+        audit(tx, &self.by, self.at_ms, &self.action, &self.instance, &self.detail)?;
+        want(tx, instance, owned)?;
+        Ok(Ok(CommandKept::Kept))
+    }
 }
 
 impl Store {
-    pub(crate) async fn inbox(&self, instance: &str) -> Result<Vec<InboxItem>, Unavailable> {
+    pub(crate) async fn inbox(&self, instance: &str) -> std::result::Result<Vec<InboxItem>, Unavailable> {
         let Some(bytes) = id_bytes(instance) else { return Ok(Vec::new()) };
         let now_ms = self.told();
-        self.read(move |connection| {
-            let n: Option<i64> = connection
-                .prepare_cached("select n from instance where id = ?1")?
-                .query_row([bytes], |row| row.get(0))
-                .optional()?;
+        self.read(move |db| {
+            let n: Option<i64> =
+                db.first("select n from instance where id = ?1", &values![&bytes], |row| row.get(0))?;
             let Some(n) = n else { return Ok(Vec::new()) };
-            waiting(connection, Some(n), &subscriptions(connection, n)?, now_ms)
+            let subscriptions = subscriptions(db, &[n])?.pop().unwrap_or_default();
+            let it = Awaits { instance: Some(n), subscriptions: &subscriptions, commands: true, now_ms };
+            Ok(waiting(db, &[it])?.pop().unwrap_or_default())
         })
         .await
     }
 
-    pub(crate) async fn post(&self, message: Message) -> Result<Posted, Unavailable> {
+    pub(crate) async fn post(&self, message: Message) -> std::result::Result<Posted, Unavailable> {
         self.tell(message.at_ms);
         let payload = text(&*message.payload)?;
         self.write(move |tx| keep(tx, &message, &payload)).await?
@@ -216,65 +314,13 @@ impl Store {
         command: Command,
         by: &str,
         at_ms: u64,
-    ) -> Result<CommandKept, Unavailable> {
-        let Some(bytes) = id_bytes(instance) else { return Ok(CommandKept::Unknown) };
+    ) -> std::result::Result<CommandKept, Unavailable> {
+        let Some(id) = id_bytes(instance) else { return Ok(CommandKept::Unknown) };
         self.tell(at_ms);
-        let (target, by) = (instance.to_owned(), by.to_owned());
         let body = text(&command)?;
         let detail = serde_json::to_value(&command).unwrap_or_default();
-        let action = format!("instance.{}", detail.get("command").and_then(Value::as_str).unwrap_or("command"));
-        self.write(move |tx| {
-            let found: Option<(i64, u8)> = tx
-                .prepare("select n, state from instance where id = ?1")?
-                .query_row([bytes], |row| Ok((row.get(0)?, row.get(1)?)))
-                .optional()?;
-            let Some((instance, state)) = found else { return Ok(Ok(CommandKept::Unknown)) };
-            if state > 4 {
-                return Ok(Ok(CommandKept::Ended));
-            }
-            let kept: i64 = tx
-                .prepare("select count(*) from inbox where instance = ?1")?
-                .query_row([instance], |row| row.get(0))?;
-            if kept >= KEPT_MAX {
-                return Ok(Err(Unavailable(format!("{KEPT_MAX} commands wait for instance {target}"))));
-            }
-            let n = tx.next();
-            tx.execute(
-                "insert into inbox (n, instance, body, sent_by, at_ms) values (?1, ?2, ?3, ?4, ?5)",
-                (n, instance, &body, &by, integer(at_ms)),
-            )?;
-            audit(tx, &by, at_ms, &action, &target, &detail)?;
-            tx.execute("update instance set wake_ms = 0 where n = ?1 and owned = 0", [instance])?;
-            Ok(Ok(CommandKept::Kept))
-        })
-        .await?
-    }
-
-    /// Forgets messages that nobody took in time, and dedupe rows that are no longer promised, a
-    /// few hundred at once. To be called every now and then, and again while there is more.
-    pub async fn sweep(&self, now_ms: u64) -> Result<Swept, Unavailable> {
-        self.tell(now_ms);
-        self.write(move |tx| {
-            let now = integer(now_ms);
-            let swept = [
-                tx.execute(
-                    "delete from inbox where n in
-                     (select n from inbox where expires_ms is not null and expires_ms <= ?1 limit ?2)",
-                    (now, SWEPT_MAX),
-                )?,
-                tx.execute(
-                    "delete from seen where (message, id) in
-                     (select message, id from seen where expires_ms <= ?1 limit ?2)",
-                    (now, SWEPT_MAX),
-                )?,
-                tx.execute(
-                    "delete from idempotency where (flow, key) in
-                     (select flow, key from idempotency where expires_ms <= ?1 limit ?2)",
-                    (now, SWEPT_MAX),
-                )?,
-            ];
-            Ok(Swept { rows: swept.iter().sum(), more: swept.iter().any(|&rows| rows >= SWEPT_MAX as usize) })
-        })
-        .await
+        let action = format!("instance.{}", detail.get("command").and_then(Json::as_str).unwrap_or("command"));
+        let order = Order { instance: instance.to_owned(), id, body, by: by.to_owned(), at_ms, action, detail };
+        self.write(move |tx| order.run(tx)).await?
     }
 }

@@ -4,14 +4,13 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use rusqlite::types::Value as Column;
-use rusqlite::{OptionalExtension as _, Row, params_from_iter};
-use serde_json::Value;
+use serde_json::Value as Json;
 use stepwell_core::machine::{Entry, Error, State};
 use stepwell_runtime::journal::Unavailable;
 
 use crate::Store;
-use crate::rows::{id, id_bytes, id_text, integer, json_or_null, natural, shared, state, state_number};
+use crate::rows::{id, id_bytes, id_text, integer, json, json_or_null, natural, shared, state, state_number};
+use crate::sql::{Result, Row, Value, values};
 
 /// Where a page ended. Opaque to callers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +25,7 @@ impl std::fmt::Display for Cursor {
 impl std::str::FromStr for Cursor {
     type Err = std::num::ParseIntError;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
+    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
         text.parse().map(Self)
     }
 }
@@ -85,8 +84,8 @@ impl InstanceSummary {
 pub struct InstanceDetail {
     pub summary: InstanceSummary,
     pub seq: u64,
-    pub reply: Option<Arc<Value>>,
-    pub output: Option<Arc<Value>>,
+    pub reply: Option<Arc<Json>>,
+    pub output: Option<Arc<Json>>,
     pub traceparent: Option<String>,
     /// `None` once ended.
     pub snapshot: Option<String>,
@@ -102,80 +101,79 @@ impl Store {
         filter: Filter,
         cursor: Option<Cursor>,
         limit: u32,
-    ) -> Result<Page<InstanceSummary>, Unavailable> {
-        let (sql, params) = listing(&filter, cursor, limit);
-        self.read(move |connection| {
-            let items = connection
-                .prepare_cached(&sql)?
-                .query_map(params_from_iter(params), summary)?
-                .collect::<rusqlite::Result<Vec<_>>>()?;
+    ) -> std::result::Result<Page<InstanceSummary>, Unavailable> {
+        self.read(move |db| {
+            let (sql, values) = listing(&filter, cursor, limit);
+            let items = db.query(&sql, &values, summary)?;
             Ok(Page::new(items, limit, |instance| Cursor(instance.n)))
         })
         .await
     }
 
-    pub async fn instance(&self, instance: &str) -> Result<Option<InstanceDetail>, Unavailable> {
+    pub async fn instance(&self, instance: &str) -> std::result::Result<Option<InstanceDetail>, Unavailable> {
         let Some(bytes) = id_bytes(instance) else { return Ok(None) };
-        self.read(move |connection| {
-            connection
-                .prepare_cached(&format!(
-                    "select {COLUMNS}, i.seq, i.reply, i.output = '=', nullif(i.output, '='), i.traceparent, s.body
-                     from instance as i left join snapshot as s on s.instance = i.n where i.id = ?1"
-                ))?
-                .query_row([bytes], |row| {
-                    let reply: Option<Arc<Value>> = json_or_null(row, 11)?.map(shared);
-                    let as_replied = row.get::<_, Option<bool>>(12)?.unwrap_or_default();
-                    Ok(InstanceDetail {
-                        summary: summary(row)?,
-                        seq: natural(row, 10)?,
-                        output: if as_replied { reply.clone() } else { json_or_null(row, 13)?.map(shared) },
-                        reply,
-                        traceparent: row.get(14)?,
-                        snapshot: row.get(15)?,
-                    })
+        self.read(move |db| {
+            let sql = format!(
+                "select {COLUMNS}, i.seq, i.reply, i.output = '=', nullif(i.output, '='), i.traceparent, s.body
+                 from instance as i left join snapshot as s on s.instance = i.n where i.id = ?1"
+            );
+            db.first(&sql, &values![&bytes], |row| {
+                let reply: Option<Arc<Json>> = json_or_null(row, 11)?.map(shared);
+                let as_replied = row.get::<Option<bool>>(12)?.unwrap_or_default();
+                Ok(InstanceDetail {
+                    summary: summary(row)?,
+                    seq: natural(row, 10)?,
+                    output: if as_replied { reply.clone() } else { json_or_null(row, 13)?.map(shared) },
+                    reply,
+                    traceparent: row.get(14)?,
+                    snapshot: row.get(15)?,
                 })
-                .optional()
+            })
         })
         .await
     }
 
     /// Entries after `after`, in order, at least `limit` where there are as many: whole commits are
     /// read, and cut at `limit`.
-    pub async fn journal(&self, instance: &str, after: u64, limit: u32) -> Result<Vec<Entry>, Unavailable> {
+    pub async fn journal(
+        &self,
+        instance: &str,
+        after: u64,
+        limit: u32,
+    ) -> std::result::Result<Vec<Entry>, Unavailable> {
         let Some(bytes) = id_bytes(instance) else { return Ok(Vec::new()) };
-        self.read(move |connection| {
-            let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-            let mut statement = connection.prepare_cached(
+        self.read(move |db| {
+            // A row holds one entry at least; the first may hold only earlier ones.
+            let commits: Vec<Vec<Entry>> = db.query(
                 "select entries from journal
                  where instance = (select n from instance where id = ?1)
                    and first_seq >= coalesce((select max(first_seq) from journal
-                       where instance = (select n from instance where id = ?1) and first_seq <= ?2 + 1), 0)
-                 order by first_seq",
+                       where instance = (select n from instance where id = ?1) and first_seq <= ?2), 0)
+                 order by first_seq limit ?3",
+                &values![&bytes, integer(after.saturating_add(1)), i64::from(limit) + 1],
+                |row| json(row, 0),
             )?;
-            let mut rows = statement.query((bytes, integer(after)))?;
-            let mut items: Vec<Entry> = Vec::new();
-            while items.len() < limit {
-                let Some(row) = rows.next()? else { break };
-                let entries: Vec<Entry> = crate::rows::json(row, 0)?;
-                items.extend(entries.into_iter().filter(|entry| entry.seq > after));
-            }
-            items.truncate(limit);
+            let mut items: Vec<Entry> = commits.into_iter().flatten().filter(|entry| entry.seq > after).collect();
+            items.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
             Ok(items)
         })
         .await
     }
 
     /// The instance an `Idempotency-Key` stands for, and the sha256 of what it was asked.
-    pub async fn idempotent(&self, flow: &str, key: &str) -> Result<Option<(Arc<str>, String)>, Unavailable> {
+    pub async fn idempotent(
+        &self,
+        flow: &str,
+        key: &str,
+    ) -> std::result::Result<Option<(Arc<str>, String)>, Unavailable> {
         let (flow, key) = (flow.to_owned(), key.to_owned());
-        self.read(move |connection| {
-            connection
-                .prepare_cached(
-                    "select i.id, k.request from idempotency as k join instance as i on i.n = k.instance
-                     where k.flow = ?1 and k.key = ?2",
-                )?
-                .query_row((flow, key), |row| Ok((id(row, 0)?, row.get(1)?)))
-                .optional()
+        self.read(move |db| {
+            db.first(
+                "select i.id, k.request from idempotency as k join instance as i on i.n = k.instance
+                 where k.flow = ?1 and k.key = ?2",
+                &values![&flow, &key],
+                |row| Ok((id(row, 0)?, row.get(1)?)),
+            )
         })
         .await
     }
@@ -184,58 +182,58 @@ impl Store {
 /// The statement for a filter: the index is chosen here, by name, so that no shape of data makes a
 /// list slow. The narrowest part wins. What is listed is found first and its rows are read after,
 /// so that a search that matches much sorts numbers, not rows.
-pub(crate) fn listing(filter: &Filter, cursor: Option<Cursor>, limit: u32) -> (String, Vec<Column>) {
-    let mut params: Vec<Column> = Vec::new();
+pub(crate) fn listing<'f>(filter: &'f Filter, cursor: Option<Cursor>, limit: u32) -> (String, Vec<Value<'f>>) {
+    let mut values: Vec<Value<'f>> = Vec::new();
     let mut conditions = String::new();
-    let mut narrow = |condition: &str, value: Column| {
-        params.push(value);
+    let mut narrow = |condition: &str, value: Value<'f>| {
+        values.push(value);
         let joint = if conditions.is_empty() { "where" } else { " and" };
-        let _ = write!(conditions, "{joint} {}", condition.replace('?', &format!("?{}", params.len())));
+        let _ = write!(conditions, "{joint} {}", condition.replace('?', &format!("?{}", values.len())));
     };
-    let mut index = "not indexed";
+    let mut index = "none";
     if let Some(flow) = &filter.flow {
-        index = "indexed by instance_by_flow";
-        narrow("flow = ?", flow.clone().into());
+        index = "instance_by_flow";
+        narrow("flow = ?", flow.into());
     }
     if let Some(version) = filter.version {
-        narrow("version = ?", i64::from(version).into());
+        narrow("version = ?", version.into());
     }
     if let Some(state) = filter.state {
         if state == State::Completed {
-            narrow("state = ?", i64::from(state_number(state)).into());
+            narrow("state = ?", state_number(state).into());
         } else {
             // The second half says to the planner that the partial index covers it.
-            narrow("state = ? and state <> 5", i64::from(state_number(state)).into());
-            index = "indexed by instance_by_state";
+            narrow("state = ? and state <> 5", state_number(state).into());
+            index = "instance_by_state";
         }
     }
     let id = filter.text.as_deref().and_then(id_bytes);
     if let Some(id) = id {
-        index = "";
-        narrow("id = ?", id.to_vec().into());
+        index = "sqlite_autoindex_instance_1";
+        narrow("id = ?", Value::Bytes(id.to_vec().into()));
     } else if let Some(text) = &filter.text {
-        index = "indexed by instance_by_business_key";
+        index = "instance_by_business_key";
         let pattern = format!("%{}%", text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"));
-        narrow("business_key is not null and business_key like ? escape '\\'", pattern.into());
+        narrow("business_key is not null and business_key {like} ? escape '\\'", pattern.into());
     }
     if let Some(business_key) = &filter.business_key {
-        index = "indexed by instance_by_business_key";
-        narrow("business_key = ?", business_key.clone().into());
+        index = "instance_by_business_key";
+        narrow("business_key = ?", business_key.into());
     }
     if let Some(Cursor(before)) = cursor {
         narrow("n < ?", before.into());
     }
-    params.push(i64::from(limit.saturating_add(1)).into());
+    values.push(limit.saturating_add(1).into());
     let sql = format!(
         "select {COLUMNS} from
-             (select n from instance {index} {conditions} order by n desc limit ?{}) as found
-         cross join instance as i on i.n = found.n order by found.n desc",
-        params.len()
+             (select n from instance {{by {index}}} {conditions} order by n desc limit ?{}) as found
+         cross join instance as i where i.n = found.n order by found.n desc",
+        values.len()
     );
-    (sql, params)
+    (sql, values)
 }
 
-fn summary(row: &Row<'_>) -> rusqlite::Result<InstanceSummary> {
+fn summary(row: &Row<'_>) -> Result<InstanceSummary> {
     Ok(InstanceSummary {
         n: row.get(0)?,
         id: id_text(row.get(1)?),

@@ -1,14 +1,17 @@
 //! Keeps everything: instances with their journals, flows, plugins and the record of who did what.
 //!
-//! [`Store`] is one `SQLite` file with one owner. A single writer thread gathers what waits into one
-//! transaction (group commit), so one flush to disk serves many callers; reads run beside it on
-//! connections of their own and see every commit that was acknowledged.
+//! [`Store`] is one `SQLite` file with one owner, or a `PostgreSQL` database that any number of engines
+//! share. What is done is written once, for both (`sql` says how). A single writer thread gathers
+//! what waits into one transaction (group commit), so one flush to disk serves many callers; reads
+//! run beside it on connections of their own and see every commit that was acknowledged.
 //!
 //! Invariants:
-//! - What was acknowledged is on disk: write-ahead log, `synchronous = FULL`.
-//! - Nothing but the writer thread writes the file; a second process is refused at the door.
+//! - What was acknowledged is on disk: write-ahead log, `synchronous = FULL`; `synchronous_commit`.
+//! - Nothing but the writer thread writes; of a file, a second process is refused at the door.
+//! - On a server, each transaction proves first that its engine was not taken for dead, and each
+//!   write of an instance that it is still the owner's.
 //! - One failed item of a batch leaves no trace and does not touch its neighbours.
-//! - The feed says things in the order in which they were committed.
+//! - The feed says things in the order in which an engine committed them.
 //!
 //! Not here: what an instance does next (`core`), when (`runtime`), and who may ask (`server`).
 //! Nothing here reads a clock: every time comes from the caller.
@@ -21,11 +24,15 @@ mod flows;
 mod inbox;
 mod instances;
 mod migrate;
+mod numbers;
 mod open;
 mod plugins;
 mod readers;
 mod rows;
+mod seat;
+mod sql;
 mod store;
+mod sweep;
 mod take;
 #[cfg(test)]
 mod tests;
@@ -36,8 +43,8 @@ pub use administration::{AuditEntry, Connection, Grant};
 pub use drafts::{Draft, DraftSaved, Expect, SaveDraft};
 pub use feed::{Change, Committed, FeedItem, Notice, PluginStatus};
 pub use flows::{Counts, FlowDetail, FlowSummary, Publish, Published, TriggerRow, Version, VersionSummary};
-pub use inbox::Swept;
 pub use instances::{Cursor, Filter, InstanceDetail, InstanceSummary, Page};
 pub use open::{OpenError, Options};
 pub use plugins::{NewPlugin, Plugin, PluginKept};
 pub use store::{Act, Store};
+pub use sweep::Swept;

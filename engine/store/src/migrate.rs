@@ -4,73 +4,95 @@
 //! - A file that was released never changes; a change is a new file. The database remembers the
 //!   sha256 of what it was built with, and a difference is refused.
 //! - A database of a newer engine is left alone.
+//! - One at a time: whoever else starts meanwhile waits, and then finds it done.
 
-use std::path::Path;
-
-use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 use sha2::{Digest as _, Sha256};
 
 use crate::OpenError;
+use crate::sql::{Db, Result, values};
+
+struct Migration {
+    name: &'static str,
+    sql: &'static str,
+    /// What only `PostgreSQL` is told, afterwards.
+    to_postgres: &'static str,
+}
 
 /// In order; a migration's number is its place, from 1.
-const MIGRATIONS: [(&str, &str); 2] = [
-    ("0001-instances", include_str!("../migrations/0001-instances.sql")),
-    ("0002-administration", include_str!("../migrations/0002-administration.sql")),
+const MIGRATIONS: [Migration; 3] = [
+    Migration { name: "0001-instances", sql: include_str!("../migrations/0001-instances.sql"), to_postgres: "" },
+    Migration {
+        name: "0002-administration",
+        sql: include_str!("../migrations/0002-administration.sql"),
+        to_postgres: "",
+    },
+    Migration {
+        name: "0003-many-engines",
+        sql: include_str!("../migrations/0003-many-engines.sql"),
+        to_postgres: include_str!("../migrations/0003-many-engines.postgres.sql"),
+    },
 ];
-
-/// Marks the file as ours (`pragma application_id`): "step".
-const APPLICATION_ID: i32 = 0x7374_6570;
 
 /// The schema this engine writes.
 pub(crate) fn known() -> u32 {
     u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX)
 }
 
-/// Applies what is missing, all or nothing per file.
-pub(crate) fn up(path: &Path, connection: &mut Connection) -> Result<(), OpenError> {
-    let unusable = |error: rusqlite::Error| OpenError::unusable(path, &error);
-    refuse_foreign(path, connection)?;
-    // One lock over look and change: nobody else migrates meanwhile.
-    let tx = connection.transaction_with_behavior(TransactionBehavior::Exclusive).map_err(unusable)?;
-    let found: u32 = tx.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(unusable)?;
-    if found > known() {
-        return Err(OpenError::NewerSchema { path: path.to_owned(), found, known: known() });
+/// Applies what is missing, all or nothing. `place` names the database to whoever reads an error.
+pub(crate) fn up(place: &str, db: &mut Db) -> std::result::Result<(), OpenError> {
+    let unusable = |error| OpenError::unusable(place, &error);
+    if !db.is_ours().map_err(unusable)? {
+        return Err(OpenError::Foreign(place.to_owned()));
     }
-    tx.execute_batch(
-        "create table if not exists migration (number integer primary key, name text not null, sha256 text not null) strict",
-    )
-    .map_err(unusable)?;
-    for (number, (name, sql)) in (1_u32..).zip(MIGRATIONS) {
-        let sum = hex(&Sha256::digest(sql.as_bytes()));
+    // One lock over look and change: nobody else migrates meanwhile.
+    db.begin_alone().map_err(unusable)?;
+    let done = apply(place, db);
+    match done {
+        Ok(()) => db.run("commit").map_err(unusable),
+        Err(error) => {
+            db.roll_back();
+            Err(error)
+        }
+    }
+}
+
+fn apply(place: &str, db: &mut Db) -> std::result::Result<(), OpenError> {
+    let unusable = |error| OpenError::unusable(place, &error);
+    let found = found(db).map_err(unusable)?;
+    if found > known() {
+        return Err(OpenError::NewerSchema { place: place.to_owned(), found, known: known() });
+    }
+    for (number, migration) in (1_u32..).zip(&MIGRATIONS) {
+        let Migration { name, sql, to_postgres } = migration;
+        let mut sum = Sha256::new();
+        sum.update(sql);
+        if db.is_shared() {
+            sum.update(to_postgres);
+        }
+        let sum = hex(&sum.finalize());
         if number <= found {
-            let kept: Option<String> = tx
-                .query_row("select sha256 from migration where number = ?1", [number], |row| row.get(0))
-                .optional()
+            let kept: Option<String> = db
+                .first("select sha256 from migration where number = ?1", &values![number], |row| row.get(0))
                 .map_err(unusable)?;
             if kept.as_deref() != Some(&sum) {
-                return Err(OpenError::unusable(path, &format!("migration {name} is not the one it was built with")));
+                let reason = format!("migration {name} is not the one it was built with");
+                return Err(OpenError::unusable(place, &reason));
             }
             continue;
         }
-        tx.execute_batch(sql).map_err(|error| OpenError::unusable(path, &format!("migration {name}: {error}")))?;
-        tx.execute("insert into migration (number, name, sha256) values (?1, ?2, ?3)", (number, name, &sum))
+        db.define(sql, to_postgres)
+            .map_err(|error| OpenError::unusable(place, &format!("migration {name}: {error}")))?;
+        db.execute("insert into migration (number, name, sha256) values (?1, ?2, ?3)", &values![number, name, &sum])
             .map_err(unusable)?;
         tracing::info!(migration = name, "schema brought up to date");
     }
-    tx.pragma_update(None, "user_version", known()).map_err(unusable)?;
-    tx.pragma_update(None, "application_id", APPLICATION_ID).map_err(unusable)?;
-    tx.commit().map_err(unusable)
+    db.mark_as_ours(known()).map_err(unusable)
 }
 
-fn refuse_foreign(path: &Path, connection: &Connection) -> Result<(), OpenError> {
-    let unusable = |error: rusqlite::Error| OpenError::unusable(path, &error);
-    let id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(unusable)?;
-    let tables: i64 =
-        connection.query_row("select count(*) from sqlite_schema", [], |row| row.get(0)).map_err(unusable)?;
-    if id == APPLICATION_ID || (id == 0 && tables == 0) {
-        return Ok(());
-    }
-    Err(OpenError::Foreign(path.to_owned()))
+/// The number of the newest migration that was applied.
+fn found(db: &mut Db) -> Result<u32> {
+    let applied = db.only("select coalesce(max(number), 0) from migration", &[], |row| row.get(0))?;
+    Ok(db.marked()?.unwrap_or(applied))
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

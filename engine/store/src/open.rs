@@ -3,15 +3,16 @@
 //!
 //! Invariant: the claim is a lock on a file beside the database, held by the writer until its
 //! connection is closed; the system lets go of it when the process ends, however it ends.
+//!
+//! Not here: a server, which many engines share (`seat`).
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
-
 use crate::migrate;
+use crate::sql::{Db, Error, Place};
 
 /// Sizes of a store. The defaults suit a machine of a few cores.
 #[derive(Debug, Clone, Copy)]
@@ -27,11 +28,20 @@ pub struct Options {
     /// Pages of 4 KiB in the log before a commit also writes them to their places. More means
     /// fewer bytes written in all, and a longer wait for those who meet that commit.
     pub checkpoint_pages: u32,
+    /// An engine that shares its database and was not heard of for this long is taken for dead.
+    pub lease: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { batch_max: 512, queue_max: 4096, readers_max: 4, feed_lag_max: 4096, checkpoint_pages: 1000 }
+        Self {
+            batch_max: 512,
+            queue_max: 4096,
+            readers_max: 4,
+            feed_lag_max: 4096,
+            checkpoint_pages: 1000,
+            lease: Duration::from_secs(10),
+        }
     }
 }
 
@@ -39,22 +49,22 @@ impl Default for Options {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process has the file. Stop it, or use another file.
-    #[error("{path} is in use by process {owner}: one process owns a store")]
-    InUse { path: PathBuf, owner: String },
+    #[error("{place} is in use by process {owner}: one process owns a store")]
+    InUse { place: String, owner: String },
     /// Written by a newer engine. Start that one.
-    #[error("{path} has schema {found}, and this engine knows up to {known}: start a newer engine")]
-    NewerSchema { path: PathBuf, found: u32, known: u32 },
+    #[error("{place} has schema {found}, and this engine knows up to {known}: start a newer engine")]
+    NewerSchema { place: String, found: u32, known: u32 },
     /// A database of something else. Give another path.
     #[error("{0} is not a Stepwell database")]
-    Foreign(PathBuf),
-    /// The file or its folder cannot be used as it is.
-    #[error("{path} cannot be opened: {reason}")]
-    Unusable { path: PathBuf, reason: String },
+    Foreign(String),
+    /// The file, its folder or the server cannot be used as it is.
+    #[error("{place} cannot be opened: {reason}")]
+    Unusable { place: String, reason: String },
 }
 
 impl OpenError {
-    pub(crate) fn unusable(path: &Path, reason: &dyn std::fmt::Display) -> Self {
-        Self::Unusable { path: path.to_owned(), reason: reason.to_string() }
+    pub(crate) fn unusable(place: &str, reason: &dyn std::fmt::Display) -> Self {
+        Self::Unusable { place: place.to_owned(), reason: reason.to_string() }
     }
 }
 
@@ -69,7 +79,7 @@ pub(crate) fn claim(path: &Path) -> Result<Claim, OpenError> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".lock");
     let lock = PathBuf::from(beside);
-    let unusable = |error: std::io::Error| OpenError::unusable(&lock, &error);
+    let unusable = |error: std::io::Error| OpenError::unusable(&lock.display().to_string(), &error);
     let mut file =
         OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&lock).map_err(unusable)?;
     match file.try_lock() {
@@ -81,7 +91,7 @@ pub(crate) fn claim(path: &Path) -> Result<Claim, OpenError> {
             let owner = owner.trim();
             let known = read.is_ok() && !owner.is_empty();
             return Err(OpenError::InUse {
-                path: path.to_owned(),
+                place: path.display().to_string(),
                 owner: if known { owner.to_owned() } else { "unknown".to_owned() },
             });
         }
@@ -95,37 +105,13 @@ pub(crate) fn claim(path: &Path) -> Result<Claim, OpenError> {
     Ok(Claim { _file: file })
 }
 
-/// Opens and migrates; the caller holds the [`Claim`].
-pub(crate) fn prepare(path: &Path, checkpoint_pages: u32) -> Result<Connection, OpenError> {
-    let mut connection = writing(path, checkpoint_pages).map_err(|error| OpenError::unusable(path, &error))?;
-    migrate::up(path, &mut connection)?;
+/// Opens and migrates a file; the caller holds the [`Claim`].
+pub(crate) fn prepare(path: &Path, place: &Place) -> Result<Db, OpenError> {
+    let shown = path.display().to_string();
+    let unusable = |error: Error| OpenError::unusable(&shown, &error);
+    let mut db = place.writing().map_err(unusable)?;
+    migrate::up(&shown, &mut db)?;
     // Whoever drove an instance is gone with the process that had the file before.
-    connection
-        .execute("update instance set owned = 0, wake_ms = 0 where state <= 4 and owned = 1", [])
-        .map_err(|error| OpenError::unusable(path, &error))?;
-    Ok(connection)
-}
-
-/// A connection for the writer.
-pub(crate) fn writing(path: &Path, checkpoint_pages: u32) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
-    // Somebody may look at the file with a tool, and hold it for a moment.
-    connection.busy_timeout(Duration::from_secs(5))?;
-    connection.pragma_update(None, "journal_mode", "wal")?;
-    connection.pragma_update(None, "synchronous", "full")?;
-    connection.pragma_update(None, "foreign_keys", true)?;
-    connection.pragma_update(None, "wal_autocheckpoint", checkpoint_pages)?;
-    connection.pragma_update(None, "cache_size", -32_768)?;
-    connection.set_prepared_statement_cache_capacity(128);
-    Ok(connection)
-}
-
-/// A connection that only reads.
-pub(crate) fn reading(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
-    connection.pragma_update(None, "cache_size", -4_096)?;
-    connection.set_prepared_statement_cache_capacity(64);
-    Ok(connection)
+    db.execute("update instance set owner = 0, wake_ms = 0 where state <= 4 and owner <> 0", &[]).map_err(unusable)?;
+    Ok(db)
 }

@@ -1,13 +1,13 @@
 //! Component packages as they were loaded. The bytes are the source of truth; what is compiled from
 //! them is a cache elsewhere.
 
-use rusqlite::OptionalExtension as _;
 use serde_json::{Value, json};
 use stepwell_runtime::journal::Unavailable;
 
 use crate::administration::audit;
 use crate::feed::{Change, PluginStatus, notice};
 use crate::rows::{integer, json as read_json, natural, text};
+use crate::sql::values;
 use crate::{Act, Store};
 
 /// A package without its bytes.
@@ -52,18 +52,19 @@ impl Store {
         let manifest = text(&plugin.manifest)?;
         self.write(move |tx| {
             let NewPlugin { digest, name, version, status, effect, wasm, supersedes, act, .. } = &plugin;
-            let known: Option<(u8, String)> = tx
-                .prepare("select status, manifest from plugin where digest = ?1")?
-                .query_row([digest], |row| Ok((row.get(0)?, row.get(1)?)))
-                .optional()?;
+            tx.hold(name)?;
+            let known: Option<(u8, String)> =
+                tx.db.first("select status, manifest from plugin where digest = ?1", &values![digest], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })?;
             if known.as_ref().is_some_and(|(was, text)| *was == number(*status) && *text == manifest) {
                 return Ok(PluginKept::Same);
             }
-            tx.execute(
+            tx.db.execute(
                 "insert into plugin (digest, name, version, status, effect, loaded_ms, loaded_by, bytes, manifest, wasm)
                  values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
                  on conflict (digest) do update set status = excluded.status, manifest = excluded.manifest",
-                (
+                &values![
                     digest,
                     name,
                     version,
@@ -74,10 +75,10 @@ impl Store {
                     integer(wasm.len() as u64),
                     &manifest,
                     wasm,
-                ),
+                ],
             )?;
             for other in supersedes.iter().filter(|other| *other != digest) {
-                tx.execute("update plugin set status = 1 where digest = ?1 and status = 0", [other])?;
+                tx.db.execute("update plugin set status = 1 where digest = ?1 and status = 0", &values![other])?;
             }
             let (name, version, digest, status) = (name.clone(), version.clone(), digest.clone(), *status);
             let target = format!("{name}@{version}");
@@ -97,18 +98,17 @@ impl Store {
 
     /// All of them, by name, version and time of loading.
     pub async fn plugins(&self) -> Result<Vec<Plugin>, Unavailable> {
-        self.read(|connection| {
-            connection
-                .prepare_cached(
-                    "select digest, name, version, status, effect, loaded_ms, loaded_by, bytes, manifest from plugin
-                     order by name, version, loaded_ms",
-                )?
-                .query_map([], |row| {
+        self.read(|db| {
+            db.query(
+                "select digest, name, version, status, effect, loaded_ms, loaded_by, bytes, manifest from plugin
+                 order by name, version, loaded_ms",
+                &[],
+                |row| {
                     Ok(Plugin {
                         digest: row.get(0)?,
                         name: row.get(1)?,
                         version: row.get(2)?,
-                        status: match row.get::<_, u8>(3)? {
+                        status: match row.get::<u8>(3)? {
                             0 => PluginStatus::Live,
                             1 => PluginStatus::Superseded,
                             _ => PluginStatus::Failed,
@@ -119,8 +119,8 @@ impl Store {
                         bytes: natural(row, 7)?,
                         manifest: read_json(row, 8)?,
                     })
-                })?
-                .collect()
+                },
+            )
         })
         .await
     }
@@ -128,13 +128,8 @@ impl Store {
     /// The component's bytes.
     pub async fn plugin_wasm(&self, digest: &str) -> Result<Option<Vec<u8>>, Unavailable> {
         let digest = digest.to_owned();
-        self.read(move |connection| {
-            connection
-                .prepare_cached("select wasm from plugin where digest = ?1")?
-                .query_row([digest], |row| row.get(0))
-                .optional()
-        })
-        .await
+        self.read(move |db| db.first("select wasm from plugin where digest = ?1", &values![&digest], |row| row.get(0)))
+            .await
     }
 }
 

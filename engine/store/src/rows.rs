@@ -4,12 +4,13 @@
 
 use std::sync::Arc;
 
-use rusqlite::types::Type;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use stepwell_core::machine::State;
 use stepwell_runtime::journal::Unavailable;
 use uuid::Uuid;
+
+use crate::sql::{Cell, Error, Result, Row};
 
 /// In the order of their numbers.
 pub(crate) const STATES: [State; 9] = [
@@ -38,9 +39,9 @@ pub(crate) fn state_number(state: State) -> u8 {
     }
 }
 
-pub(crate) fn state(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<State> {
+pub(crate) fn state(row: &Row<'_>, column: usize) -> Result<State> {
     let number: u8 = row.get(column)?;
-    STATES.get(usize::from(number)).copied().ok_or(rusqlite::Error::IntegralValueOutOfRange(column, i64::from(number)))
+    STATES.get(usize::from(number)).copied().ok_or(Error::Column { column, holds: "no state's number" })
 }
 
 /// The column form of an instance's id; `None` is not an id of ours.
@@ -53,27 +54,26 @@ pub(crate) fn id_text(bytes: [u8; 16]) -> Arc<str> {
     Arc::from(&*Uuid::from_bytes(bytes).hyphenated().encode_lower(&mut buffer))
 }
 
-pub(crate) fn id(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Arc<str>> {
+pub(crate) fn id(row: &Row<'_>, column: usize) -> Result<Arc<str>> {
     row.get(column).map(id_text)
 }
 
 /// Reads a JSON column.
-pub(crate) fn json<T: DeserializeOwned>(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<T> {
-    parse(row.get_ref(column)?.as_str()?, column)
+pub(crate) fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Result<T> {
+    json_or_null(row, column)?.ok_or(Error::Column { column, holds: "nothing" })
 }
 
 /// Reads a JSON column that may be null.
-pub(crate) fn json_or_null<T: DeserializeOwned>(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Option<T>> {
-    row.get_ref(column)?.as_str_or_null()?.map(|text| parse(text, column)).transpose()
-}
-
-pub(crate) fn parse<T: DeserializeOwned>(text: &str, column: usize) -> rusqlite::Result<T> {
-    serde_json::from_str(text)
-        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error)))
+pub(crate) fn json_or_null<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Result<Option<T>> {
+    match row.cell(column)? {
+        Cell::Null => Ok(None),
+        Cell::Text(text) => Ok(Some(serde_json::from_str(text)?)),
+        Cell::Int(_) | Cell::Bytes(_) | Cell::Other => Err(Error::Column { column, holds: "no text" }),
+    }
 }
 
 /// JSON text of a value; values of ours always have one.
-pub(crate) fn text(value: &(impl serde::Serialize + ?Sized)) -> Result<String, Unavailable> {
+pub(crate) fn text(value: &(impl serde::Serialize + ?Sized)) -> std::result::Result<String, Unavailable> {
     serde_json::to_string(value).map_err(|error| Unavailable(format!("a value has no JSON form: {error}")))
 }
 
@@ -82,16 +82,12 @@ pub(crate) fn integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-pub(crate) fn natural(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<u64> {
-    let number: i64 = row.get(column)?;
-    u64::try_from(number).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, number))
+pub(crate) fn natural(row: &Row<'_>, column: usize) -> Result<u64> {
+    row.get(column)
 }
 
-pub(crate) fn natural_or_null(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Option<u64>> {
-    let number: Option<i64> = row.get(column)?;
-    number
-        .map(|number| u64::try_from(number).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, number)))
-        .transpose()
+pub(crate) fn natural_or_null(row: &Row<'_>, column: usize) -> Result<Option<u64>> {
+    row.get(column)
 }
 
 pub(crate) fn shared(value: Value) -> Arc<Value> {

@@ -1,25 +1,32 @@
 //! The handle, and its answer to the runtime's seam.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
-use rusqlite::Connection;
 use stepwell_core::machine::{Command, Entry};
 use stepwell_runtime::Journal;
 use stepwell_runtime::journal::{
     Append, AppendError, Appended, CommandKept, Definition, InboxItem, Message, Posted, Taken, Unavailable,
 };
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::feed::FeedItem;
-use crate::open::{self, OpenError, Options};
+use crate::migrate;
+use crate::numbers;
+use crate::open::{self, Claim, OpenError, Options};
 use crate::readers::Readers;
+use crate::seat::Seat;
+use crate::sql::{Db, Error, File, Place, Result, Server};
 use crate::tx::Tx;
-use crate::writer::{Job, Work, Writer};
+use crate::writer::{self, Item, Job, Writer};
 
-/// A `SQLite` file, owned by this process. Cheap to clone; the file is let go when the last clone is gone.
+/// The owner of what is driven by the one process that has a file.
+const FILE_OWNER: i64 = 1;
+
+/// A database: a file that this process owns, or a server that engines share. Cheap to clone; it is
+/// let go when the last clone is gone.
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(crate) inner: Arc<Inner>,
@@ -34,25 +41,27 @@ pub struct Act {
 }
 
 pub(crate) struct Inner {
-    path: PathBuf,
+    place: Place,
     /// `None` only while closing.
-    queue: Option<mpsc::Sender<Box<dyn Work>>>,
+    queue: Option<mpsc::Sender<Item>>,
     readers: Arc<Readers>,
     pub(crate) feed: broadcast::Sender<FeedItem>,
     /// The caller's time as it was last told: what ended before is not handed out any more.
-    told_ms: AtomicU64,
+    told_ms: Arc<AtomicU64>,
+    /// This engine's number, as the owner of instances; another one after it was taken for dead.
+    engine: Arc<AtomicI64>,
     writer: Option<JoinHandle<()>>,
 }
 
 impl std::fmt::Debug for Inner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Inner").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("Inner").field("place", &self.place).finish_non_exhaustive()
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // The writer commits what waits, closes the file and lets go of the claim.
+        // The writer commits what waits, closes the database and lets go of the claim.
         self.queue = None;
         if let Some(writer) = self.writer.take()
             && writer.join().is_err()
@@ -64,34 +73,79 @@ impl Drop for Inner {
 
 impl Store {
     /// Opens the file, or makes it; brings its schema up to date. Blocks.
-    pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
+    pub fn open(path: impl AsRef<Path>, options: Options) -> std::result::Result<Self, OpenError> {
         let path = path.as_ref();
-        let unusable = |error: rusqlite::Error| OpenError::unusable(path, &error);
         let claim = open::claim(path)?;
-        let connection = open::prepare(path, options.checkpoint_pages)?;
-        let (queue, waiting) = mpsc::channel(options.queue_max.max(1));
-        let (feed, _) = broadcast::channel(options.feed_lag_max.max(1));
-        let writer =
-            Writer::new(path.to_owned(), connection, waiting, feed.clone(), options, claim).map_err(unusable)?;
-        let writer = std::thread::Builder::new()
-            .name("store-writer".to_owned())
-            .spawn(move || writer.run())
-            .map_err(|error| OpenError::unusable(path, &error))?;
-        let readers = Arc::new(Readers::new(path.to_owned(), options.readers_max.max(1)));
-        Ok(Self {
-            inner: Arc::new(Inner {
-                path: path.to_owned(),
-                queue: Some(queue),
-                readers,
-                feed,
-                told_ms: AtomicU64::new(0),
-                writer: Some(writer),
-            }),
+        let place = Place::Sqlite(File { path: path.to_owned(), checkpoint_pages: options.checkpoint_pages });
+        let db = open::prepare(path, &place)?;
+        Self::start(place, &path.display().to_string(), db, None, Some(claim), options)
+    }
+
+    /// Joins the engines that share the database at `url` (`postgres://user:password@host/database`),
+    /// or is the first; brings its schema up to date. `engine` names this one: it takes up its own
+    /// work at once when it comes back under the same name, so no two that run may have one name.
+    ///
+    /// A schema that the URL names (`?options=-c%20search_path%3D…`) is made if it is not there. Blocks.
+    pub fn connect(url: &str, engine: &str, options: Options) -> std::result::Result<Self, OpenError> {
+        // The client waits in a way that async threads refuse.
+        std::thread::scope(|threads| {
+            let connecting = threads.spawn(|| Self::join(url, engine, options));
+            connecting.join().unwrap_or_else(|_| Err(OpenError::unusable("the database", &"connecting was cut off")))
         })
     }
 
-    pub fn path(&self) -> &Path {
-        &self.inner.path
+    fn join(url: &str, engine: &str, options: Options) -> std::result::Result<Self, OpenError> {
+        let server = Server::new(url).map_err(|error| OpenError::unusable("the database", &error))?;
+        let shown = server.shown();
+        let place = Place::Postgres(Box::new(server));
+        let mut db = place.writing().map_err(|error| OpenError::unusable(&shown, &error))?;
+        migrate::up(&shown, &mut db)?;
+        let seat = Seat::take(&shown, &mut db, engine, options.lease)?;
+        Self::start(place, &shown, db, Some(seat), None, options)
+    }
+
+    fn start(
+        place: Place,
+        shown: &str,
+        mut db: Db,
+        seat: Option<(Seat, i64)>,
+        claim: Option<Claim>,
+        options: Options,
+    ) -> std::result::Result<Self, OpenError> {
+        let unusable = |error: Error| OpenError::unusable(shown, &error);
+        let numbers = writer::numbers_of(&mut db, seat.as_ref().map(|(seat, n)| (seat, *n))).map_err(unusable)?;
+        let seat = seat.map(|(seat, _)| seat);
+        let (queue, waiting) = mpsc::channel(options.queue_max.max(1));
+        let (feed, _) = broadcast::channel(options.feed_lag_max.max(1));
+        let told_ms = Arc::new(AtomicU64::new(0));
+        let engine = Arc::new(AtomicI64::new(seat.as_ref().map_or(FILE_OWNER, |seat| seat.number)));
+        let writer = Writer {
+            place: place.clone(),
+            db: Some(db),
+            queue: waiting,
+            feed: feed.clone(),
+            batch_max: options.batch_max.max(1),
+            numbers,
+            told_ms: told_ms.clone(),
+            engine: engine.clone(),
+            seat,
+            claim,
+        };
+        let writer = std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || writer.run())
+            .map_err(|error| OpenError::unusable(shown, &error))?;
+        let readers = Arc::new(Readers::new(place.clone(), options.readers_max.max(1)));
+        let inner = Inner { place, queue: Some(queue), readers, feed, told_ms, engine, writer: Some(writer) };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// What the database is, for people: `sqlite` or `postgresql`.
+    pub fn kind(&self) -> &'static str {
+        match &self.inner.place {
+            Place::Sqlite(_) => "sqlite",
+            Place::Postgres(_) => "postgresql",
+        }
     }
 
     /// The number of the schema this engine writes.
@@ -99,30 +153,58 @@ impl Store {
         crate::migrate::known()
     }
 
-    /// Copies the database as it stands into a new file, while work goes on.
-    pub async fn backup(&self, to: impl AsRef<Path>) -> Result<(), Unavailable> {
-        let to = to.as_ref().display().to_string();
-        self.inner.readers.alone(move |connection| connection.execute("vacuum into ?1", [to]).map(|_| ())).await
+    /// Copies a file's database as it stands into a new file, while work goes on. A server is copied
+    /// with its own tools.
+    pub async fn backup(&self, to: impl AsRef<Path>) -> std::result::Result<(), Unavailable> {
+        let to = to.as_ref().to_owned();
+        if let Place::Postgres(_) = self.inner.place {
+            return Err(Unavailable("a server's database is copied with pg_dump".to_owned()));
+        }
+        let copy = move |place: &Place| match place {
+            Place::Sqlite(file) => file.copy_to(&to),
+            Place::Postgres(_) => Ok(()),
+        };
+        self.inner.readers.alone(copy).await
     }
 
     /// Hands work to the writer; returns once it is committed. If the future is dropped, it may be all the same.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
-        work: impl Fn(&mut Tx<'_>) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, Unavailable> {
+        work: impl Fn(&mut Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> std::result::Result<T, Unavailable> {
         let (job, answer) = Job::new(work);
+        self.send(Item::Other(Box::new(job)), answer).await
+    }
+
+    pub(crate) async fn send<T>(
+        &self,
+        item: Item,
+        answer: oneshot::Receiver<std::result::Result<T, Unavailable>>,
+    ) -> std::result::Result<T, Unavailable> {
         let gone = || Unavailable("the writer is gone".to_owned());
         let queue = self.inner.queue.as_ref().ok_or_else(gone)?;
-        queue.send(Box::new(job)).await.map_err(|_| gone())?;
+        queue.send(item).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
 
-    /// Runs a query on one snapshot of the database.
+    /// Runs a query on one snapshot of the database; perhaps twice, if the connection was cut.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
-        query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, Unavailable> {
+        query: impl Fn(&mut Db) -> Result<T> + Send + 'static,
+    ) -> std::result::Result<T, Unavailable> {
         self.inner.readers.read(query).await
+    }
+
+    pub(crate) fn engine(&self) -> i64 {
+        self.inner.engine.load(Ordering::Relaxed)
+    }
+
+    /// The places of this engine in the feed are between these two.
+    pub(crate) fn places(&self) -> (i64, i64) {
+        match self.inner.place {
+            Place::Sqlite(_) => (0, i64::MAX),
+            Place::Postgres(_) => (numbers::first_place(self.engine()), numbers::first_place(self.engine() + 1)),
+        }
     }
 
     pub(crate) fn told(&self) -> u64 {
@@ -134,46 +216,42 @@ impl Store {
     }
 }
 
+type Answer<T> = std::result::Result<T, Unavailable>;
+
 impl Journal for Store {
-    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+    async fn append(&self, append: Append) -> std::result::Result<Appended, AppendError> {
         self.append(append).await
     }
 
-    async fn take(&self, instance: &str) -> Result<Option<Taken>, Unavailable> {
+    async fn take(&self, instance: &str) -> Answer<Option<Taken>> {
         self.take(instance).await
     }
 
-    async fn ready(&self, now_ms: u64, limit: u32) -> Result<Vec<Arc<str>>, Unavailable> {
+    async fn ready(&self, now_ms: u64, limit: u32) -> Answer<Vec<Arc<str>>> {
         self.ready(now_ms, limit).await
     }
 
-    async fn next_due_ms(&self) -> Result<Option<u64>, Unavailable> {
+    async fn next_due_ms(&self) -> Answer<Option<u64>> {
         self.next_due_ms().await
     }
 
-    async fn entries(&self, instance: &str, seqs: &[u64]) -> Result<Vec<Entry>, Unavailable> {
+    async fn entries(&self, instance: &str, seqs: &[u64]) -> Answer<Vec<Entry>> {
         self.entries(instance, seqs).await
     }
 
-    async fn inbox(&self, instance: &str) -> Result<Vec<InboxItem>, Unavailable> {
+    async fn inbox(&self, instance: &str) -> Answer<Vec<InboxItem>> {
         self.inbox(instance).await
     }
 
-    async fn post(&self, message: Message) -> Result<Posted, Unavailable> {
+    async fn post(&self, message: Message) -> Answer<Posted> {
         self.post(message).await
     }
 
-    async fn command(
-        &self,
-        instance: &str,
-        command: Command,
-        by: &str,
-        at_ms: u64,
-    ) -> Result<CommandKept, Unavailable> {
+    async fn command(&self, instance: &str, command: Command, by: &str, at_ms: u64) -> Answer<CommandKept> {
         self.command(instance, command, by, at_ms).await
     }
 
-    async fn definition(&self, flow: &str, version: u32) -> Result<Option<Definition>, Unavailable> {
+    async fn definition(&self, flow: &str, version: u32) -> Answer<Option<Definition>> {
         self.definition(flow, version).await
     }
 }

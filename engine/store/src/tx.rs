@@ -1,21 +1,26 @@
-//! One transaction as the items of a batch see it: the connection, the counter, and what is to be
+//! One transaction as the items of a batch see it: the database, the numbers, and what is to be
 //! said after the commit.
 //!
-//! Invariant: numbers grow with every call of [`Tx::next`] and are never used twice, whether or not
-//! the transaction is kept.
+//! Invariant: what an item says is forgotten with the item.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rusqlite::{CachedStatement, Connection, Params};
 use stepwell_core::machine::State;
 
 use crate::feed::FeedItem;
-use crate::rows::state_number;
+use crate::numbers::Numbers;
+use crate::rows::{integer, state_number};
+use crate::sql::Kind::{Int, Text};
+use crate::sql::{Db, Each, Result, values};
 
 pub(crate) struct Tx<'c> {
-    connection: &'c Connection,
-    counter: &'c mut i64,
+    pub(crate) db: &'c mut Db,
+    numbers: &'c mut Numbers,
+    /// This engine's number, as the owner of instances.
+    pub(crate) engine: i64,
+    /// The caller's time as it was last told.
+    pub(crate) now_ms: u64,
     tally: Vec<Move>,
     feed: Vec<FeedItem>,
 }
@@ -35,28 +40,47 @@ pub(crate) struct Mark {
     feed: usize,
 }
 
+static COUNT: Each<5> = Each::new(
+    [Text, Int, Int, Int, Int],
+    "insert into tally (flow, version, state, engine, instances) select ?1, ?2, ?3, ?4, ?5 {from each} where true
+     on conflict (flow, version, state, engine) do update set instances = tally.instances + excluded.instances",
+);
+
+static HOLD: Each<3> = Each::new(
+    [Text, Text, Int],
+    "insert into meeting (message, key, touched_ms) select ?1, ?2, ?3 {from each} where true
+     on conflict (message, key) do update set touched_ms = excluded.touched_ms",
+);
+
 impl<'c> Tx<'c> {
-    pub(crate) fn new(connection: &'c Connection, counter: &'c mut i64) -> Self {
-        Self { connection, counter, tally: Vec::new(), feed: Vec::new() }
+    pub(crate) fn new(db: &'c mut Db, numbers: &'c mut Numbers, engine: i64, now_ms: u64) -> Self {
+        Self { db, numbers, engine, now_ms, tally: Vec::new(), feed: Vec::new() }
     }
 
-    /// A number greater than every one before.
-    pub(crate) fn next(&mut self) -> i64 {
-        *self.counter += 1;
-        *self.counter
+    /// A number that sorts by time.
+    pub(crate) fn next_id(&mut self) -> i64 {
+        self.numbers.next_id(self.now_ms)
     }
 
-    pub(crate) fn prepare(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>> {
-        self.connection.prepare_cached(sql)
+    /// The next place in this engine's feed.
+    pub(crate) fn next_place(&mut self) -> i64 {
+        self.numbers.next_place()
     }
 
-    /// Runs a statement; returns how many rows it changed.
-    pub(crate) fn execute(&self, sql: &str, params: impl Params) -> rusqlite::Result<usize> {
-        self.connection.prepare_cached(sql)?.execute(params)
+    /// Lets no other writer do the same thing to `what` until the commit. A file has no other writer.
+    pub(crate) fn hold(&mut self, what: &str) -> Result<()> {
+        // No message has an empty name.
+        self.hold_all(&BTreeSet::from([("", what)]))
     }
 
-    pub(crate) fn connection(&self) -> &Connection {
-        self.connection
+    /// Holds the rows of these (message, key) until the commit, in their order.
+    pub(crate) fn hold_all(&mut self, pairs: &BTreeSet<(&str, &str)>) -> Result<()> {
+        if self.db.is_shared() {
+            let now_ms = integer(self.now_ms);
+            let rows: Vec<_> = pairs.iter().map(|(message, key)| values![message, key, now_ms]).collect();
+            self.db.execute_each(&HOLD, &rows)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn count(&mut self, flow: &Arc<str>, version: u32, state: State, by: i64) {
@@ -81,26 +105,18 @@ impl<'c> Tx<'c> {
     }
 
     /// Writes the tally: one row per version and state, however many instances moved.
-    pub(crate) fn finish(self) -> rusqlite::Result<Vec<FeedItem>> {
+    pub(crate) fn finish(self) -> Result<Vec<FeedItem>> {
         let mut sums: BTreeMap<(&str, u32, u8), i64> = BTreeMap::new();
         for one in &self.tally {
             *sums.entry((&one.flow, one.version, state_number(one.state))).or_default() += one.by;
         }
-        for ((flow, version, state), by) in sums {
-            if by == 0 {
-                continue;
-            }
-            let changed = self.execute(
-                "update tally set instances = instances + ?4 where flow = ?1 and version = ?2 and state = ?3",
-                (flow, version, state, by),
-            )?;
-            if changed == 0 {
-                self.execute(
-                    "insert into tally (flow, version, state, instances) values (?1, ?2, ?3, ?4)",
-                    (flow, version, state, by),
-                )?;
-            }
-        }
+        let engine = self.engine;
+        let rows: Vec<_> = sums
+            .into_iter()
+            .filter(|&(_, by)| by != 0)
+            .map(|((flow, version, state), by)| values![flow, version, state, engine, by])
+            .collect();
+        self.db.execute_each(&COUNT, &rows)?;
         Ok(self.feed)
     }
 }

@@ -4,234 +4,348 @@
 //!
 //! Invariants:
 //! - Nobody is answered before the commit that carries the answer, and the feed keeps its order.
-//! - An item that the database refuses is taken out alone: the batch is run again with a savepoint
-//!   around each item. That is rare, so the usual batch pays for none.
-//! - After a failure of the file itself the connection is opened anew; nothing needs a restart.
+//! - An item that the database refuses is taken out alone: the batch is run again in halves, each
+//!   behind a savepoint, down to the one. That is rare, so the usual batch pays for none.
+//! - After a failure of the file or the connection it is opened anew; nothing needs a restart.
+//! - Where others write, too: each transaction proves first that this engine was not taken for dead.
+//!
+//! Not here: what the items do (`append`, `take`, `inbox` and the closures of all the others).
 
-use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode};
-use stepwell_runtime::journal::Unavailable;
+use stepwell_runtime::journal::{AppendError, Appended, Taken, Unavailable};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use crate::Options;
+use crate::append::{self, Commit};
 use crate::feed::FeedItem;
-use crate::open::{self, Claim};
+use crate::numbers::{self, Numbers};
+use crate::open::Claim;
+use crate::seat::Seat;
+use crate::sql::{Db, Error, Place, Result, Verdict, values};
+use crate::take;
 use crate::tx::Tx;
 
-/// An item of a batch. May be run more than once before it is answered once.
+/// How often a transaction that lost against another engine is tried again.
+const TRIES: u32 = 10;
+/// How long to wait before that, the first time; a little longer each time.
+const PAUSE: Duration = Duration::from_millis(5);
+/// How often one item decides again because another writer came between.
+const DECISIONS: u32 = 5;
+
+/// An item of a batch that stands for itself. May be run more than once before it is answered once.
 pub(crate) trait Work: Send {
-    fn run(&mut self, tx: &mut Tx<'_>) -> rusqlite::Result<()>;
-    fn answer(self: Box<Self>, outcome: Result<(), Unavailable>);
+    fn run(&mut self, tx: &mut Tx<'_>) -> Result<()>;
+    fn answer(self: Box<Self>, outcome: std::result::Result<(), Unavailable>);
 }
 
-/// The usual item: a closure, and somebody who waits for what it returns.
+/// The usual one: a closure, and somebody who waits for what it returns.
 pub(crate) struct Job<T, F> {
     work: F,
     result: Option<T>,
-    reply: oneshot::Sender<Result<T, Unavailable>>,
+    reply: oneshot::Sender<std::result::Result<T, Unavailable>>,
 }
 
 impl<T, F> Job<T, F> {
-    pub(crate) fn new(work: F) -> (Self, oneshot::Receiver<Result<T, Unavailable>>) {
+    pub(crate) fn new(work: F) -> (Self, oneshot::Receiver<std::result::Result<T, Unavailable>>) {
         let (reply, answer) = oneshot::channel();
         (Self { work, result: None, reply }, answer)
     }
 }
 
-impl<T: Send, F: Fn(&mut Tx<'_>) -> rusqlite::Result<T> + Send> Work for Job<T, F> {
-    fn run(&mut self, tx: &mut Tx<'_>) -> rusqlite::Result<()> {
+impl<T: Send, F: Fn(&mut Tx<'_>) -> Result<T> + Send> Work for Job<T, F> {
+    fn run(&mut self, tx: &mut Tx<'_>) -> Result<()> {
         self.result = Some((self.work)(tx)?);
         Ok(())
     }
 
-    fn answer(self: Box<Self>, outcome: Result<(), Unavailable>) {
+    fn answer(self: Box<Self>, outcome: std::result::Result<(), Unavailable>) {
         let Self { result, reply, .. } = *self;
-        let answer = outcome.and_then(|()| result.ok_or_else(|| Unavailable("nothing was done".to_owned())));
-        // Whoever asked may have gone; what was committed stays.
-        let _ = reply.send(answer);
+        answer(reply, outcome, result);
     }
 }
 
-pub(crate) type Queue = mpsc::Receiver<Box<dyn Work>>;
+/// An item of a kind that is done for many at once.
+pub(crate) struct Ask<I, O> {
+    asked: I,
+    outcome: Option<O>,
+    reply: oneshot::Sender<std::result::Result<O, Unavailable>>,
+}
+
+impl<I, O> Ask<I, O> {
+    pub(crate) fn new(asked: I) -> (Self, oneshot::Receiver<std::result::Result<O, Unavailable>>) {
+        let (reply, answer) = oneshot::channel();
+        (Self { asked, outcome: None, reply }, answer)
+    }
+}
+
+fn answer<T>(
+    reply: oneshot::Sender<std::result::Result<T, Unavailable>>,
+    outcome: std::result::Result<(), Unavailable>,
+    result: Option<T>,
+) {
+    let answer = outcome.and_then(|()| result.ok_or_else(|| Unavailable("nothing was done".to_owned())));
+    // Whoever asked may have gone; what was committed stays.
+    let _ = reply.send(answer);
+}
+
+pub(crate) type AppendAsk = Ask<Commit, std::result::Result<Appended, AppendError>>;
+pub(crate) type TakeAsk = Ask<[u8; 16], std::result::Result<Option<Taken>, Unavailable>>;
+
+pub(crate) enum Item {
+    Append(AppendAsk),
+    Take(TakeAsk),
+    Other(Box<dyn Work>),
+}
+
+impl Item {
+    fn answer(self, outcome: std::result::Result<(), Unavailable>) {
+        match self {
+            Self::Append(ask) => answer(ask.reply, outcome, ask.outcome),
+            Self::Take(ask) => answer(ask.reply, outcome, ask.outcome),
+            Self::Other(work) => work.answer(outcome),
+        }
+    }
+}
 
 pub(crate) struct Writer {
-    path: PathBuf,
+    pub(crate) place: Place,
     /// `None` after a failure, until it could be opened again.
-    connection: Option<Connection>,
-    queue: Queue,
-    feed: broadcast::Sender<FeedItem>,
-    options: Options,
-    /// The last number given out.
-    counter: i64,
-    /// Dropped last, with the thread.
-    _claim: Claim,
+    pub(crate) db: Option<Db>,
+    pub(crate) queue: mpsc::Receiver<Item>,
+    pub(crate) feed: broadcast::Sender<FeedItem>,
+    pub(crate) batch_max: usize,
+    pub(crate) numbers: Numbers,
+    pub(crate) told_ms: Arc<AtomicU64>,
+    pub(crate) engine: Arc<AtomicI64>,
+    /// Where others write, too.
+    pub(crate) seat: Option<Seat>,
+    /// Of a file. Dropped last, with the thread.
+    pub(crate) claim: Option<Claim>,
 }
 
-type Batch = Vec<Box<dyn Work>>;
-
-impl Writer {
-    pub(crate) fn new(
-        path: PathBuf,
-        connection: Connection,
-        queue: Queue,
-        feed: broadcast::Sender<FeedItem>,
-        options: Options,
-        claim: Claim,
-    ) -> rusqlite::Result<Self> {
-        let counter = connection.query_row(
-            "select max(coalesce((select max(n) from journal), 0), coalesce((select max(n) from notice), 0),
-                        coalesce((select max(n) from inbox), 0))",
-            [],
+/// Reads what a writer goes on counting from.
+pub(crate) fn numbers_of(db: &mut Db, seat: Option<(&Seat, i64)>) -> Result<Numbers> {
+    if let Some((seat, given_out)) = seat {
+        let (first, last) = (numbers::first_place(seat.number), numbers::first_place(seat.number + 1));
+        let place = db.only(
+            "select coalesce(max(n), ?1) from
+                 (select max(n) as n from journal where n > ?1 and n < ?2
+                  union all select max(n) from notice where n > ?1 and n < ?2) as both_of_them",
+            &values![first, last],
             |row| row.get(0),
         )?;
-        Ok(Self { path, connection: Some(connection), queue, feed, options, counter, _claim: claim })
+        return Ok(Numbers::of_engine(seat.number, place, given_out));
     }
+    let tables = ["journal", "notice", "inbox", "instance", "audit"];
+    let mut last = 0;
+    for table in tables {
+        let n: i64 = db.only(&format!("select coalesce(max(n), 0) from {table}"), &[], |row| row.get(0))?;
+        last = last.max(n);
+    }
+    Ok(Numbers::of_file(last))
+}
 
+impl Writer {
     /// Runs until every handle is gone and the queue is empty.
     pub(crate) fn run(mut self) {
-        let mut batch: Batch = Vec::with_capacity(self.options.batch_max.max(1));
-        while self.queue.blocking_recv_many(&mut batch, self.options.batch_max.max(1)) > 0 {
+        let mut batch: Vec<Item> = Vec::with_capacity(self.batch_max);
+        while self.queue.blocking_recv_many(&mut batch, self.batch_max) > 0 {
             self.commit(&mut batch);
         }
+        if let (Some(seat), Some(mut db)) = (self.seat.take(), self.db.take()) {
+            let left = db.begin().and_then(|()| seat.leave(&mut db)).and_then(|()| db.run("commit"));
+            if let Err(error) = left {
+                tracing::warn!(%error, "this engine's place is given up when its lease is over");
+            }
+        }
+        drop(self.claim);
     }
 
     /// Commits and answers a batch; leaves it empty.
-    fn commit(&mut self, batch: &mut Batch) {
-        let first = self.attempt(batch, Self::run_all);
-        let outcome = match first {
-            Err(Failure::Item(_)) if batch.len() > 1 => self.attempt(batch, Self::run_each),
-            other => other,
-        };
-        match outcome {
-            Ok((items, feed)) => {
-                for (work, item) in batch.drain(..).zip(items) {
-                    work.answer(item.map_err(|error| unavailable(&error)));
+    fn commit(&mut self, batch: &mut Vec<Item>) {
+        match self.persist(batch) {
+            Ok((outcomes, feed)) => {
+                for (item, outcome) in batch.drain(..).zip(outcomes) {
+                    item.answer(outcome.map_err(Unavailable::from));
                 }
                 for item in feed {
                     // Nobody listening is no failure.
                     let _ = self.feed.send(item);
                 }
             }
-            Err(failure) => {
-                let (Failure::Item(error) | Failure::Whole(error)) = failure;
+            Err(error) => {
                 tracing::error!(%error, items = batch.len(), "nothing of a batch was committed");
-                if broke_the_connection(&error) {
-                    self.connection = None;
-                }
-                for work in batch.drain(..) {
-                    work.answer(Err(unavailable(&error)));
+                let said = error.to_string();
+                for item in batch.drain(..) {
+                    item.answer(Err(Unavailable(said.clone())));
                 }
             }
         }
     }
 
-    /// One transaction around `run`. On failure nothing of it is kept.
-    fn attempt(&mut self, batch: &mut Batch, run: Run) -> Result<(Vec<ItemResult>, Vec<FeedItem>), Failure> {
-        if self.connection.is_none() {
-            self.connection = Some(open::writing(&self.path, self.options.checkpoint_pages).map_err(Failure::Whole)?);
+    /// One transaction, tried as often as it makes sense.
+    fn persist(&mut self, batch: &mut [Item]) -> Result<(Vec<Result<()>>, Vec<FeedItem>)> {
+        let begun = Instant::now();
+        let mut tries = 0;
+        let mut in_parts = false;
+        loop {
+            tries += 1;
+            let error = match self.attempt(batch, in_parts) {
+                Ok(done) => return Ok(done),
+                Err(error) => error,
+            };
+            match error.verdict() {
+                Verdict::Item if !in_parts => in_parts = true,
+                Verdict::Again if tries < TRIES => {
+                    tracing::debug!(%error, tries, "a transaction is tried again");
+                    std::thread::sleep(PAUSE * tries);
+                }
+                Verdict::Again | Verdict::Whole | Verdict::Item | Verdict::Lost => {
+                    tracing::debug!(tries, ms = begun.elapsed().as_millis(), "a transaction is given up");
+                    return Err(error);
+                }
+            }
         }
-        let Some(connection) = self.connection.as_ref() else {
-            return Err(Failure::Whole(rusqlite::Error::InvalidQuery));
+    }
+
+    /// On failure nothing of it is kept. What a lost connection did at its commit is not known.
+    fn attempt(&mut self, batch: &mut [Item], in_parts: bool) -> Result<(Vec<Result<()>>, Vec<FeedItem>)> {
+        let mut db = self.begin()?;
+        let engine = self.engine.load(Ordering::Relaxed);
+        let now_ms = self.told_ms.load(Ordering::Relaxed);
+        let mut tx = Tx::new(&mut db, &mut self.numbers, engine, now_ms);
+        let mut outcomes = Vec::with_capacity(batch.len());
+        let run = if in_parts {
+            run_in_parts(batch, &mut tx, &mut outcomes)
+        } else {
+            outcomes.extend(batch.iter().map(|_| Ok(())));
+            run_all(batch, &mut tx)
         };
-        execute(connection, "begin immediate").map_err(Failure::Whole)?;
-        let mut tx = Tx::new(connection, &mut self.counter);
-        let outcome = run(batch, &mut tx).and_then(|items| {
-            let feed = tx.finish().map_err(Failure::Whole)?;
-            execute(connection, "commit").map_err(Failure::Whole)?;
-            Ok((items, feed))
-        });
-        // The database may have rolled back by itself.
-        if outcome.is_err()
-            && !connection.is_autocommit()
-            && let Err(error) = execute(connection, "rollback")
-        {
-            tracing::error!(%error, "a transaction was not rolled back");
-            self.connection = None;
-        }
-        outcome
-    }
-
-    fn run_all(batch: &mut Batch, tx: &mut Tx<'_>) -> Result<Vec<ItemResult>, Failure> {
-        let mut items = Vec::with_capacity(batch.len());
-        for work in batch.iter_mut() {
-            work.run(tx)
-                .map_err(|error| if is_of_the_file(&error) { Failure::Whole(error) } else { Failure::Item(error) })?;
-            items.push(Ok(()));
-        }
-        Ok(items)
-    }
-
-    fn run_each(batch: &mut Batch, tx: &mut Tx<'_>) -> Result<Vec<ItemResult>, Failure> {
-        let mut items = Vec::with_capacity(batch.len());
-        for work in batch.iter_mut() {
-            tx.execute("savepoint item", []).map_err(Failure::Whole)?;
-            let before = tx.mark();
-            let item = work.run(tx);
-            match &item {
-                Ok(()) => {}
-                Err(error) if is_of_the_file(error) => {
-                    return Err(Failure::Whole(item.err().unwrap_or(rusqlite::Error::InvalidQuery)));
-                }
-                Err(error) => {
-                    tracing::error!(%error, "an item was refused by the database");
-                    tx.execute("rollback to item", []).map_err(Failure::Whole)?;
-                    tx.forget(before);
-                }
+        let done = match run.and_then(|()| tx.finish()) {
+            Ok(feed) => db.run("commit").map(|()| feed),
+            Err(error) => Err(error),
+        };
+        match done {
+            Ok(feed) => {
+                self.db = Some(db);
+                Ok((outcomes, feed))
             }
-            tx.execute("release item", []).map_err(Failure::Whole)?;
-            items.push(item);
+            Err(error) => {
+                if error.verdict() != Verdict::Lost && db.roll_back() {
+                    self.db = Some(db);
+                }
+                Err(error)
+            }
         }
-        Ok(items)
+    }
+
+    /// A transaction in which this engine has proven that it is alive.
+    fn begin(&mut self) -> Result<Db> {
+        let mut db = match self.db.take() {
+            // Nothing was asked of it yet: a connection that was cut while it lay idle costs no more than a new one.
+            Some(mut db) => match db.begin() {
+                Ok(()) => db,
+                Err(error) if error.verdict() == Verdict::Lost => self.open()?,
+                Err(error) => {
+                    self.db = db.roll_back().then_some(db);
+                    return Err(error);
+                }
+            },
+            None => self.open()?,
+        };
+        let Some(seat) = &self.seat else { return Ok(db) };
+        match seat.prove(&mut db, self.numbers.counter()) {
+            Ok(()) => Ok(db),
+            Err(error) => {
+                if error.verdict() != Verdict::Lost && db.roll_back() {
+                    if matches!(error, Error::Fenced) {
+                        self.sit_down_again(&mut db)?;
+                    }
+                    self.db = Some(db);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn open(&self) -> Result<Db> {
+        let mut db = self.place.writing()?;
+        db.begin()?;
+        Ok(db)
+    }
+
+    /// Others took this engine for dead, and drive its instances. It goes on as a new one.
+    fn sit_down_again(&mut self, db: &mut Db) -> Result<()> {
+        let Some(seat) = &self.seat else { return Ok(()) };
+        tracing::warn!("this engine was taken for dead, and begins anew");
+        let (seat, given_out) = seat.take_again(db).inspect_err(|_| {
+            db.roll_back();
+        })?;
+        self.numbers = numbers_of(db, Some((&seat, given_out)))?;
+        self.engine.store(seat.number, Ordering::Relaxed);
+        self.seat = Some(seat);
+        Ok(())
     }
 }
 
-type ItemResult = rusqlite::Result<()>;
-type Run = fn(&mut Batch, &mut Tx<'_>) -> Result<Vec<ItemResult>, Failure>;
-
-enum Failure {
-    /// One item's own; the others can do without it.
-    Item(rusqlite::Error),
-    /// The file's: disk full, a failing disk, a lock that is not let go.
-    Whole(rusqlite::Error),
+/// Runs every item. What is done for many at once is done first.
+fn run_all(batch: &mut [Item], tx: &mut Tx<'_>) -> Result<()> {
+    let (mut appends, mut takes, mut others) = (Vec::new(), Vec::new(), Vec::new());
+    for item in batch {
+        match item {
+            Item::Append(ask) => appends.push(ask),
+            Item::Take(ask) => takes.push(ask),
+            Item::Other(work) => others.push(work),
+        }
+    }
+    if !appends.is_empty() {
+        let commits: Vec<&Commit> = appends.iter().map(|ask| &ask.asked).collect();
+        let outcomes = append::run(tx, &commits)?;
+        for (ask, outcome) in appends.into_iter().zip(outcomes) {
+            ask.outcome = Some(outcome);
+        }
+    }
+    if !takes.is_empty() {
+        let ids: Vec<[u8; 16]> = takes.iter().map(|ask| ask.asked).collect();
+        let outcomes = take::run(tx, &ids)?;
+        for (ask, outcome) in takes.into_iter().zip(outcomes) {
+            ask.outcome = Some(outcome);
+        }
+    }
+    others.into_iter().try_for_each(|work| work.run(tx))
 }
 
-fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
-    connection.prepare_cached(sql)?.execute([]).map(|_| ())
-}
-
-/// What no other item of the batch would fare better with.
-fn is_of_the_file(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(
-            ErrorCode::DiskFull
-                | ErrorCode::SystemIoFailure
-                | ErrorCode::DatabaseBusy
-                | ErrorCode::DatabaseLocked
-                | ErrorCode::DatabaseCorrupt
-                | ErrorCode::NotADatabase
-                | ErrorCode::CannotOpen
-                | ErrorCode::ReadOnly
-                | ErrorCode::OutOfMemory
-        )
-    )
-}
-
-/// After these the connection's own view of the file cannot be relied on.
-fn broke_the_connection(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(
-            ErrorCode::SystemIoFailure
-                | ErrorCode::DatabaseCorrupt
-                | ErrorCode::NotADatabase
-                | ErrorCode::CannotOpen
-                | ErrorCode::ReadOnly
-        )
-    )
-}
-
-pub(crate) fn unavailable(error: &rusqlite::Error) -> Unavailable {
-    Unavailable(error.to_string())
+/// Runs every item, and tells of each how it fared.
+fn run_in_parts(batch: &mut [Item], tx: &mut Tx<'_>, outcomes: &mut Vec<Result<()>>) -> Result<()> {
+    let mut decisions = 0;
+    loop {
+        decisions += 1;
+        tx.db.run("savepoint item")?;
+        let before = tx.mark();
+        let error = match run_all(batch, tx) {
+            Ok(()) => {
+                tx.db.run("release savepoint item")?;
+                outcomes.extend(batch.iter().map(|_| Ok(())));
+                return Ok(());
+            }
+            Err(error) if error.verdict() == Verdict::Item => error,
+            Err(error) => return Err(error),
+        };
+        tx.db.run("rollback to savepoint item")?;
+        tx.db.run("release savepoint item")?;
+        tx.forget(before);
+        if batch.len() > 1 {
+            let (first, second) = batch.split_at_mut(batch.len() / 2);
+            run_in_parts(first, tx, outcomes)?;
+            return run_in_parts(second, tx, outcomes);
+        }
+        if matches!(error, Error::Raced) && decisions < DECISIONS {
+            continue;
+        }
+        tracing::error!(%error, "an item was refused by the database");
+        outcomes.push(Err(error));
+        return Ok(());
+    }
 }

@@ -3,6 +3,7 @@
 
 mod definitions;
 mod durability;
+mod file;
 mod lists;
 
 use std::sync::Arc;
@@ -15,13 +16,37 @@ use crate::{Act, Options, Publish, Published, Store};
 
 struct Fixture {
     store: Store,
-    folder: tempfile::TempDir,
+    place: Place,
+}
+
+/// Where a store of a test's own is.
+enum Place {
+    File(tempfile::TempDir),
+    Server(String),
+}
+
+/// A server to try the store on; without it, a file serves.
+const SERVER: &str = "STEPWELL_TEST_POSTGRES";
+
+impl Place {
+    fn new() -> Self {
+        match std::env::var(SERVER) {
+            Ok(url) => Self::Server(format!("{url}?options=-csearch_path%3Dt{}", uuid::Uuid::now_v7().simple())),
+            Err(_) => Self::File(tempfile::tempdir().unwrap()),
+        }
+    }
+
+    fn open(&self) -> Store {
+        match self {
+            Self::File(folder) => Store::open(folder.path().join("stepwell.db"), Options::default()).unwrap(),
+            Self::Server(url) => Store::connect(url, "test", Options::default()).unwrap(),
+        }
+    }
 }
 
 fn open() -> Fixture {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(folder.path().join("stepwell.db"), Options::default()).unwrap();
-    Fixture { store, folder }
+    let place = Place::new();
+    Fixture { store: place.open(), place }
 }
 
 fn act(at_ms: u64) -> Act {
