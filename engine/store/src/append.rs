@@ -8,10 +8,12 @@
 use std::sync::Arc;
 
 use rusqlite::OptionalExtension as _;
+use serde_json::json;
 use stepwell_core::machine::State;
 use stepwell_runtime::journal::{Admission, Append, AppendError, Appended, Header, InboxId, InboxItem, Unavailable};
 
 use crate::Store;
+use crate::administration::audit;
 use crate::feed::{Committed, FeedItem};
 use crate::inbox;
 use crate::rows::{id_bytes, id_text, integer, state, state_number, text};
@@ -225,6 +227,8 @@ impl Row {
             return Ok(None);
         }
         let n = tx.connection().last_insert_rowid();
+        let detail = json!({ "flow": admission.flow, "version": admission.version });
+        audit(tx, &admission.by, admission.started_ms, "instance.start", &self.instance, &detail)?;
         if let Some(idempotency) = &admission.idempotency {
             tx.execute(
                 "insert into idempotency (flow, key, request, instance, expires_ms) values (?1, ?2, ?3, ?4, ?5)",

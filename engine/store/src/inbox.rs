@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _};
-use serde_json::Value;
+use serde_json::{Value, json};
 use stepwell_core::machine::Command;
 use stepwell_runtime::journal::{CommandKept, Inbound, InboxId, InboxItem, Message, Posted, Unavailable};
 
@@ -178,6 +178,7 @@ fn keep(tx: &mut Tx<'_>, message: &Message, payload: &str) -> rusqlite::Result<R
          values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         (n, name, key, id, payload, by, integer(*at_ms), integer(at_ms.saturating_add(*ttl_ms))),
     )?;
+    audit(tx, by, *at_ms, "message.post", name, &json!({ "key": key, "id": id }))?;
     let awaiting = wake_one(tx, name, key)?;
     Ok(Ok(if awaiting.is_empty() { Posted::Buffered } else { Posted::Awaited(awaiting) }))
 }
