@@ -50,6 +50,7 @@ impl Commit {
                 started_ms: 1_000,
                 idempotency: None,
                 traceparent: Some("00-trace-01".to_owned()),
+                by: "admin".into(),
             }),
             park: false,
         })

@@ -63,3 +63,20 @@ pub(crate) fn unknown_plugin() -> Value {
         "edges": [{ "from": "start", "to": "dream" }, { "from": "dream", "to": "done" }],
     })
 }
+
+/// Copies a large text three times and waits.
+pub(crate) fn hoarder() -> Value {
+    json!({
+        "stepwell": 1, "kind": "graph", "key": "hoarder",
+        "nodes": {
+            "start": { "type": "start" },
+            "copy": { "type": "set", "vars": { "a": "=input.text", "b": "=input.text", "c": "=input.text" } },
+            "wait": { "type": "receive", "message": "go", "key": "=input.id", "timeout": "1h" },
+            "done": { "type": "end" },
+        },
+        "edges": [
+            { "from": "start", "to": "copy" }, { "from": "copy", "to": "wait" }, { "from": "wait", "to": "done" },
+            { "from": "wait", "port": "timeout", "to": "done" },
+        ],
+    })
+}

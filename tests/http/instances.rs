@@ -112,7 +112,9 @@ async fn commands_act_once_and_are_audited() {
     let audit = engine.get("/api/v1/audit").await.expect(200).json();
     let actions: Vec<&str> =
         audit["items"].as_array().unwrap().iter().map(|item| item["action"].as_str().unwrap()).collect();
-    assert_eq!(actions, ["instance.retry", "instance.cancel", "flow.publish", "flow.publish"]);
+    let wanted =
+        ["instance.retry", "instance.start", "instance.cancel", "instance.start", "flow.publish", "flow.publish"];
+    assert_eq!(actions, wanted);
 }
 
 #[tokio::test]

@@ -31,6 +31,40 @@ async fn sigterm_parks_what_waits_and_the_next_start_goes_on() {
 }
 
 #[tokio::test]
+async fn whoever_waits_at_sigterm_is_told_where_to_look() {
+    let mut engine = Stepwell::start(Options::default()).await;
+    engine.publish(&flows::patient()).await;
+    let client = engine.clone();
+    let caller = tokio::spawn(async move {
+        client.post("/api/v1/flows/patient/instances?wait=60s", &json!({ "input": { "id": "w" } })).await
+    });
+    until("the instance is there", SOON, async || {
+        let page = engine.get("/api/v1/instances?businessKey=w").await.json();
+        (page["items"][0]["state"] == "waiting").then_some(())
+    })
+    .await;
+    assert!(engine.sigterm().await.success());
+    let reply = caller.await.unwrap().expect(202);
+    assert_eq!(reply.json()["state"], "waiting", "{}", reply.text());
+    assert!(reply.header("location").starts_with("/api/v1/instances/"));
+}
+
+#[tokio::test]
+async fn publishing_an_older_content_again_makes_it_the_newest() {
+    let engine = Stepwell::start(Options::default()).await;
+    let (first, mut second) = (flows::sum(), flows::sum());
+    second["nodes"]["done"]["output"] = json!({ "sum": 0 });
+    for (document, status, version, sum) in
+        [(&first, 201, 1, 3), (&first, 200, 1, 3), (&second, 201, 2, 0), (&first, 201, 3, 3)]
+    {
+        let published = engine.post("/api/v1/flows/sum/publish", &json!({ "document": document })).await.expect(status);
+        assert_eq!(published.json()["version"], version);
+        let answer = engine.post("/t/sum", &json!({ "a": 1, "b": 2 })).await.expect(200);
+        assert_eq!(answer.json()["sum"], sum);
+    }
+}
+
+#[tokio::test]
 async fn a_second_engine_on_the_same_store_is_refused() {
     let engine = Stepwell::start(Options::default()).await;
     let second = Command::new(binary())

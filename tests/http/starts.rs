@@ -89,6 +89,10 @@ async fn the_same_key_starts_one_instance() {
     }
     let other = start(&engine, "sum", "?wait=10s", "k-1", &json!({ "a": 1, "b": 3 })).await.expect(422);
     assert_eq!((other.code().as_str(), &other.json()["id"]), ("IDEMPOTENCY_MISMATCH", &first.json()["id"]));
+    // Who does not wait is told the same each time, though it has ended since.
+    let started = start(&engine, "sum", "", "k-3", &input).await.expect(202);
+    let again = start(&engine, "sum", "", "k-3", &input).await.expect(202);
+    assert_eq!(again.json()["id"], started.json()["id"]);
     // Keys belong to their flow.
     start(&engine, "patient", "", "k-1", &json!({ "id": "x" })).await.expect(202);
 

@@ -23,6 +23,7 @@ const LOOKS: Record<string, [Tone, IconName]> = {
   'timer-fired': ['violet', 'alarm'],
   'message-arrived': ['violet', 'mail'],
   commanded: ['blue', 'command'],
+  'limit-reached': ['red', 'alert'],
 };
 
 type Fields = Record<string, unknown>;

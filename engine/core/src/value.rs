@@ -3,12 +3,86 @@
 //! Values that came in by an event live once, in that event's journal row; a snapshot names the
 //! row instead of repeating them. Values the core computed are written out.
 //!
-//! Not here: how rows are read back (`machine::snapshot` says which, `store` reads them).
+//! Values are bounded: what comes in from outside in depth, what an expression computes in depth and size.
+//!
+//! Not here: how rows are read back (`machine::snapshot` says which, `store` reads them); how large a body or
+//! a node's output may be (`server`, `sandbox`).
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
+
+/// Deepest value. Journal and snapshot wrap values in some levels more, and readers of JSON stop at 128.
+pub const VALUE_DEPTH_MAX: usize = 100;
+/// Most bytes, as JSON text, that one mapping, table or expression makes.
+pub const COMPUTED_BYTES_MAX: usize = 1024 * 1024;
+
+/// Whether lists and objects stand in each other more than [`VALUE_DEPTH_MAX`] deep.
+pub fn too_deep(value: &Value) -> bool {
+    deeper_than(value, VALUE_DEPTH_MAX)
+}
+
+fn deeper_than(value: &Value, levels: usize) -> bool {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+        Value::Array(_) | Value::Object(_) if levels == 0 => true,
+        Value::Array(items) => items.iter().any(|item| deeper_than(item, levels - 1)),
+        Value::Object(fields) => fields.values().any(|field| deeper_than(field, levels - 1)),
+    }
+}
+
+/// Counts what a computation makes, before it is made: a list that is doubled in a loop is refused
+/// while it still fits in memory.
+#[derive(Debug, Default)]
+pub(crate) struct Measure {
+    bytes: usize,
+}
+
+impl Measure {
+    /// Counts a value that will stand `depth` levels deep.
+    pub(crate) fn value(&mut self, value: &Value, depth: usize) -> Result<(), TooLarge> {
+        match value {
+            Value::Null | Value::Bool(_) => self.bytes(5),
+            Value::Number(_) => self.bytes(8),
+            Value::String(text) => self.bytes(text.len() + 2),
+            Value::Array(items) => {
+                self.level(depth)?;
+                self.bytes(2 + items.len())?;
+                items.iter().try_for_each(|item| self.value(item, depth + 1))
+            }
+            Value::Object(fields) => {
+                self.level(depth)?;
+                self.bytes(2)?;
+                fields.iter().try_for_each(|(key, field)| {
+                    self.bytes(key.len() + 4)?;
+                    self.value(field, depth + 1)
+                })
+            }
+        }
+    }
+
+    /// Counts text, punctuation with it.
+    pub(crate) fn bytes(&mut self, bytes: usize) -> Result<(), TooLarge> {
+        self.bytes += bytes;
+        if self.bytes > COMPUTED_BYTES_MAX { Err(TooLarge::Bytes) } else { Ok(()) }
+    }
+
+    /// A list or object that will stand `depth` levels deep.
+    #[allow(clippy::unused_self, reason = "one counter, two limits: callers need not know which is kept")]
+    pub(crate) fn level(&self, depth: usize) -> Result<(), TooLarge> {
+        if depth >= VALUE_DEPTH_MAX { Err(TooLarge::Depth) } else { Ok(()) }
+    }
+}
+
+/// Why a value is not computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum TooLarge {
+    #[error("a value of more than {COMPUTED_BYTES_MAX} bytes")]
+    Bytes,
+    #[error("a value of more than {VALUE_DEPTH_MAX} levels")]
+    Depth,
+}
 
 /// A shared, immutable JSON value with its provenance.
 #[derive(Debug, Clone, PartialEq)]

@@ -106,16 +106,18 @@ pub struct StartRequest {
     pub priority: i32,
     pub idempotency: Option<Idempotency>,
     pub traceparent: Option<String>,
-    /// The caller will wait for an answer; otherwise `start` returns once the start is committed.
+    /// Who asks, for the audit.
+    pub by: Arc<str>,
+    /// The caller will wait for an answer; otherwise the start is committed before anything else is done.
     pub wait: bool,
 }
 
-/// A start that was taken. Not yet committed if the caller said it waits: answer it only from
-/// [`Started::answer`], or after [`Started::committed`].
+/// A start that was taken, and perhaps not yet committed: answer it only from [`Started::answer`], or
+/// after [`Started::committed`].
 pub struct Started {
     pub id: Arc<str>,
     answer: oneshot::Receiver<Answer>,
-    committed: oneshot::Receiver<Result<(), StartError>>,
+    committed: oneshot::Receiver<Result<State, StartError>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -212,8 +214,8 @@ impl<J: Journal, N: Nodes, C: Clock> Engine<J, N, C> {
         Ok(flow)
     }
 
-    /// Starts an instance. Nothing the caller does afterwards, or stops doing, changes its course.
-    pub async fn start(&self, request: StartRequest) -> Result<Started, StartError> {
+    /// Starts an instance; to be called in an async runtime. Nothing the caller does afterwards, or stops doing, changes its course.
+    pub fn start(&self, request: StartRequest) -> Result<Started, StartError> {
         if self.closing() {
             return Err(StartError::Overloaded);
         }
@@ -225,15 +227,13 @@ impl<J: Journal, N: Nodes, C: Clock> Engine<J, N, C> {
         let waits = request.wait;
         let waiters = if waits { vec![answer_to] } else { Vec::new() };
         let actor = Actor::new(self.clone(), id.clone(), waiters);
+        let minder = Minder { engine: self.clone(), instance: id.clone() };
         tokio::spawn(async move {
+            let _minder = minder;
             actor.begin(request, committed_to).await;
             drop(room);
         });
-        let mut started = Started { id, answer, committed };
-        if !waits {
-            started.committed().await?;
-        }
-        Ok(started)
+        Ok(Started { id, answer, committed })
     }
 
     /// Keeps a message and wakes an instance that waits for it. Committed when this returns.
@@ -260,13 +260,17 @@ impl<J: Journal, N: Nodes, C: Clock> Engine<J, N, C> {
         }
     }
 
-    /// Waits for the answer of an instance that runs already. `None` after `at_most`, or when the
+    /// Waits for the answer of an instance that runs already. `None` once `until` is over, or when the
     /// instance has ended already: read its row then.
-    pub async fn watch(&self, instance: &Arc<str>, at_most: Duration) -> Option<Answer> {
+    pub async fn watch(&self, instance: &Arc<str>, until: impl Future<Output = ()>) -> Option<Answer> {
         let (to, answer) = oneshot::channel();
         lock(&self.0.waiters).entry(instance.clone()).or_default().push(to);
         self.wake(instance);
-        tokio::time::timeout(at_most, answer).await.ok()?.ok()
+        tokio::select! {
+            biased;
+            answer = answer => answer.ok(),
+            () = until => None,
+        }
     }
 
     /// Sees to it that an actor looks at the instance's inbox and timers.
@@ -287,7 +291,9 @@ impl<J: Journal, N: Nodes, C: Clock> Engine<J, N, C> {
         };
         let engine = self.clone();
         let instance = instance.clone();
+        let minder = Minder { engine: self.clone(), instance: instance.clone() };
         tokio::spawn(async move {
+            let _minder = minder;
             let room = engine.0.room.clone().acquire_owned().await.ok();
             engine.drive_taken(instance, live, room).await;
         });
@@ -373,29 +379,47 @@ impl<J: Journal, N: Nodes, C: Clock> Engine<J, N, C> {
     }
 }
 
+/// Stands beside an actor. If the actor panics, its instance is taken again as it was last committed.
+struct Minder<J, N, C> {
+    engine: Engine<J, N, C>,
+    instance: Arc<str>,
+}
+
+impl<J, N, C> Drop for Minder<J, N, C> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!(instance = %self.instance, "driving the instance panicked; it is taken again");
+            let Inner { live, sweeper, quiet, .. } = &*self.engine.0;
+            lock(live).remove(&self.instance);
+            sweeper.take_again(&self.instance);
+            quiet.notify_one();
+        }
+    }
+}
+
 impl Started {
-    /// Waits until the start is on disk.
-    pub async fn committed(&mut self) -> Result<(), StartError> {
+    /// Waits until the start is on disk; the state it was stored in.
+    pub async fn committed(&mut self) -> Result<State, StartError> {
         match (&mut self.committed).await {
             Ok(result) => result,
             Err(_) => Err(Unavailable("the start was given up".to_owned()).into()),
         }
     }
 
-    /// Waits for the reply, the end or an incident. `None` after `at_most`: the instance goes on,
-    /// and its start is on disk.
+    /// Waits for the reply, the end or an incident. `None` once `until` is over: the instance goes
+    /// on, and its start is on disk.
     ///
     /// # Errors
     ///
     /// The start itself was not taken.
-    pub async fn answer(mut self, at_most: Duration) -> Result<Option<Answer>, StartError> {
+    pub async fn answer(mut self, until: impl Future<Output = ()>) -> Result<Option<Answer>, StartError> {
         tokio::select! {
             biased;
             answer = &mut self.answer => match answer {
                 Ok(answer) => Ok(Some(answer)),
-                Err(_) => self.committed().await.map(|()| None),
+                Err(_) => self.committed().await.map(|_| None),
             },
-            () = tokio::time::sleep(at_most) => self.committed().await.map(|()| None),
+            () = until => self.committed().await.map(|_| None),
         }
     }
 }

@@ -39,7 +39,8 @@ pub trait Journal: Send + Sync + 'static {
     /// What waits for an instance now.
     fn inbox(&self, instance: &str) -> impl Future<Output = Result<Vec<InboxItem>, Unavailable>> + Send;
 
-    /// Keeps a message until an instance takes it or its time is over. Committed when this returns.
+    /// Keeps a message until an instance takes it or its time is over, with its audit row. Committed
+    /// when this returns.
     fn post(&self, message: Message) -> impl Future<Output = Result<Posted, Unavailable>> + Send;
 
     /// Puts a command into an instance's inbox, with its audit row. Committed when this returns.
@@ -114,6 +115,8 @@ pub struct Admission {
     /// The caller's `Idempotency-Key` and the sha256 of what it asked, scoped to the flow.
     pub idempotency: Option<Idempotency>,
     pub traceparent: Option<String>,
+    /// Who asked; for the audit row that is written with the instance.
+    pub by: Arc<str>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,6 +11,7 @@
 mod actor;
 pub mod clock;
 mod engine;
+mod held;
 pub mod journal;
 pub mod nodes;
 mod sweep;

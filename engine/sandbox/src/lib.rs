@@ -115,6 +115,15 @@ pub struct PluginInfo {
     pub node_types: Vec<NodeType>,
 }
 
+/// A plugin that passed every check and is not live yet.
+pub struct Ready(Arc<Plugin>);
+
+impl Ready {
+    pub fn info(&self) -> PluginInfo {
+        info(&self.0)
+    }
+}
+
 /// Loads plugins and calls them.
 pub struct Sandbox {
     engines: Engines,
@@ -146,22 +155,38 @@ impl Sandbox {
     ///
     /// All that is wrong with it. Nothing has changed then: an older version stays live.
     pub async fn load(&self, wasm: impl Into<Arc<[u8]>>) -> Result<PluginInfo, Vec<Problem>> {
+        let ready = self.prepare(wasm).await?;
+        Ok(self.put_in_force(ready))
+    }
+
+    /// Checks, compiles and rehearses a plugin; what is live stays as it is until
+    /// [`put_in_force`](Self::put_in_force).
+    pub async fn prepare(&self, wasm: impl Into<Arc<[u8]>>) -> Result<Ready, Vec<Problem>> {
         self.bring(wasm.into(), true).await
+    }
+
+    /// From now on the plugin stands for its name and version.
+    pub fn put_in_force(&self, ready: Ready) -> PluginInfo {
+        info(&self.registry.insert(ready.0))
     }
 
     /// Brings back a plugin that was loaded before, without running its examples again.
     pub async fn restore(&self, wasm: impl Into<Arc<[u8]>>) -> Result<PluginInfo, Vec<Problem>> {
-        self.bring(wasm.into(), false).await
+        let ready = self.bring(wasm.into(), false).await?;
+        Ok(self.put_in_force(ready))
     }
 
-    async fn bring(&self, wasm: Arc<[u8]>, rehearse: bool) -> Result<PluginInfo, Vec<Problem>> {
-        let digest = Digest::of(&wasm);
-        if let Some(plugin) = self.registry.revive(&digest) {
-            return Ok(info(&plugin));
+    async fn bring(&self, wasm: Arc<[u8]>, rehearse: bool) -> Result<Ready, Vec<Problem>> {
+        if let Some(plugin) = self.registry.get(&Digest::of(&wasm)) {
+            return Ok(Ready(plugin));
         }
         let loader = Loader { engines: &self.engines, compiler: &self.compiler, limits: &self.limits };
-        let plugin = loader.load(wasm, rehearse).await?;
-        Ok(info(&self.registry.insert(plugin)))
+        loader.load(wasm, rehearse).await.map(|plugin| Ready(Arc::new(plugin)))
+    }
+
+    /// Whether these bytes were loaded, be it that others stand for their name now.
+    pub fn knows(&self, digest: &Digest) -> bool {
+        self.registry.get(digest).is_some()
     }
 
     /// Takes a plugin out: new calls fail with `PLUGIN_MISSING`, calls in flight finish.
@@ -230,7 +255,7 @@ impl Sandbox {
             other => other,
         };
         let answer = match answered {
-            Ok(answer) => declared(&plugin, call.node_type, answer),
+            Ok(answer) => answer,
             Err(Stopped::Cut(cut)) => unsaid(Outcome::Cut(cut)),
             Err(Stopped::PoolExhausted) => busy("no memory for another instance".to_owned()),
         };
@@ -291,25 +316,6 @@ fn node_call<'a>(about: &About, call: &'a Call) -> NodeCall<'a> {
         visit_started_ms: call.visit_started_ms,
         timeout_ms: call.callee.timeout_ms,
     }
-}
-
-/// An answer by a port that the node type does not have leads nowhere: nobody may take it for done.
-fn declared(plugin: &Plugin, node_type: &str, answer: Answer) -> Answer {
-    let Outcome::Done { port, .. } = &answer.outcome else { return answer };
-    let types = &plugin.described.node_types;
-    let known = types.iter().find(|one| one.name == node_type);
-    let has_it = known.is_some_and(|one| one.entry.ports.iter().any(|one| *one.name == **port));
-    // An undo has no port.
-    if has_it || port.is_empty() {
-        return answer;
-    }
-    let message = format!("left by port `{}`, which {node_type} does not declare", clip(port));
-    Answer { outcome: Outcome::Cut(cut(CutReason::Output, message)), ..answer }
-}
-
-/// Enough of a guest's word to be recognised.
-fn clip(word: &str) -> String {
-    word.chars().take(64).collect()
 }
 
 /// Tells the breaker, and the log where an operator should know.

@@ -29,20 +29,13 @@ impl Registry {
         self.read(|state| state.by_digest.get(digest).cloned())
     }
 
-    /// Returns the plugin that is in force for its digest: the one that was here first.
-    pub(crate) fn insert(&self, plugin: Plugin) -> Arc<Plugin> {
+    /// Makes a plugin stand for its name and version. Returns the one that is in force for its digest:
+    /// the one that was here first.
+    pub(crate) fn insert(&self, plugin: Arc<Plugin>) -> Arc<Plugin> {
         let name = (plugin.described.name.clone(), plugin.described.version.clone());
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         state.live.insert(name, plugin.digest);
-        Arc::clone(state.by_digest.entry(plugin.digest).or_insert_with(|| Arc::new(plugin)))
-    }
-
-    /// Makes a digest that is here stand for its name and version again.
-    pub(crate) fn revive(&self, digest: &Digest) -> Option<Arc<Plugin>> {
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        let plugin = Arc::clone(state.by_digest.get(digest)?);
-        state.live.insert((plugin.described.name.clone(), plugin.described.version.clone()), *digest);
-        Some(plugin)
+        Arc::clone(state.by_digest.entry(plugin.digest).or_insert(plugin))
     }
 
     /// Calls in flight finish; later ones find nothing.

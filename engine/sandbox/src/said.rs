@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use stepwell_core::machine::{Cut, CutReason, Failure, Outcome, Rejection};
+use stepwell_core::value::{VALUE_DEPTH_MAX, too_deep};
 
 use crate::call::{cut, permanent};
 use crate::contract;
@@ -67,6 +68,9 @@ fn parsed(what: &str, text: &str, bytes_max: usize) -> Result<Arc<Value>, Cut> {
         return Err(cut(CutReason::Output, format!("the {what} has {bytes} bytes, {bytes_max} are allowed")));
     }
     match serde_json::from_str(text) {
+        Ok(value) if too_deep(&value) => {
+            Err(cut(CutReason::Output, format!("the {what} has more than {VALUE_DEPTH_MAX} levels")))
+        }
         Ok(value) => Ok(Arc::new(value)),
         Err(error) => Err(cut(CutReason::Output, format!("the {what} is no JSON: {error}"))),
     }

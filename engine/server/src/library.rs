@@ -51,7 +51,7 @@ pub(crate) struct Publication {
     pub version: u32,
     pub hash: String,
     pub warnings: Vec<Problem>,
-    /// This content was a version already.
+    /// The newest version has this content already: nothing was done.
     pub known: bool,
 }
 
@@ -92,12 +92,14 @@ struct Table {
 pub(crate) struct Library {
     engine: Engine,
     table: RwLock<Table>,
+    /// Held while the table is read anew, so that an older reading never comes after a newer one.
+    reading: tokio::sync::Mutex<()>,
 }
 
 impl Library {
     /// Reads what was published before.
     pub(crate) async fn open(engine: Engine) -> Result<Self, Unavailable> {
-        let library = Self { engine, table: RwLock::default() };
+        let library = Self { engine, table: RwLock::default(), reading: tokio::sync::Mutex::default() };
         library.read_all().await?;
         Ok(library)
     }
@@ -107,6 +109,7 @@ impl Library {
     }
 
     async fn read_all(&self) -> Result<(), Unavailable> {
+        let _turn = self.reading.lock().await;
         let mut table = Table::default();
         let mut after = None;
         loop {

@@ -17,6 +17,7 @@ use stepwell_sandbox::{Connection, Grants, PluginInfo, Sandbox};
 use stepwell_store::{Act, NewPlugin, PluginKept, PluginStatus, Store};
 
 use crate::grants::GrantsFile;
+use crate::http::App;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LoadError {
@@ -37,16 +38,16 @@ pub(crate) enum GrantsError {
     Unavailable(#[from] Unavailable),
 }
 
-/// Loads a component and keeps it. The same bytes again change nothing.
-pub(crate) async fn load(
-    sandbox: &Sandbox,
-    store: &Store,
-    wasm: Vec<u8>,
-    act: Act,
-) -> Result<(PluginInfo, PluginKept), LoadError> {
+/// Loads a component: checks it, keeps it, and only then puts it in force, so that no instance is
+/// ever pinned to what the next start does not find. The same bytes again change nothing.
+pub(crate) async fn load(app: &App, wasm: Vec<u8>, act: Act) -> Result<(PluginInfo, PluginKept), LoadError> {
+    let (sandbox, store) = (app.engine.nodes(), app.engine.journal());
     let wasm: Arc<[u8]> = wasm.into();
+    let ready = sandbox.prepare(wasm.clone()).await.map_err(LoadError::Refused)?;
+    let info = ready.info();
+    // One at a time from here: of two builds, the one kept last is the one in force.
+    let _turn = app.loading.lock().await;
     let before = sandbox.plugins();
-    let info = sandbox.load(wasm.clone()).await.map_err(LoadError::Refused)?;
     let digest = info.digest.to_string();
     let same_name = |one: &&PluginInfo| one.name == info.name && one.version == info.version;
     let supersedes = before.iter().filter(same_name).map(|one| one.digest.to_string()).collect();
@@ -66,6 +67,7 @@ pub(crate) async fn load(
             act,
         })
         .await?;
+    sandbox.put_in_force(ready);
     Ok((info, kept))
 }
 

@@ -126,6 +126,7 @@ async fn assemble(config: Config, login: Option<&str>, stop: watch::Receiver<boo
         engine_id: engine_id.as_str().unwrap_or("engine").into(),
         started_ms: clock.now_ms(),
         underway: http::Underway::default(),
+        loading: tokio::sync::Mutex::default(),
         stop,
         config,
     }))

@@ -2,6 +2,7 @@
 //!
 //! Invariants:
 //! - A file is looked at once it was the same for one round, so that half a copy is not taken.
+//! - A plugin file that was there before this start does not undo an upload that came after it.
 //! - A flow file is published only if its (key, content) never was: an old file does not undo what
 //!   was published since.
 //! - A file that cannot be used is said once, and tried again when it, or for flows a plugin, changes.
@@ -82,7 +83,7 @@ impl Watcher {
     async fn look(&mut self, at_once: bool) {
         let mut changed = false;
         for path in self.plugins.as_mut().map(|folder| folder.fresh(at_once)).unwrap_or_default() {
-            changed |= self.plugin(&path).await;
+            changed |= self.plugin(&path, at_once).await;
         }
         let mut flows = self.flows.as_mut().map(|folder| folder.fresh(at_once)).unwrap_or_default();
         if changed {
@@ -99,10 +100,12 @@ impl Watcher {
     }
 
     /// Loads a plugin's file. True: there is something new.
-    async fn plugin(&self, path: &Path) -> bool {
+    async fn plugin(&self, path: &Path, at_start: bool) -> bool {
         let Some(wasm) = read(path).await else { return false };
-        let (sandbox, store) = (self.app.engine.nodes(), self.app.engine.journal());
-        match packages::load(sandbox, store, wasm, self.act(path)).await {
+        if at_start && self.app.engine.nodes().knows(&stepwell_sandbox::Digest::of(&wasm)) {
+            return false;
+        }
+        match packages::load(&self.app, wasm, self.act(path)).await {
             Ok((info, _)) => {
                 let types = info.node_types.len();
                 tracing::info!(plugin = info.name, version = info.version, types, "plugin is live");

@@ -133,6 +133,7 @@ fn whole_instance() -> Append {
             started_ms: now_ms,
             idempotency: None,
             traceparent: None,
+            by: "admin".into(),
         }),
         park: false,
     }

@@ -35,9 +35,7 @@ create table version (
     document text not null check (json_valid(document)),
     -- The node types it is pinned to, digests and all.
     catalog text not null check (json_valid(catalog)),
-    primary key (flow, version),
-    -- Publishing the same content twice gives the same version.
-    unique (flow, hash)
+    primary key (flow, version)
 ) strict;
 
 create table instance (

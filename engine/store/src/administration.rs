@@ -6,7 +6,8 @@ use serde_json::{Value as Json, json};
 use stepwell_runtime::journal::Unavailable;
 
 use crate::rows::{integer, json as read_json, natural, text};
-use crate::sql::{Result, Value, values};
+use crate::sql::Kind::{Int, Text};
+use crate::sql::{Each, Result, Value, values};
 use crate::tx::Tx;
 use crate::{Act, Cursor, Page, Store};
 
@@ -42,15 +43,36 @@ pub struct Grant {
     pub granted_by: String,
 }
 
-/// Writes an audit row, as part of the transaction of what it tells of.
+/// What somebody did, for the audit.
+pub(crate) struct Deed<'a> {
+    pub(crate) by: &'a str,
+    pub(crate) at_ms: u64,
+    pub(crate) action: &'a str,
+    pub(crate) target: &'a str,
+    pub(crate) detail: Json,
+}
+
+static AUDIT: Each<6> = Each::new(
+    [Int, Int, Text, Text, Text, Text],
+    "insert into audit (n, at_ms, who, action, target, detail) select ?1, ?2, ?3, ?4, ?5, ?6 {from each}",
+);
+
+/// Writes audit rows, as part of the transaction of what they tell of.
+pub(crate) fn audit_all(tx: &mut Tx<'_>, deeds: &[Deed<'_>]) -> Result<()> {
+    let rows: Vec<_> = deeds
+        .iter()
+        .map(|one| {
+            let n = tx.next_id();
+            values![n, integer(one.at_ms), one.by, one.action, one.target, one.detail.to_string()]
+        })
+        .collect();
+    tx.db.execute_each(&AUDIT, &rows)?;
+    Ok(())
+}
+
+/// Writes one audit row.
 pub(crate) fn audit(tx: &mut Tx<'_>, by: &str, at_ms: u64, action: &str, target: &str, detail: &Json) -> Result<()> {
-    let n = tx.next_id();
-    tx.db
-        .execute(
-            "insert into audit (n, at_ms, who, action, target, detail) values (?1, ?2, ?3, ?4, ?5, ?6)",
-            &values![n, integer(at_ms), by, action, target, detail.to_string()],
-        )
-        .map(|_| ())
+    audit_all(tx, &[Deed { by, at_ms, action, target, detail: detail.clone() }])
 }
 
 impl Store {

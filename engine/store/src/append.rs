@@ -12,10 +12,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use serde_json::json;
 use stepwell_core::machine::State;
 use stepwell_runtime::journal::{Admission, Append, AppendError, Appended, Header, InboxId, InboxItem, Unavailable};
 
 use crate::Store;
+use crate::administration::{self, Deed};
 use crate::feed::{Committed, FeedItem};
 use crate::inbox::{self, Awaits, Subscription};
 use crate::numbers;
@@ -282,6 +284,16 @@ fn admit(tx: &mut Tx<'_>, good: &[Good<'_>]) -> Result<bool> {
     if inserted != rows.len() {
         return if good.len() == 1 { Ok(false) } else { Err(Error::Raced) };
     }
+    let deeds: Vec<_> = new()
+        .map(|(one, admission)| Deed {
+            by: &admission.by,
+            at_ms: admission.started_ms,
+            action: "instance.start",
+            target: &one.commit.instance,
+            detail: json!({ "flow": admission.flow, "version": admission.version }),
+        })
+        .collect();
+    administration::audit_all(tx, &deeds)?;
     let keys: Vec<_> = new()
         .filter_map(|(one, admission)| {
             let idempotency = admission.idempotency.as_ref()?;

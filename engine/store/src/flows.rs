@@ -1,7 +1,8 @@
 //! Flows and their published versions.
 //!
 //! Invariants:
-//! - A version never changes, and its content is published once per flow (unique by hash).
+//! - A version never changes. What the newest version holds is not published again; what an older one
+//!   holds is, as a new version: that is how a flow goes back.
 //! - A trigger's path belongs to one flow; a flow's triggers are those of its newest version.
 
 use std::collections::BTreeMap;
@@ -103,7 +104,7 @@ pub struct Publish {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Published {
     New(u32),
-    /// This content is that version already.
+    /// The newest version has this content already.
     Same(u32),
     /// A file with this content was published before; another version may have followed.
     FileSeen,
@@ -256,22 +257,20 @@ fn freeze(tx: &mut Tx<'_>, publish: &Publish, document: &str, catalog: &str) -> 
             &values![flow, file, at_ms],
         )?;
     }
-    let known: Option<u32> =
-        tx.db.first("select version from version where flow = ?1 and hash = ?2", &values![flow, hash], |row| {
-            row.get(0)
-        })?;
-    if let Some(version) = known {
+    let newest: Option<(u32, String)> = tx.db.first(
+        "select version, hash from version where flow = ?1 order by version desc limit 1",
+        &values![flow],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    if let Some((version, _)) = newest.as_ref().filter(|(_, newest)| newest == hash) {
         tx.db.execute(
             "update draft set base_version = ?2 where flow = ?1 and hash = ?3",
-            &values![flow, version, hash],
+            &values![flow, *version, hash],
         )?;
-        return Ok(Published::Same(version));
+        return Ok(Published::Same(*version));
     }
     name_flow(tx, flow, &publish.document, act.at_ms)?;
-    let version: u32 =
-        tx.db.only("select coalesce(max(version), 0) + 1 from version where flow = ?1", &values![flow], |row| {
-            row.get(0)
-        })?;
+    let version = newest.map_or(1, |(newest, _)| newest + 1);
     tx.db.execute(
         "insert into version (flow, version, hash, label, published_ms, published_by, document, catalog)
          values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",

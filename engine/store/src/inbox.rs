@@ -15,7 +15,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use stepwell_core::machine::Command;
 use stepwell_runtime::journal::{CommandKept, Inbound, InboxId, InboxItem, Message, Posted, Unavailable};
 
@@ -244,6 +244,7 @@ fn keep(tx: &mut Tx<'_>, message: &Message, payload: &str) -> Result<std::result
          values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         &values![n, name, key, id, payload, by, integer(*at_ms), integer(at_ms.saturating_add(*ttl_ms))],
     )?;
+    audit(tx, by, *at_ms, "message.post", name, &json!({ "key": key, "id": id }))?;
     let awaiting = wake_one(tx, name, key)?;
     Ok(Ok(if awaiting.is_empty() { Posted::Buffered } else { Posted::Awaited(awaiting) }))
 }

@@ -12,6 +12,7 @@ mod parse;
 use serde_json::{Map, Value};
 
 use crate::expr::{Expr, Scope, ValueError};
+use crate::value::Measure;
 
 /// Most rules of one table.
 pub const RULES_MAX: usize = 10_000;
@@ -86,9 +87,11 @@ impl Table {
                 break;
             }
         }
+        let mut measure = Measure::default();
         let output = match self.policy {
             HitPolicy::Collect => {
-                Value::Array(hits.iter().map(|&hit| self.answer(hit, scope)).collect::<Result<_, _>>()?)
+                let answers = hits.iter().map(|&hit| self.answer(hit, scope, &mut measure));
+                Value::Array(answers.collect::<Result<_, _>>()?)
             }
             HitPolicy::Unique if hits.len() > 1 => {
                 let rows = hits.iter().map(|hit| (hit + 1).to_string()).collect::<Vec<_>>().join(", ");
@@ -97,10 +100,10 @@ impl Table {
             HitPolicy::Priority => {
                 hits.sort_by_key(|&hit| (self.rules[hit].priority, hit));
                 hits.truncate(1);
-                hits.first().map_or(Ok(Value::Null), |&hit| self.answer(hit, scope))?
+                hits.first().map_or(Ok(Value::Null), |&hit| self.answer(hit, scope, &mut measure))?
             }
             HitPolicy::First | HitPolicy::Unique => {
-                hits.first().map_or(Ok(Value::Null), |&hit| self.answer(hit, scope))?
+                hits.first().map_or(Ok(Value::Null), |&hit| self.answer(hit, scope, &mut measure))?
             }
         };
         Ok(TableAnswer { output, hits })
@@ -138,13 +141,19 @@ impl Table {
         Ok(true)
     }
 
-    fn answer(&self, hit: usize, scope: &Scope<'_>) -> Result<Value, ValueError> {
+    /// A rule's answer, as a part of what `measure` counts.
+    fn answer(&self, hit: usize, scope: &Scope<'_>, measure: &mut Measure) -> Result<Value, ValueError> {
         let mut output = Map::new();
         for (path, answer) in self.outputs.iter().zip(&self.rules[hit].answers) {
+            // One level for the list of all answers, one for the answer, the others for its field's path.
+            let depth = path.len() + 1;
             let value = match answer {
                 None => continue,
-                Some(Answer::Literal(value)) => value.clone(),
-                Some(Answer::Expr(expr)) => expr.eval(scope)?,
+                Some(Answer::Literal(value)) => {
+                    measure.value(value, depth)?;
+                    value.clone()
+                }
+                Some(Answer::Expr(expr)) => expr.eval_within(scope, measure, depth)?,
             };
             insert(&mut output, path, value);
         }

@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::value::Held;
+use crate::value::{Held, Measure, TooLarge};
 use eval::Env;
 pub(crate) use template::expression_problem;
 use tree::{Node, Step};
@@ -66,6 +66,12 @@ pub struct ValueError {
 impl ValueError {
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Self { message: message.into() }
+    }
+}
+
+impl From<TooLarge> for ValueError {
+    fn from(error: TooLarge) -> Self {
+        Self::new(error.to_string())
     }
 }
 
@@ -133,14 +139,30 @@ impl Expr {
     }
 
     /// The value in this scope. What is not there is `null`, as in ZEN.
+    ///
+    /// # Errors
+    ///
+    /// Also when the value would be too large or too deep (`crate::value`).
     pub fn eval(&self, scope: &Scope<'_>) -> Result<Value, ValueError> {
+        self.eval_within(scope, &mut Measure::default(), 0)
+    }
+
+    /// The value in this scope, as a part of something larger that `measure` counts.
+    pub(crate) fn eval_within(
+        &self,
+        scope: &Scope<'_>,
+        measure: &mut Measure,
+        depth: usize,
+    ) -> Result<Value, ValueError> {
         if let Some(found) = self.borrow(scope) {
+            measure.value(found, depth)?;
             return Ok(found.clone());
         }
         if let Node::Literal(value) = &self.program.node {
+            measure.value(value, depth)?;
             return Ok(value.clone());
         }
-        Env::new(scope, self.program.timezone).eval(&self.program.node)?.into_value()
+        Env::new(scope, self.program.timezone).eval(&self.program.node)?.into_value(measure, depth)
     }
 
     /// Whether a cell's test holds for its column's value.

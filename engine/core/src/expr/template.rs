@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::{Expr, ExprError, Scope, Template, ValueError};
 use crate::flow::pointer::child;
 use crate::problem::Problem;
+use crate::value::Measure;
 
 /// Deepest template.
 const DEPTH_MAX: usize = 64;
@@ -37,16 +38,31 @@ impl Template {
         Compiler { timezone, problems, found }.template(source, pointer, 0)
     }
 
+    /// The value in this scope.
+    ///
+    /// # Errors
+    ///
+    /// An expression has no value here, or the whole would be too large or too deep (`crate::value`).
     pub fn eval(&self, scope: &Scope<'_>) -> Result<Value, ValueError> {
+        self.eval_within(scope, &mut Measure::default(), 0)
+    }
+
+    fn eval_within(&self, scope: &Scope<'_>, measure: &mut Measure, depth: usize) -> Result<Value, ValueError> {
         match self {
+            // As large as the document has it, and that is bounded.
             Self::Literal(value) => Ok(value.clone()),
-            Self::Expr(expr) => expr.eval(scope),
+            Self::Expr(expr) => expr.eval_within(scope, measure, depth),
             Self::Object(fields) => {
-                let fields = fields.iter().map(|(key, value)| Ok((key.to_string(), value.eval(scope)?)));
-                Ok(Value::Object(fields.collect::<Result<Map<_, _>, ValueError>>()?))
+                let mut map = Map::new();
+                for (key, field) in fields {
+                    measure.bytes(key.len() + 4)?;
+                    map.insert(key.to_string(), field.eval_within(scope, measure, depth + 1)?);
+                }
+                Ok(Value::Object(map))
             }
             Self::Array(items) => {
-                Ok(Value::Array(items.iter().map(|item| item.eval(scope)).collect::<Result<_, _>>()?))
+                let items = items.iter().map(|item| item.eval_within(scope, measure, depth + 1));
+                Ok(Value::Array(items.collect::<Result<_, _>>()?))
             }
         }
     }

@@ -13,7 +13,7 @@ use rust_decimal::Decimal;
 use serde_json::{Map, Value};
 
 use super::{Place, ValueError, number};
-use crate::value::Held;
+use crate::value::{Held, Measure};
 
 pub(super) type Fields<'a> = Vec<(Cow<'a, str>, Val<'a>)>;
 
@@ -122,26 +122,52 @@ impl<'a> Val<'a> {
         Ok(Some(fields))
     }
 
-    pub(super) fn into_value(self) -> Result<Value, ValueError> {
+    /// The value as JSON, standing `depth` levels deep in what `measure` counts.
+    pub(super) fn into_value(self, measure: &mut Measure, depth: usize) -> Result<Value, ValueError> {
         Ok(match self {
-            Self::Null => Value::Null,
-            Self::Bool(value) => Value::Bool(value),
-            Self::Number(value) => number::to_json(value)?,
-            Self::Text(text) => Value::String(text.into_owned()),
-            Self::Json(value) => value.clone(),
+            Self::Null | Self::Bool(_) | Self::Number(_) | Self::Text(_) | Self::Date(_) => {
+                let value = self.into_scalar()?;
+                measure.value(&value, depth)?;
+                value
+            }
+            Self::Json(value) => {
+                measure.value(value, depth)?;
+                value.clone()
+            }
             Self::Named(map) => {
+                measure.level(depth)?;
+                for (key, held) in map {
+                    measure.bytes(key.len() + 4)?;
+                    measure.value(&held.value, depth + 1)?;
+                }
                 Value::Object(map.iter().map(|(key, held)| (key.to_string(), (*held.value).clone())).collect())
             }
             Self::List(list) => {
+                measure.level(depth)?;
+                measure.bytes(2 + list.len())?;
                 let list = Rc::try_unwrap(list).unwrap_or_else(|shared| shared.as_ref().clone());
-                Value::Array(list.into_iter().map(Self::into_value).collect::<Result<_, _>>()?)
+                let list = list.into_iter().map(|item| item.into_value(measure, depth + 1));
+                Value::Array(list.collect::<Result<_, _>>()?)
             }
             Self::Object(fields) => {
+                measure.level(depth)?;
                 let fields = Rc::try_unwrap(fields).unwrap_or_else(|shared| shared.as_ref().clone());
-                let fields = fields.into_iter().map(|(key, value)| Ok((key.into_owned(), value.into_value()?)));
+                let fields = fields.into_iter().map(|(key, value)| {
+                    measure.bytes(key.len() + 4)?;
+                    Ok((key.into_owned(), value.into_value(measure, depth + 1)?))
+                });
                 Value::Object(fields.collect::<Result<Map<_, _>, ValueError>>()?)
             }
+        })
+    }
+
+    fn into_scalar(self) -> Result<Value, ValueError> {
+        Ok(match self {
+            Self::Bool(value) => Value::Bool(value),
+            Self::Number(value) => number::to_json(value)?,
+            Self::Text(text) => Value::String(text.into_owned()),
             Self::Date(date) => Value::String(date.to_rfc3339_opts(SecondsFormat::Secs, true)),
+            Self::Null | Self::Json(_) | Self::Named(_) | Self::List(_) | Self::Object(_) => Value::Null,
         })
     }
 }

@@ -120,11 +120,46 @@ pub enum TimerKind {
 #[derive(Debug)]
 pub struct Task {
     pub call: Callee,
+    pub contract: Contract,
     /// The mapped input.
     pub with: Template,
     pub retry: Retry,
     pub undo: Undo,
     pub delivery: Delivery,
+}
+
+/// What a node type takes and gives; held at every call, on both sides of it.
+#[derive(Debug, Default)]
+pub struct Contract {
+    /// Of the mapped input.
+    pub input: Option<Schema>,
+    /// By port, of what leaves by it.
+    pub ports: Vec<(Arc<str>, Option<Schema>)>,
+}
+
+impl Contract {
+    /// Why `input` may not be handed over.
+    pub fn refuses_input(&self, input: &Value) -> Option<String> {
+        let schema = self.input.as_ref().filter(|schema| !schema.is_valid(input))?;
+        Some(first_mismatch("the mapped input does not fit", schema, input))
+    }
+
+    /// Why an answer by `port` may not be taken.
+    pub fn refuses_output(&self, port: &str, output: &Value) -> Option<String> {
+        let Some((_, schema)) = self.ports.iter().find(|(name, _)| **name == *port) else {
+            return Some(format!("left by port `{port}`, which the node type does not declare"));
+        };
+        let schema = schema.as_ref().filter(|schema| !schema.is_valid(output))?;
+        Some(first_mismatch(&format!("the output of port `{port}` does not fit"), schema, output))
+    }
+}
+
+fn first_mismatch(what: &str, schema: &Schema, value: &Value) -> String {
+    match schema.check(value).into_iter().next() {
+        Some(problem) if problem.pointer.is_empty() => format!("{what}: {}", problem.message),
+        Some(problem) => format!("{what}: {}: {}", problem.pointer, problem.message),
+        None => what.to_owned(),
+    }
 }
 
 /// A node type pinned to code.

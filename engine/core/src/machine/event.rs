@@ -58,6 +58,20 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "String::is_empty")]
         by: String,
     },
+    /// The instance has grown over a limit: what it waits for stops, and a person is asked.
+    LimitReached {
+        limit: Limit,
+        /// What it came to, in the limit's unit.
+        value: u64,
+    },
+}
+
+/// What an instance may not grow over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Limit {
+    /// [`SNAPSHOT_BYTES_MAX`](super::SNAPSHOT_BYTES_MAX) bytes.
+    SnapshotBytes,
 }
 
 impl Event {
@@ -68,7 +82,10 @@ impl Event {
             Self::NodeReturned { outcome: Outcome::Done { output, .. }, .. } => Some(output),
             Self::NodeReturned { outcome: Outcome::Waiting { memo, .. }, .. } => Some(memo),
             Self::MessageArrived { payload, .. } => Some(payload),
-            Self::NodeReturned { .. } | Self::TimerFired { .. } | Self::Commanded { .. } => None,
+            Self::NodeReturned { .. }
+            | Self::TimerFired { .. }
+            | Self::Commanded { .. }
+            | Self::LimitReached { .. } => None,
         }
     }
 }

@@ -19,7 +19,7 @@ use serde_json::json;
 
 use super::instance::{At, Error, Token, TokenId, Visit};
 use super::walk::Walk;
-use super::{CutReason, Failure, FailureClass, Op, Outcome, UNDO_ATTEMPTS};
+use super::{Cut, CutReason, Failure, FailureClass, Op, Outcome, UNDO_ATTEMPTS};
 use crate::catalog::EffectClass;
 use crate::flow::{Catch, Delivery, Kind, NodeIx, Retry};
 use crate::value::Held;
@@ -39,12 +39,25 @@ impl Walk<'_> {
         let Some(Token { node, visit, since_ms, at: At::Calling(state) }) = self.it.tokens.remove(&id) else { return };
         if state.undoing.is_some() {
             self.undo_returned(id, node, visit, since_ms, state, outcome);
-        } else if self.it.unwinding.is_some() {
-            self.drained(node, visit, &state, outcome);
         } else {
-            self.forward_returned(id, node, visit, since_ms, state, outcome);
+            let refused = self.breaks_contract(node, outcome);
+            let outcome = refused.as_ref().unwrap_or(outcome);
+            if self.it.unwinding.is_some() {
+                self.drained(node, visit, &state, outcome);
+            } else {
+                self.forward_returned(id, node, visit, since_ms, state, outcome);
+            }
         }
         self.run();
+    }
+
+    /// An answer that the node type does not promise counts as an output that could not be read.
+    fn breaks_contract(&self, node: NodeIx, outcome: &Outcome) -> Option<Outcome> {
+        let (Kind::Task(task), Outcome::Done { port, output }) = (&self.flow.nodes[node].kind, outcome) else {
+            return None;
+        };
+        let message = task.contract.refuses_output(port, output)?;
+        Some(Outcome::Cut(Cut { reason: CutReason::Output, message }))
     }
 
     fn forward_returned(

@@ -261,6 +261,12 @@ impl Instance {
         }
     }
 
+    /// Whether this call's answer would still be taken.
+    pub fn awaits(&self, token: TokenId, attempt: u32, op: Op) -> bool {
+        let at = self.tokens.get(&token).map(|token| &token.at);
+        matches!(at, Some(At::Calling(visit)) if visit.attempt == attempt && visit.op == op)
+    }
+
     /// The next time something is due, milliseconds since the Unix epoch.
     pub fn due_ms(&self) -> Option<u64> {
         self.tokens.values().filter_map(|token| token.at.due_ms()).min()
@@ -295,6 +301,14 @@ impl Instance {
 }
 
 impl At {
+    /// Something will move the token by and by; otherwise it needs another token or a person.
+    pub fn moves(&self) -> bool {
+        match self {
+            Self::Calling(_) | Self::Retrying { .. } | Self::Waiting { .. } | Self::Timer { .. } => true,
+            Self::Joining { .. } | Self::Incident { .. } | Self::Compensating => false,
+        }
+    }
+
     pub fn due_ms(&self) -> Option<u64> {
         match self {
             Self::Retrying { due_ms, .. } | Self::Timer { due_ms } => Some(*due_ms),

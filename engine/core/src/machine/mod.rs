@@ -27,7 +27,9 @@ mod undo;
 mod walk;
 
 pub use call::{Call, Op};
-pub use event::{Command, Cut, CutReason, Entry, Event, Failure, FailureClass, Outcome, Refused, Rejection, Signal};
+pub use event::{
+    Command, Cut, CutReason, Entry, Event, Failure, FailureClass, Limit, Outcome, Refused, Rejection, Signal,
+};
 pub use instance::{At, Done, End, Error, Instance, State, Subscription, Token, TokenId, Unwinding, Visit};
 pub use snapshot::{SNAPSHOT_BYTES_MAX, Snapshot, SnapshotError, snapshot};
 pub use step::{Effect, interrupted, resume, step};

@@ -1,7 +1,7 @@
 //! An instance as text, and back. Values that stand in journal rows are named, not repeated.
 //!
-//! Nodes are written by index with a table of the names used, so that a snapshot can be read
-//! against any compilation of its flow.
+//! Nodes and edges are written by index with a table of what is meant, so that a snapshot can be
+//! read against any compilation of its flow.
 //!
 //! Invariant: `snapshot` then `parse` and `hydrate` with the named rows gives the same instance.
 
@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Entry;
 use super::instance::{At, Instance, Visit};
-use crate::flow::{Flow, NodeIx};
+use crate::flow::{EdgeIx, Flow, NodeIx};
 use crate::value::Held;
 
-/// Text longer than this is not stored: the instance becomes an incident instead.
+/// An instance whose text is longer is given [`Event::LimitReached`](super::Event), and so becomes an incident.
 pub const SNAPSHOT_BYTES_MAX: usize = 1024 * 1024;
 
 /// Why a stored snapshot cannot be used. Retrying cannot help; the journal still holds the instance.
@@ -27,6 +27,8 @@ pub enum SnapshotError {
     Newer(u32),
     #[error("the flow has no node {0}")]
     NoNode(String),
+    #[error("the flow has no such edge: {0}")]
+    NoEdge(String),
     #[error("journal row {0} is missing or holds no value")]
     NoRow(u64),
 }
@@ -38,7 +40,43 @@ pub struct Snapshot {
     form: u32,
     /// The nodes that the instance's indices mean.
     nodes: BTreeMap<NodeIx, Arc<str>>,
+    /// The edges by which tokens came to joins.
+    #[serde(default)]
+    edges: BTreeMap<EdgeIx, EdgeName>,
     instance: Instance,
+}
+
+/// An edge as the document has it; of parallel ones with equal names, the n-th.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct EdgeName {
+    from: Arc<str>,
+    port: Arc<str>,
+    to: Arc<str>,
+    #[serde(default, skip_serializing_if = "is_first")]
+    nth: usize,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_first(nth: &usize) -> bool {
+    *nth == 0
+}
+
+impl EdgeName {
+    fn of(flow: &Flow, edge: EdgeIx) -> Self {
+        let one = &flow.edges[edge];
+        let nth = Self::alike(flow, one.from, &one.port, one.to).position(|other| other == edge).unwrap_or(0);
+        let id = |node: NodeIx| flow.nodes[node].id.clone();
+        Self { from: id(one.from), port: one.port.clone(), to: id(one.to), nth }
+    }
+
+    fn find(&self, flow: &Flow) -> Option<EdgeIx> {
+        Self::alike(flow, flow.node(&self.from)?, &self.port, flow.node(&self.to)?).nth(self.nth)
+    }
+
+    fn alike<'f>(flow: &'f Flow, from: NodeIx, port: &'f str, to: NodeIx) -> impl Iterator<Item = EdgeIx> + 'f {
+        let out = flow.nodes[from].out.iter().copied();
+        out.filter(move |&edge| flow.edges[edge].to == to && *flow.edges[edge].port == *port)
+    }
 }
 
 const FORM: u32 = 1;
@@ -60,13 +98,20 @@ pub fn snapshot(flow: &Flow, instance: &Instance) -> Result<String, SnapshotErro
             nodes.insert(done.node, flow.nodes[done.node].id.clone());
         }
     }
-    Ok(serde_json::to_string(&SnapshotRef { form: FORM, nodes, instance })?)
+    let joining = instance.tokens.values().filter_map(|token| match token.at {
+        At::Joining { edge } => Some((edge, EdgeName::of(flow, edge))),
+        _ => None,
+    });
+    let edges = joining.collect();
+    Ok(serde_json::to_string(&SnapshotRef { form: FORM, nodes, edges, instance })?)
 }
 
 #[derive(Serialize)]
 struct SnapshotRef<'a> {
     form: u32,
     nodes: BTreeMap<NodeIx, Arc<str>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    edges: BTreeMap<EdgeIx, EdgeName>,
     instance: &'a Instance,
 }
 
@@ -106,6 +151,10 @@ impl Snapshot {
             find(&mut token.node)?;
             if let Some(done) = token.at.visit_mut().and_then(|visit| visit.undoing.as_mut()) {
                 find(&mut done.node)?;
+            }
+            if let At::Joining { edge } = &mut token.at {
+                let name = self.edges.get(edge).ok_or_else(|| SnapshotError::NoEdge(edge.to_string()))?;
+                *edge = name.find(flow).ok_or_else(|| SnapshotError::NoEdge(format!("{name:?}")))?;
             }
         }
         for done in &mut self.instance.done {

@@ -6,7 +6,9 @@ use serde_json::Value;
 
 use super::instance::{At, End, Error, Instance, State, TokenId, Visit};
 use super::walk::Walk;
-use super::{Call, Command, CutReason, EVENTS_MAX, Event, FailureClass, Op, Outcome, Refused, Signal};
+use super::{
+    Call, Command, CutReason, EVENTS_MAX, Event, FailureClass, Limit, Op, Outcome, Refused, SNAPSHOT_BYTES_MAX, Signal,
+};
 use crate::catalog::EffectClass;
 use crate::flow::{Delivery, Flow, Kind, TIMEOUT};
 
@@ -36,10 +38,15 @@ pub fn step(flow: &Flow, instance: Instance, at_ms: u64, event: &Event) -> (Inst
         Event::TimerFired { token, .. } => walk.timer_fired(*token),
         Event::MessageArrived { token, payload, .. } => walk.message_arrived(*token, payload),
         Event::Commanded { command, .. } => walk.commanded(command),
+        Event::LimitReached { limit: Limit::SnapshotBytes, value } => {
+            let text = format!("{value} bytes of values, {SNAPSHOT_BYTES_MAX} are kept; make them smaller, or cancel");
+            walk.stop_at_the_limit("SNAPSHOT_LIMIT", &text);
+        }
     }
     walk.settle();
-    if walk.it.seq >= EVENTS_MAX && walk.it.end.is_none() && walk.it.unwinding.is_none() {
-        walk.stop_at_the_limit();
+    if walk.it.seq >= EVENTS_MAX && can_stop(&walk.it) {
+        let text = format!("{} events; restart as new", walk.it.seq);
+        walk.stop_at_the_limit("EVENTS_LIMIT", &text);
     }
     let (instance, effects) = walk.finish();
     (instance, Ok(effects))
@@ -97,14 +104,18 @@ fn fits(flow: &Flow, it: &Instance, event: &Event) -> Result<(), Refused> {
     let at = |token: &TokenId| it.tokens.get(token).map(|token| &token.at);
     let fits = match event {
         Event::Started { .. } => true,
-        Event::NodeReturned { token, attempt, op, .. } => {
-            matches!(at(token), Some(At::Calling(visit)) if visit.attempt == *attempt && visit.op == *op)
-        }
+        Event::NodeReturned { token, attempt, op, .. } => it.awaits(*token, *attempt, *op),
         Event::TimerFired { token, due_ms } => at(token).and_then(At::due_ms) == Some(*due_ms),
         Event::MessageArrived { token, .. } => matches!(at(token), Some(At::Waiting { .. })),
         Event::Commanded { command, .. } => return can_command(flow, it, command),
+        Event::LimitReached { .. } => can_stop(it) && it.tokens.values().any(|token| token.at.moves()),
     };
     if fits { Ok(()) } else { Err(Refused::Late) }
+}
+
+/// Compensation is not stopped by a limit: it makes an instance smaller, and undoing must come to its end.
+fn can_stop(it: &Instance) -> bool {
+    it.end.is_none() && it.unwinding.is_none()
 }
 
 fn can_command(flow: &Flow, it: &Instance, command: &Command) -> Result<(), Refused> {

@@ -9,6 +9,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+mod bounds;
+mod rows;
+
 use super::*;
 use crate::catalog::{Catalog, EffectClass, NodeType, Port};
 use crate::flow::{Flow, check::check};
@@ -39,16 +42,25 @@ fn node_type(uses: &str, effect: EffectClass, undo: bool, query: bool, resume: b
     }
 }
 
+/// Takes `{"n": <integer>}` and answers with a number.
+fn strict(node_type: NodeType) -> NodeType {
+    let input = json!({ "type": "object", "required": ["n"], "properties": { "n": { "type": "integer" } } });
+    let ports = vec![Port { name: "done".to_owned(), title: BTreeMap::new(), output: json!({ "type": "number" }) }];
+    NodeType { input, ports, ..node_type }
+}
+
 fn catalog() -> Catalog {
     Catalog::new([
         node_type("t/pure@1", EffectClass::Pure, false, false, false),
         node_type("t/ext@1", EffectClass::External, true, false, true),
         node_type("t/ask@1", EffectClass::External, true, true, true),
+        strict(node_type("t/strict@1", EffectClass::Pure, false, false, false)),
+        strict(node_type("t/strictext@1", EffectClass::External, true, false, false)),
     ])
 }
 
 /// A flow from its nodes and edges. Nodes are `name=type` with type p (pure), x (external with
-/// undo), q (external with undo and query), followed by options as JSON members; edges are
+/// undo), q (external with undo and query), s and sx (strict, pure and external with undo), followed by options as JSON members; edges are
 /// `from>to` or `from.port>to`, with `?expr` or `!` (default) behind.
 fn flow(nodes: &str, edges: &str) -> Flow {
     let mut all = serde_json::Map::new();
@@ -59,6 +71,8 @@ fn flow(nodes: &str, edges: &str) -> Flow {
             "p" => json!({ "type": "task", "uses": "t/pure@1", "with": { "n": 1 } }),
             "x" => json!({ "type": "task", "uses": "t/ext@1", "with": { "n": 1 }, "undo": true }),
             "q" => json!({ "type": "task", "uses": "t/ask@1", "with": { "n": 1 }, "undo": true }),
+            "s" => json!({ "type": "task", "uses": "t/strict@1", "with": { "n": "=input.n" } }),
+            "sx" => json!({ "type": "task", "uses": "t/strictext@1", "with": { "n": "=input.n" }, "undo": true }),
             other => json!({ "type": other }),
         };
         let options: Value = serde_json::from_str(options).unwrap();
@@ -101,7 +115,22 @@ struct Play<'f> {
     now_ms: u64,
 }
 
-impl Play<'_> {
+impl<'f> Play<'f> {
+    fn of(flow: &'f Flow, input: &Value) -> Self {
+        let mut play = Self {
+            flow,
+            it: Instance::new("i".into(), 1),
+            entries: Vec::new(),
+            calls: Vec::new(),
+            under_way: Vec::new(),
+            keys: BTreeMap::new(),
+            said: Vec::new(),
+            now_ms: 1_000,
+        };
+        play.take(Event::Started { input: Arc::new(input.clone()), business_key: None, priority: 0 });
+        play
+    }
+
     fn take(&mut self, event: Event) {
         let before = self.it.clone();
         let (it, result) = step(self.flow, before.clone(), self.now_ms, &event);
@@ -109,9 +138,8 @@ impl Play<'_> {
             Ok(effects) => {
                 self.entries.push(Entry { seq: it.seq, at_ms: it.now_ms, event });
                 self.it = it;
-                let stands =
-                    |call: &Call| self.it.tokens.get(&call.token).and_then(|token| token.at.visit().map(|v| v.attempt));
-                self.under_way.retain(|call| stands(call) == Some(call.attempt)); // The others were given up.
+                let it = &self.it; // What it no longer waits for was given up.
+                self.under_way.retain(|call| it.awaits(call.token, call.attempt, call.op));
                 for effect in effects {
                     self.see(effect);
                 }
@@ -183,6 +211,7 @@ impl Play<'_> {
             "cancel" => self.take(Event::Commanded { command: Command::Cancel { reason: String::new() }, by }),
             "retry" => self.take(Event::Commanded { command: Command::Retry { token: None }, by }),
             "compensate" => self.take(Event::Commanded { command: Command::Compensate { reason: String::new() }, by }),
+            "full" => self.take(Event::LimitReached { limit: Limit::SnapshotBytes, value: 2_000_000 }),
             "skip" => {
                 let token = *self.it.tokens.keys().next().unwrap();
                 self.take(Event::Commanded { command: Command::SkipUndo { token }, by });
@@ -213,6 +242,7 @@ fn outcome(what: &str) -> Outcome {
     let (what, value) = what.split_once('=').unwrap_or((what, "null"));
     let cut = |reason| Outcome::Cut(Cut { reason, message: "cut".to_owned() });
     match what {
+        "aside" => Outcome::Done { port: "aside".into(), output: Arc::new(Value::Null) },
         "ok" => Outcome::Done { port: "done".into(), output: Arc::new(serde_json::from_str(value).unwrap()) },
         "wait" => Outcome::Waiting {
             message: "m".into(),
@@ -239,17 +269,7 @@ fn outcome(what: &str) -> Outcome {
 /// Plays a script and shows the calls made, what was said, and how the instance stands:
 /// `a b | reply=1 | completed`, with the error's code behind a state that has one.
 fn play(flow: &Flow, input: &Value, script: &str) -> String {
-    let mut play = Play {
-        flow,
-        it: Instance::new("i".into(), 1),
-        entries: Vec::new(),
-        calls: Vec::new(),
-        under_way: Vec::new(),
-        keys: BTreeMap::new(),
-        said: Vec::new(),
-        now_ms: 1_000,
-    };
-    play.take(Event::Started { input: Arc::new(input.clone()), business_key: None, priority: 0 });
+    let mut play = Play::of(flow, input);
     for word in script.split_whitespace() {
         play.word(word);
     }
@@ -278,275 +298,4 @@ fn table(flow: &Flow, rows: &[(&str, &str)]) {
     for (script, wanted) in rows {
         assert_eq!(play(flow, &json!({ "n": 5 }), script), *wanted, "{script}");
     }
-}
-
-#[test]
-fn a_chain_runs_to_its_end() {
-    let flow = flow("start=start; a=p; b=x; end=end {\"output\": \"=nodes.b\"}", "start>a a>b b>end");
-    table(
-        &flow,
-        &[
-            ("", "a | running"),
-            ("a:ok", "a b | running"),
-            ("a:ok b:ok=7", "a b | completed 7"),
-            ("a:ok cancel", "a b | cancelled"),
-            ("cancel cancel", "a | ended | cancelled"),
-        ],
-    );
-}
-
-/// The failure table of the design: what a first attempt's outcome leads to, with no attempts left.
-#[test]
-fn failures_follow_the_table() {
-    let pure = flow("start=start; a=p; end=end", "start>a a>end");
-    let external = flow("start=start; a=x; end=end", "start>a a>end");
-    let asked = flow("start=start; a=q; end=end", "start>a a>end");
-    let once = flow("start=start; a=x {\"delivery\":\"at-most-once\"}; end=end", "start>a a>end");
-    for (flow, rows) in [
-        (
-            &pure,
-            &[
-                ("a:no", "a | failed NO"),
-                ("a:transient", "a | incident TRANSIENT"),
-                ("a:permanent", "a | incident PERMANENT"),
-                ("a:late", "a | failed TIMEOUT"), // It did nothing, and nothing else is there to undo.
-                ("a:trap", "a | incident TRAP"),
-                ("a:memory", "a | incident OUT_OF_MEMORY"),
-                ("a:trap retry", "a a | running"),
-                ("a:trap retry a:ok", "a a | completed null"),
-            ][..],
-        ),
-        (
-            &external,
-            &[
-                ("a:no", "a | failed NO"),
-                ("a:transient", "a | incident TRANSIENT"),
-                ("a:permanent", "a | incident PERMANENT"),
-                // An answer like 502 does not say that nothing was done.
-                ("a:transient compensate a:ok", "a a~ | compensated COMPENSATION_REQUESTED"),
-                ("a:permanent compensate", "a | failed COMPENSATION_REQUESTED"),
-                ("a:late", "a a~ | compensating"), // Not known: undone as well.
-                ("a:late a:ok", "a a~ | compensated TIMEOUT"),
-                ("a:unknown a:ok", "a a~ | compensated UNKNOWN"),
-                ("a:trap a:ok", "a a~ | compensated TRAP"),
-            ][..],
-        ),
-        (
-            &asked,
-            &[
-                ("a:late", "a a? | running"),
-                ("a:late a:ok=1", "a a? | completed null"),  // It had run.
-                ("a:late a:never", "a a? | failed TIMEOUT"), // It never ran: nothing to undo.
-                ("a:unknown a:unknown a:ok", "a a? a~ | compensated UNKNOWN"),
-                ("a:late a:wait", "a a? | waiting"),
-                ("a:late a:wait msg=1 a:no a:ok", "a a? a+ a~ | compensated NO"), // Not the failure that made us ask.
-            ][..],
-        ),
-        (
-            &once,
-            &[("a:late", "a | incident TIMEOUT"), ("a:unknown", "a | incident UNKNOWN"), ("a:no", "a | failed NO")][..],
-        ),
-    ] {
-        let ends = |wanted: &str| wanted.replace("completed null", "completed");
-        for (script, wanted) in rows {
-            let shown = play(flow, &json!({}), script);
-            assert_eq!(ends(&shown), ends(wanted), "{script}");
-        }
-    }
-}
-
-#[test]
-fn attempts_are_counted_per_call() {
-    let flow = flow(
-        "start=start; a=x {\"retry\":{\"attempts\":3,\"backoff\":\"100ms\",\"factor\":2,\"max\":\"1s\"}}; end=end",
-        "start>a a>end",
-    );
-    table(
-        &flow,
-        &[
-            ("a:transient", "a | waiting"),
-            ("a:transient tick a:ok", "a a | completed null"),
-            ("a:transient tick a:transient tick a:transient", "a a a | incident TRANSIENT"),
-            ("a:late tick a:late tick a:late a:ok", "a a a a~ | compensated TIMEOUT"),
-            ("a:no", "a | failed NO"), // Never retried.
-            // A retry after a lost answer was refused for good: the first call may still have had its effect.
-            ("a:late tick a:permanent", "a a | incident PERMANENT"),
-            ("a:late cancel", "a | cancelled"),
-        ],
-    );
-}
-
-#[test]
-fn handlers_catch_by_code() {
-    let flow = flow(
-        "start=start; a=x {\"on\":{\"sold\":{\"type\":\"error\",\"code\":\"NO\"},\"slow\":{\"type\":\"timeout\"}}}; \
-         b=p; c=p; end=end {\"output\":\"=nodes.a.error.code\"}",
-        "start>a a>end a.sold>b b>end a.slow>c c>end",
-    );
-    table(
-        &flow,
-        &[
-            ("a:no b:ok", "a b | completed \"NO\""),
-            ("a:no=OTHER", "a | failed OTHER"),
-            ("a:late c:ok", "a c | completed \"TIMEOUT\""),
-            ("a:late compensate a:ok", "a c a~ | compensated COMPENSATION_REQUESTED"),
-        ],
-    );
-}
-
-#[test]
-fn completed_steps_are_undone_in_reverse() {
-    let flow = flow("start=start; a=x; b=x; c=x; end=end", "start>a a>b b>c c>end");
-    table(
-        &flow,
-        &[
-            ("a:ok b:ok c:no", "a b c b~ | compensating"),
-            ("a:ok b:ok c:no b:ok", "a b c b~ a~ | compensating"),
-            ("a:ok b:ok c:no b:ok a:ok", "a b c b~ a~ | compensated NO"),
-            ("a:ok b:ok c:late c:ok b:ok a:ok", "a b c c~ b~ a~ | compensated TIMEOUT"),
-            ("a:ok b:ok compensate", "a b c | compensating"), // The call under way is awaited first …
-            ("a:ok b:ok compensate c:ok c:ok b:ok a:ok", "a b c c~ b~ a~ | compensated COMPENSATION_REQUESTED"),
-            ("a:ok b:ok compensate c:no b:ok a:ok", "a b c b~ a~ | compensated COMPENSATION_REQUESTED"),
-            ("a:ok b:no a:transient", "a b a~ | compensating"),
-            ("a:ok b:no a:transient tick a:ok", "a b a~ a~ | compensated NO"),
-            ("a:ok b:no compensate", "a b a~ | nothingtodo | compensating"),
-        ],
-    );
-    // Ten tries, then a person.
-    let stuck = format!("a:ok b:ok c:no {}b:transient", "b:transient tick ".repeat(9));
-    assert_eq!(play(&flow, &json!({}), &stuck), format!("a b c{} | incident TRANSIENT", " b~".repeat(10)));
-    let skipped = format!("{stuck} skip a:ok");
-    assert_eq!(play(&flow, &json!({}), &skipped), format!("a b c{} a~ | compensated NO", " b~".repeat(10)));
-}
-
-#[test]
-fn a_compensate_node_goes_on_along_its_edge() {
-    let flow = flow(
-        "start=start; a=x; r=receive {\"message\":\"m\",\"key\":\"='k'\",\"timeout\":\"1m\"}; g=exclusive; back=compensate; \
-         end=end {\"output\":\"ok\"}; off=end {\"output\":\"off\"}",
-        "start>a a>r r>g r.timeout>back g>end?nodes.r=='PAID' g>back! back>off",
-    );
-    table(
-        &flow,
-        &[
-            ("a:ok", "a | waiting"),
-            ("a:ok msg=\"PAID\"", "a | completed \"ok\""),
-            ("a:ok msg=\"FAILED\"", "a a~ | compensating"),
-            ("a:ok msg=\"FAILED\" a:ok", "a a~ | completed \"off\""),
-            ("a:ok tick a:ok", "a a~ | completed \"off\""),
-            ("a:ok msg=\"PAID\" msg", "a | ended | completed \"ok\""),
-        ],
-    );
-}
-
-#[test]
-fn a_waiting_node_is_resumed() {
-    let flow = flow("start=start; a=x; b=x; end=end", "start>a a>b b>end");
-    table(
-        &flow,
-        &[
-            ("a:wait", "a | waiting"),
-            ("a:wait msg=1", "a a+ | running"),
-            ("a:wait msg=1 a:ok b:ok", "a a+ b | completed null"),
-            ("a:wait tick", "a a+ | running"), // Told `timeout`.
-            ("a:wait msg=1 a:wait msg=2 a:ok", "a a+ a+ b | running"),
-            // It had begun something, so it is undone, with no output.
-            ("a:wait compensate a:ok", "a a~ | compensated COMPENSATION_REQUESTED"),
-            ("a:ok b:no a:wait msg=1 a:ok", "a b a~ a+ | compensated NO"),
-            // What the run began is undone, also when the resumed node says no.
-            ("a:wait msg=1 a:no a:ok", "a a+ a~ | compensated NO"),
-        ],
-    );
-}
-
-#[test]
-fn branches_join() {
-    let flow = flow(
-        "start=start; f=parallel; a=p; b=p; j=parallel; end=end {\"output\":\"=nodes.a+nodes.b\"}",
-        "start>f f>a f>b a>j b>j j>end",
-    );
-    table(
-        &flow,
-        &[
-            ("", "a b | running"),
-            ("b:ok=1", "a b | running"),
-            ("b:ok=1 a:ok=2", "a b | completed 3"),
-            ("a:ok=1 b:trap", "a b | incident TRAP"),
-            ("a:ok=1 b:trap retry b:ok=1", "a b b | completed 2"),
-            ("a:no", "a b | failed NO"), // b is pure: nobody needs its answer.
-        ],
-    );
-}
-
-#[test]
-fn gateways_choose_by_document_order() {
-    let flow = flow(
-        "start=start; s=set {\"vars\":{\"m\":\"=input.n * 2\"}}; g=exclusive; x=end {\"output\":\"x\"}; y=end {\"output\":\"y\"}; z=end {\"output\":\"z\"}",
-        "start>s s>g g>x?vars.m>20 g>y?vars.m>10 g>z!",
-    );
-    for (n, wanted) in [(11, " | completed \"x\""), (6, " | completed \"y\""), (5, " | completed \"z\"")] {
-        assert_eq!(play(&flow, &json!({ "n": n }), ""), wanted, "{n}");
-    }
-    assert_eq!(play(&flow, &json!({ "n": "no number" }), ""), " | incident EXPRESSION_FAILED");
-}
-
-#[test]
-fn a_reply_is_said_once_and_the_flow_goes_on() {
-    let flow = flow(
-        "start=start; r=reply {\"output\":1}; r2=reply {\"output\":2}; t=timer {\"after\":\"1m\"}; end=end {\"output\":3}",
-        "start>r r>r2 r2>t t>end",
-    );
-    table(&flow, &[("", " | reply=1 | waiting"), ("tick", " | reply=1 | completed 3")]);
-}
-
-#[test]
-fn late_and_doubled_answers_are_refused() {
-    let flow = flow("start=start; a=x {\"retry\":{\"attempts\":2}}; end=end", "start>a a>end");
-    let mut play = Play {
-        flow: &flow,
-        it: Instance::new("i".into(), 1),
-        entries: Vec::new(),
-        calls: Vec::new(),
-        under_way: Vec::new(),
-        keys: BTreeMap::new(),
-        said: Vec::new(),
-        now_ms: 1_000,
-    };
-    play.take(Event::Started { input: Arc::new(json!({})), business_key: None, priority: 0 });
-    let token = play.under_way[0].token;
-    play.word("a:late");
-    let answer = |attempt| Event::NodeReturned { token, attempt, op: Op::Run, outcome: outcome("ok") };
-    play.take(answer(1));
-    assert_eq!(play.said.pop().as_deref(), Some("late"), "the attempt was given up");
-    play.word("tick");
-    play.take(answer(1));
-    assert_eq!(play.said.pop().as_deref(), Some("late"), "an answer of attempt 1 during attempt 2");
-    play.take(Event::NodeReturned { token: 77, attempt: 1, op: Op::Run, outcome: outcome("ok") });
-    assert_eq!(play.said.pop().as_deref(), Some("late"));
-    play.take(Event::Started { input: Arc::new(json!({})), business_key: None, priority: 0 });
-    assert_eq!(play.said.pop().as_deref(), Some("notfirst"));
-}
-
-#[test]
-fn a_call_that_may_not_be_made_twice_is_not() {
-    let flow = flow("start=start; a=x {\"delivery\":\"at-most-once\"}; end=end", "start>a a>end");
-    let (it, _) = step(
-        &flow,
-        Instance::new("i".into(), 1),
-        1,
-        &Event::Started { input: Arc::new(json!({})), business_key: None, priority: 0 },
-    );
-    assert!(resume(&flow, &it).is_empty());
-    let events = interrupted(&flow, &it);
-    let (it, result) = step(&flow, it, 2, &events[0]);
-    assert!(result.is_ok());
-    assert_eq!(it.state(), State::Incident);
-    assert_eq!(it.error().map(|error| error.code.as_str()), Some("CRASH"));
-}
-
-#[test]
-fn a_loop_without_a_wait_is_stopped() {
-    let flow =
-        flow("start=start; s=set {\"vars\":{\"m\":1}}; g=exclusive; end=end", "start>s s>g g>end?input.n==1 g>s!");
-    assert_eq!(play(&flow, &json!({ "n": 2 }), ""), " | incident LOOP_LIMIT");
 }

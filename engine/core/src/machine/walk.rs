@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::instance::{At, Done, End, Error, Instance, State, Token, TokenId, Visit};
 use super::{Call, Effect, FailureClass, Op, STEPS_PER_EVENT_MAX, VISITS_MAX};
 use crate::expr::{Expr, Root, Scope, Template, ValueError};
-use crate::flow::{DONE, Decision, EdgeIx, Flow, Kind, NodeIx, TimerKind, Undo};
+use crate::flow::{DONE, Decision, EdgeIx, Flow, Kind, NodeIx, Task, TimerKind, Undo};
 use crate::value::Held;
 
 /// One event's work on one instance.
@@ -91,22 +91,7 @@ impl<'f> Walk<'f> {
                 Err(error) => self.no_value(node, visit, &error),
             },
             Kind::Task(task) => match self.template(&task.with) {
-                Ok(input) => {
-                    let visit_state = Visit {
-                        op: Op::Run,
-                        attempt: 1,
-                        tries: 1,
-                        key: self.key(node, visit),
-                        input: Held::computed(input),
-                        maybe_done: false,
-                        memo: None,
-                        signal: None,
-                        undoing: None,
-                        asked: None,
-                    };
-                    let id = self.next_token();
-                    self.call(id, node, visit, self.it.now_ms, Box::new(visit_state));
-                }
+                Ok(input) => self.begin(node, visit, task, input),
                 Err(error) => self.no_value(node, visit, &error),
             },
             Kind::Decision(decision) => match self.decide(decision) {
@@ -149,6 +134,27 @@ impl<'f> Walk<'f> {
                 self.unwind(Some(id), None);
             }
         }
+    }
+
+    /// A task's first call, if its node type takes this input.
+    fn begin(&mut self, node: NodeIx, visit: u32, task: &Task, input: Value) {
+        if let Some(refused) = task.contract.refuses_input(&input) {
+            return self.incident(node, visit, "INPUT_INVALID", refused);
+        }
+        let state = Visit {
+            op: Op::Run,
+            attempt: 1,
+            tries: 1,
+            key: self.key(node, visit),
+            input: Held::computed(input),
+            maybe_done: false,
+            memo: None,
+            signal: None,
+            undoing: None,
+            asked: None,
+        };
+        let id = self.next_token();
+        self.call(id, node, visit, self.it.now_ms, Box::new(state));
     }
 
     fn set(&mut self, node: NodeIx, visit: u32, vars: &[(Arc<str>, Template)]) {
@@ -307,8 +313,8 @@ impl<'f> Walk<'f> {
         }
     }
 
-    /// Too many events: everything that would make more of them stops.
-    pub(super) fn stop_at_the_limit(&mut self) {
+    /// The instance has grown over a limit: everything that would make it grow further stops.
+    pub(super) fn stop_at_the_limit(&mut self, code: &str, message: &str) {
         self.effects.retain(|effect| !matches!(effect, Effect::Call(_)));
         for token in self.it.tokens.values_mut() {
             let visit = match &token.at {
@@ -321,8 +327,8 @@ impl<'f> Walk<'f> {
             };
             let error = Error {
                 class: FailureClass::Flow,
-                code: "EVENTS_LIMIT".to_owned(),
-                message: format!("{} events; restart as new", self.it.seq),
+                code: code.to_owned(),
+                message: message.to_owned(),
                 node: Some(self.flow.nodes[token.node].id.clone()),
                 data: None,
             };

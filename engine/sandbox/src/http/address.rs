@@ -39,6 +39,7 @@ fn special_v6(address: Ipv6Addr) -> Option<(&'static str, bool)> {
         // No resolver gives these; they are a way around the rules for IPv4.
         [0, 0, 0, 0, 0, 0xffff, ..] => ("IPv4-mapped", false),
         [0, 0, 0, 0, 0, 0, ..] => ("IPv4-compatible", false),
+        [0, 0, 0, 0, 0xffff, 0, ..] => ("IPv4-translated", false),
         // NAT64 and 6to4 are translated to IPv4 further on: what is inside decides.
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => return special_v4(embedded(high, low)),
         [0x64, 0xff9b, 1, ..] => ("local NAT64", true),
@@ -85,6 +86,7 @@ mod tests {
             ::ffff:127.0.0.1    refused refused
             ::ffff:93.184.216.34 refused refused
             ::127.0.0.1         refused refused
+            ::ffff:0:127.0.0.1  refused refused
             64:ff9b::7f00:1     refused open
             64:ff9b::5db8:d822  open    open
             2002:7f00:1::       refused open

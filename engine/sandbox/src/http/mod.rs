@@ -221,6 +221,11 @@ impl Exit {
         // Both are made anew for the real target and the collected body.
         headers.remove(HOST);
         headers.remove(CONTENT_LENGTH);
+        // What these say, the host says: a guest must not speak for another step.
+        let ours: Vec<HeaderName> = headers.keys().filter(|name| name.as_str().starts_with(OURS)).cloned().collect();
+        for name in ours {
+            headers.remove(name);
+        }
         for value in headers.values_mut() {
             if let Some(text) = value.to_str().ok().filter(|text| text.contains(SECRET)) {
                 *value = self.with_secrets(text, target)?;
@@ -326,13 +331,17 @@ impl Exit {
     }
 }
 
+/// Headers that begin so are the host's alone.
+const OURS: &str = "stepwell-";
+
 /// How a guest's header names a secret of the connection.
 const SECRET: &str = "$secret:";
 
 /// Whether a path could end above its prefix, plainly or encoded.
 fn climbs(path: &str) -> bool {
     let decoded = path.to_ascii_lowercase().replace("%2e", ".").replace("%2f", "/").replace("%5c", "/");
-    decoded.split(['/', '\\']).any(|segment| segment == "..")
+    // Some servers cut `;parameters` off a segment before they look at it.
+    decoded.split(['/', '\\']).any(|segment| segment.split([';', '%']).next() == Some(".."))
 }
 
 /// A response body that ends in an error where it grows too large.
@@ -384,6 +393,11 @@ mod tests {
             ("/a/%2E%2e/b", true),
             ("/a%2f..%2fb", true),
             ("/a\\..\\b", true),
+            ("/a/..;/b", true),
+            ("/a/..;x=1/b", true),
+            ("/a/..%3bx/b", true),
+            ("/a/..%20/b", true),
+            ("/a/x;../b", false),
         ] {
             assert_eq!(climbs(path), expected, "{path}");
         }

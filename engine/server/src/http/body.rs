@@ -13,7 +13,9 @@ use axum::extract::{FromRequest, Request};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use stepwell_core::problem::Problem;
+use stepwell_core::value::{VALUE_DEPTH_MAX, too_deep};
 
 use super::App;
 use super::problem::{Answer, Code, Refusal};
@@ -94,6 +96,15 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Answer<T> {
         })),
         Err(error) => Err(Refusal::say(Code::BodyNotJson, error.to_string())),
     }
+}
+
+/// What is kept as a value must be read back within other values.
+pub(super) fn not_too_deep(value: &Value, at: &str) -> Answer<()> {
+    if !too_deep(value) {
+        return Ok(());
+    }
+    let message = format!("more than {VALUE_DEPTH_MAX} levels inside each other");
+    Err(Refusal::with(Code::InputInvalid, vec![Problem::error("TOO_DEEP", at, message).fix("make it flatter")]))
 }
 
 fn shape(

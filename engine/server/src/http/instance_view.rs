@@ -186,7 +186,7 @@ impl Replay {
             Event::NodeReturned { token, .. }
             | Event::TimerFired { token, .. }
             | Event::MessageArrived { token, .. } => token,
-            Event::Started { .. } | Event::Commanded { .. } => return None,
+            Event::Started { .. } | Event::Commanded { .. } | Event::LimitReached { .. } => return None,
         };
         let token = before.tokens.get(token)?;
         Some(Subject { node: self.flow.nodes[token.node].id.to_string(), visit: token.visit })
@@ -220,7 +220,7 @@ impl Replay {
                 run.port = Some(DONE.to_owned());
             }
             Event::TimerFired { .. } => run.port = run.port.take().or_else(|| Some(TIMEOUT.to_owned())),
-            Event::Started { .. } | Event::Commanded { .. } => {}
+            Event::Started { .. } | Event::Commanded { .. } | Event::LimitReached { .. } => {}
         }
         if run.state != NodeState::Undone {
             run.end(entry.at_ms);

@@ -57,6 +57,7 @@ pub(super) async fn post(
     body::Json(asked): body::Json<MessageBody>,
 ) -> Answer<Response> {
     let (id, ttl_ms) = check(&asked)?;
+    body::not_too_deep(&asked.payload, "/payload")?;
     let message = Message {
         name: asked.name.into(),
         key: asked.key,

@@ -59,6 +59,8 @@ pub(crate) struct Shared {
     pub engine_id: Arc<str>,
     pub started_ms: u64,
     pub underway: Underway,
+    /// Held while a plugin is kept and put in force.
+    pub loading: tokio::sync::Mutex<()>,
     /// Turns true when connections are to be closed.
     pub stop: watch::Receiver<bool>,
 }

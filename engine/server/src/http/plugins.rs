@@ -141,7 +141,7 @@ pub(super) async fn upload(
     let wasm = body::read(request.into_body(), PLUGIN_BYTES_MAX).await?;
     let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
     let store = app.engine.journal();
-    let (info, kept) = match packages::load(app.engine.nodes(), store, wasm.to_vec(), act).await {
+    let (info, kept) = match packages::load(&app, wasm.to_vec(), act).await {
         Ok(loaded) => loaded,
         Err(LoadError::Refused(problems)) => return Err(Refusal::with(Code::PluginRefused, problems)),
         Err(LoadError::Unavailable(error)) => return Err(error.into()),

@@ -6,9 +6,11 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use stepwell_runtime::Clock;
+use stepwell_store::Act;
 
-use super::auth::{COOKIE, Caller, SESSION_MS};
+use super::auth::{ADMIN, COOKIE, Caller, SESSION_MS};
 use super::problem::{Answer, Code, Refusal, RefusalBody};
 use super::{App, body};
 
@@ -30,10 +32,14 @@ pub(super) struct Session {
     responses((status = 200, body = Session, description = "Logged in; the cookie is set"),
               (status = 401, body = RefusalBody, description = "The token is not valid")))]
 pub(super) async fn log_in(State(app): State<App>, body::Json(asked): body::Json<LogIn>) -> Answer<Response> {
-    let cookie = app.auth.log_in(&asked.token, app.clock.now_ms())?;
+    let now_ms = app.clock.now_ms();
+    // A refused one leaves no row: anyone may try, and must not fill the disk.
+    let cookie = app.auth.log_in(&asked.token, now_ms)?;
+    let act = Act { by: ADMIN.user.to_owned(), at_ms: now_ms };
+    app.engine.journal().audit(act, "session.login", "session", Value::Null).await?;
     let line = format!("{COOKIE}={cookie}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict", SESSION_MS / 1000);
     let line = HeaderValue::from_str(&line).map_err(|_| Refusal::new(Code::Internal))?;
-    let mut response = Json(Session { user: "admin", roles: super::auth::ADMIN.roles }).into_response();
+    let mut response = Json(Session { user: "admin", roles: ADMIN.roles }).into_response();
     response.headers_mut().insert(header::SET_COOKIE, line);
     Ok(response)
 }
@@ -48,12 +54,19 @@ pub(super) async fn show(Extension(caller): Extension<Caller>) -> Json<Session> 
 /// Log out
 #[utoipa::path(delete, path = "/api/v1/session", tag = "session",
     responses((status = 204, description = "Logged out")))]
-pub(super) async fn log_out(State(app): State<App>, headers: HeaderMap) -> Response {
-    app.auth.log_out(&headers, app.clock.now_ms());
+pub(super) async fn log_out(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+) -> Answer<Response> {
+    let now_ms = app.clock.now_ms();
+    app.auth.log_out(&headers, now_ms);
+    let act = Act { by: caller.user.to_owned(), at_ms: now_ms };
+    app.engine.journal().audit(act, "session.logout", "session", Value::Null).await?;
     let mut response = StatusCode::NO_CONTENT.into_response();
     let line = format!("{COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict");
     if let Ok(line) = HeaderValue::from_str(&line) {
         response.headers_mut().insert(header::SET_COOKIE, line);
     }
-    response
+    Ok(response)
 }

@@ -12,6 +12,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -28,13 +29,17 @@ use stepwell_runtime::journal::Idempotency;
 use stepwell_runtime::{Answer as EngineAnswer, FlowError, StartError, StartRequest};
 
 use super::App;
+use super::auth::Caller;
 use super::body::{self, Raw};
 use super::extract::{Path, Query};
+use super::listen;
 use super::problem::{Answer, Code, Refusal, RefusalBody};
 use super::shapes;
 
 /// A caller is kept at most this long.
 const WAIT_MS_MAX: u64 = 60_000;
+/// Who asks by an open path.
+const ANYONE: &str = "anyone";
 const BUSINESS_KEY_CHARS_MAX: usize = 256;
 const IDEMPOTENCY_KEY_CHARS_MAX: usize = 256;
 /// Length of a W3C traceparent of version 00.
@@ -89,6 +94,7 @@ pub(super) async fn start(
     State(app): State<App>,
     Path(key): Path<String>,
     Query(query): Query<StartQuery>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     Raw(bytes): Raw,
 ) -> Answer<Response> {
@@ -105,6 +111,7 @@ pub(super) async fn start(
         business_key: asked.business_key,
         priority: asked.priority,
         wait: query.wait.as_deref().map(wait).transpose()?,
+        by: caller.user.into(),
         bytes,
         key,
     };
@@ -128,9 +135,9 @@ pub(super) async fn trigger(
     request: axum::extract::Request,
 ) -> Answer<Response> {
     let caller = app.auth.caller(&method, &headers, stepwell_runtime::Clock::now_ms(&app.clock));
-    let route = match (app.library.route(&path), caller) {
-        (Some(route), Ok(_)) => route,
-        (Some(route), Err(_)) if route.spec.open => route,
+    let (route, by) = match (app.library.route(&path), caller) {
+        (Some(route), Ok(caller)) => (route, caller.user),
+        (Some(route), Err(_)) if route.spec.open => (route, ANYONE),
         // Who may not ask is not told which paths there are.
         (_, Err(refusal)) => return Err(refusal),
         (None, Ok(_)) => return Err(Refusal::new(Code::TriggerNotFound)),
@@ -144,6 +151,7 @@ pub(super) async fn trigger(
         business_key: None,
         priority: 0,
         wait: Some(Duration::from_millis(route.spec.wait_ms)),
+        by: by.into(),
         bytes,
     };
     let ended = start.run(&app, &headers).await?;
@@ -178,6 +186,7 @@ struct Start {
     business_key: Option<String>,
     priority: i32,
     wait: Option<Duration>,
+    by: Arc<str>,
     bytes: Bytes,
 }
 
@@ -204,20 +213,40 @@ impl Start {
             priority: self.priority,
             idempotency,
             traceparent: traceparent(headers),
+            by: self.by,
             wait: self.wait.is_some(),
         };
-        let started = match app.engine.start(request).await {
+        let mut started = match app.engine.start(request) {
             Ok(started) => started,
             Err(error) => return refused(app, error, self.wait).await,
         };
         let id = started.id.clone();
-        let Some(wait) = self.wait else { return Ok(Ended::going_on(id)) };
-        match started.answer(wait).await {
-            Ok(Some(answer)) => Ok(Ended { id, answer }),
-            Ok(None) => Ok(Ended::going_on(id)),
+        let Some(wait) = self.wait else {
+            return match started.committed().await {
+                Ok(state) => Ok(Ended::going_on(id, state)),
+                Err(error) => refused(app, error, None).await,
+            };
+        };
+        match started.answer(patience(app, wait)).await {
+            Ok(Some(answer)) => Ok(Ended::told(id, answer)),
+            Ok(None) => stored(app, &id).await.map(|answer| Ended::told(id, answer)),
             Err(error) => refused(app, error, Some(wait)).await,
         }
     }
+}
+
+/// As long as a caller is kept: its wait, or until the engine has parked everything and stops.
+async fn patience(app: &App, wait: Duration) {
+    let mut stop = app.stop.clone();
+    let _ = tokio::time::timeout(wait, listen::told(&mut stop)).await;
+}
+
+/// An instance as it is on disk.
+async fn stored(app: &App, id: &Arc<str>) -> Answer<EngineAnswer> {
+    let found = app.engine.journal().instance(id).await?.ok_or_else(|| Refusal::new(Code::InstanceNotFound))?;
+    let replied = found.reply.is_some();
+    let output = found.reply.or(found.output);
+    Ok(EngineAnswer { state: found.summary.state, output, error: found.summary.error, replied })
 }
 
 /// Answers for a start that did not take place, or had already.
@@ -235,21 +264,17 @@ async fn again(app: &App, id: &Arc<str>, other_request: bool, wait: Option<Durat
     if other_request {
         return Err(Refusal::new(Code::IdempotencyMismatch).and("id", &**id));
     }
-    let stored = async || -> Answer<Ended> {
-        let found = app.engine.journal().instance(id).await?.ok_or_else(|| Refusal::new(Code::InstanceNotFound))?;
-        let replied = found.reply.is_some();
-        let output = found.reply.or(found.output);
-        let answer = EngineAnswer { state: found.summary.state, output, error: found.summary.error, replied };
-        Ok(Ended { id: id.clone(), answer })
-    };
-    let now = stored().await?;
+    let now = stored(app, id).await?;
+    let id = id.clone();
     match wait {
-        Some(wait) if !now.answer.replied && !settled(now.answer.state) => match app.engine.watch(id, wait).await {
-            Some(answer) => Ok(Ended { id: id.clone(), answer }),
+        // Who does not wait is told the same each time: it was started.
+        None => Ok(Ended::going_on(id, now.state)),
+        Some(_) if now.replied || settled(now.state) => Ok(Ended::told(id, now)),
+        Some(wait) => match app.engine.watch(&id, patience(app, wait)).await {
+            Some(answer) => Ok(Ended::told(id, answer)),
             // It may have ended between the two looks.
-            None => stored().await,
+            None => stored(app, &id).await.map(|answer| Ended::told(id, answer)),
         },
-        _ => Ok(now),
     }
 }
 
@@ -259,6 +284,7 @@ fn settled(state: InstanceState) -> bool {
 
 /// What the flow asks of an input, and the business key it makes of it.
 fn admit(flow: &Flow, input: &Value, at: &str, given: Option<String>) -> Answer<Option<String>> {
+    body::not_too_deep(input, at)?;
     if let Some(schema) = &flow.input
         && !schema.is_valid(input)
     {
@@ -315,12 +341,19 @@ fn traceparent(headers: &HeaderMap) -> Option<String> {
 struct Ended {
     id: Arc<str>,
     answer: EngineAnswer,
+    /// The caller asked for no more than that it is started.
+    started_only: bool,
 }
 
 impl Ended {
-    fn going_on(id: Arc<str>) -> Self {
-        let answer = EngineAnswer { state: InstanceState::Running, output: None, error: None, replied: false };
-        Self { id, answer }
+    fn told(id: Arc<str>, answer: EngineAnswer) -> Self {
+        Self { id, answer, started_only: false }
+    }
+
+    /// A start that is on disk, whatever becomes of it: 202.
+    fn going_on(id: Arc<str>, state: InstanceState) -> Self {
+        let answer = EngineAnswer { state, output: None, error: None, replied: false };
+        Self { id, answer, started_only: true }
     }
 
     /// `{id, state, output}`.
@@ -345,6 +378,7 @@ impl Ended {
     fn status(&self) -> Answer<StatusCode> {
         let EngineAnswer { state, error, replied, .. } = &self.answer;
         match state {
+            _ if self.started_only => Ok(StatusCode::ACCEPTED),
             _ if *replied => Ok(StatusCode::OK),
             InstanceState::Completed => Ok(StatusCode::OK),
             InstanceState::Failed => Err(self.said_no(Code::InstanceFailed, error.as_ref(), true)),

@@ -97,6 +97,7 @@ fn admitted(flow: &str, version: u32, state: State, business_key: Option<&str>) 
             started_ms: 1_000,
             idempotency: None,
             traceparent: None,
+            by: "admin".into(),
         }),
         park: true,
     }

@@ -17,7 +17,7 @@ use crate::flow::document::{
 use crate::flow::duration::DURATION_MS_MAX;
 use crate::flow::pointer::{child, nearest};
 use crate::flow::{
-    Boundary, Callee, Catch, DONE, Decision, Delivery, Kind, NodeIx, Retry, TIMEOUT, Task, TimerKind, Undo,
+    Boundary, Callee, Catch, Contract, DONE, Decision, Delivery, Kind, NodeIx, Retry, TIMEOUT, Task, TimerKind, Undo,
 };
 use crate::problem::Problem;
 
@@ -172,7 +172,16 @@ impl Checker<'_> {
             let problem = Problem::warning("DELIVERY_WITHOUT_EFFECT", child(pointer, "delivery"), message);
             self.on(node, problem.fix("remove `delivery`"));
         }
-        Some(Task { call: call?, with: input, retry, undo: undo?, delivery })
+        let contract = self.contract(node);
+        Some(Task { call: call?, contract, with: input, retry, undo: undo?, delivery })
+    }
+
+    fn contract(&mut self, node: NodeIx) -> Contract {
+        let Some(node_type) = self.nodes[node].node_type else { return Contract::default() };
+        let input = self.schema(&node_type.input);
+        let ports = node_type.ports.iter().map(|port| (port.name.as_str().into(), self.schema(&port.output)));
+        let ports = ports.collect();
+        Contract { input, ports }
     }
 
     /// A node type by name, with its config; `pointer` is where `uses` stands.

@@ -29,7 +29,7 @@ impl<'d> Checker<'d> {
     }
 
     /// Compiles each schema once. One that does not compile was refused when its plugin was loaded.
-    fn schema(&mut self, schema: &'d Value) -> Option<Schema> {
+    pub(super) fn schema(&mut self, schema: &'d Value) -> Option<Schema> {
         let key = std::ptr::from_ref(schema) as usize;
         self.schemas.entry(key).or_insert_with(|| Schema::compile(schema).ok()).clone()
     }

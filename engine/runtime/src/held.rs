@@ -1,0 +1,481 @@
+//! One instance in hand: step, commit, act, wait; until it is parked or has ended.
+//!
+//! Invariants:
+//! - An external call is made, and a caller answered, only when every event so far is committed.
+//! - Pure calls are made before their commit: what they return is the same after a crash.
+//! - After any failed commit everything held is forgotten; the journal alone says how it goes on.
+//!
+//! Not here: how an instance comes into hand (`actor`), which calls and answers there are (`core`).
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures::stream::{FuturesUnordered, StreamExt};
+use stepwell_core::catalog::EffectClass;
+use stepwell_core::flow::Flow;
+use stepwell_core::machine::{
+    self, Call, Effect, Entry, Event, Instance, Limit, Op, Outcome, SNAPSHOT_BYTES_MAX, State, TokenId,
+};
+use tokio::sync::oneshot;
+
+use crate::engine::{Live, Waiter};
+use crate::journal::{Admission, Append, AppendError, Header, Inbound, InboxId, InboxItem, Unavailable};
+use crate::nodes::{About, Answer as NodeAnswer};
+use crate::{Answer, Clock, Engine, Journal, Nodes, StartError};
+
+/// What is not committed after this long is committed without further reason, so that an instance
+/// in a long pure call can be seen, and found again.
+const UNCOMMITTED_MS_MAX: u64 = 10;
+/// An instance due within this time is not parked first.
+const LINGER_MS: u64 = 1_000;
+
+/// The state the start was stored in.
+pub(crate) type Commits = Result<State, StartError>;
+type Returned = (TokenId, u32, Op, NodeAnswer);
+type CallFuture = Pin<Box<dyn Future<Output = Returned> + Send>>;
+
+/// Told once, when the first commit stands or is refused.
+pub(crate) struct Origin {
+    pub(crate) admission: Admission,
+    pub(crate) committed: oneshot::Sender<Commits>,
+    /// The caller is answered as soon as the start is on disk, so that comes first.
+    pub(crate) at_once: bool,
+}
+
+/// Why an instance is let go before it is parked.
+enum Stop {
+    /// Another owner has the instance, or another start won.
+    NotOurs,
+    /// The store failed, or a message went to another instance: whatever was not committed did not
+    /// happen, and the instance is taken again.
+    Again,
+}
+
+/// An instance in hand.
+pub(crate) struct Held<J, N, C> {
+    engine: Engine<J, N, C>,
+    id: Arc<str>,
+    flow: Arc<Flow>,
+    about: Arc<About>,
+    /// Moved through `step`; `None` only inside it.
+    pub(crate) it: Option<Instance>,
+    pub(crate) epoch: u64,
+    pub(crate) stored_seq: u64,
+    /// Steps taken since the last commit, the first of them at `uncommitted_ms`.
+    entries: Vec<Entry>,
+    uncommitted_ms: u64,
+    taken: Vec<InboxId>,
+    /// External calls that wait for the commit.
+    licensed_by_commit: Vec<Call>,
+    calls: FuturesUnordered<CallFuture>,
+    answer: Option<Answer>,
+    pub(crate) waiters: Vec<Waiter>,
+    pub(crate) origin: Option<Origin>,
+    pub(crate) inbox: VecDeque<InboxItem>,
+    pub(crate) live: Option<Arc<Live>>,
+}
+
+impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
+    /// With nothing in it yet.
+    pub(crate) fn new(engine: Engine<J, N, C>, id: Arc<str>, flow: Arc<Flow>, about: About) -> Self {
+        Self {
+            engine,
+            id,
+            flow,
+            about: Arc::new(about),
+            it: None,
+            epoch: 1,
+            stored_seq: 0,
+            entries: Vec::with_capacity(8),
+            uncommitted_ms: 0,
+            taken: Vec::new(),
+            licensed_by_commit: Vec::new(),
+            calls: FuturesUnordered::new(),
+            answer: None,
+            waiters: Vec::new(),
+            origin: None,
+            inbox: VecDeque::new(),
+            live: None,
+        }
+    }
+
+    /// Takes up what was under way when the instance was last driven.
+    pub(crate) fn go_on(&mut self) {
+        let Some(it) = &self.it else { return };
+        let (events, effects) = (machine::interrupted(&self.flow, it), machine::resume(&self.flow, it));
+        if it.end.is_some() || it.state() == State::Incident {
+            self.answer = Some(answer(it, false));
+        }
+        // Everything in the snapshot is committed: these calls are licensed.
+        self.act(effects);
+        for event in events {
+            self.take(event);
+        }
+        self.fire_due();
+    }
+
+    /// Steps through one event; what comes of it is queued.
+    pub(crate) fn take(&mut self, event: Event) {
+        let Some(it) = self.it.take() else { return };
+        let at_ms = self.engine.0.clock.now_ms();
+        let (it, result) = machine::step(&self.flow, it, at_ms, &event);
+        match result {
+            Ok(effects) => {
+                if self.entries.is_empty() {
+                    self.uncommitted_ms = at_ms;
+                }
+                self.entries.push(Entry { seq: it.seq, at_ms: it.now_ms, event });
+                if it.state() == State::Incident {
+                    self.answer = Some(answer(&it, false));
+                }
+                self.it = Some(it);
+                self.act(effects);
+            }
+            Err(refused) => {
+                tracing::debug!(instance = %self.id, %refused, "an event was refused");
+                self.it = Some(it);
+            }
+        }
+    }
+
+    fn act(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Call(call) => {
+                    if call.callee.effect == EffectClass::External {
+                        self.licensed_by_commit.push(*call);
+                    } else {
+                        self.make(*call);
+                    }
+                }
+                Effect::Reply(output) => {
+                    let state = self.it.as_ref().map_or(State::Running, Instance::state);
+                    self.answer = Some(Answer { state, output: Some(output), error: None, replied: true });
+                }
+                Effect::Ended(_) => {
+                    self.calls.clear();
+                    self.licensed_by_commit.clear();
+                    if let Some(it) = &self.it {
+                        let replied = it.reply.is_some();
+                        // A reply of the same batch is the answer; the end adds nothing to it.
+                        let end = answer(it, replied);
+                        self.answer = Some(match self.answer.take() {
+                            Some(reply) if reply.replied => Answer { state: end.state, ..reply },
+                            _ => end,
+                        });
+                    }
+                }
+            }
+        }
+    }
+
+    fn make(&mut self, call: Call) {
+        let (engine, about) = (self.engine.clone(), self.about.clone());
+        self.calls.push(Box::pin(async move {
+            let answer = engine.0.nodes.call(&about, &call).await;
+            engine.0.tally.count(&answer);
+            (call.token, call.attempt, call.op, answer)
+        }));
+    }
+
+    /// Until parked or ended. Returns the instance's place on the list of driven ones, if it has one.
+    pub(crate) async fn drive(mut self) -> Option<Arc<Live>> {
+        loop {
+            self.drain_inbox();
+            let stop = match self.commit_if_due().await {
+                Ok(true) => break,
+                // Something came in with the commit: it is given to the core before anything is waited for.
+                Ok(false) if !self.inbox.is_empty() => Ok(()),
+                Ok(false) => self.wait().await,
+                Err(stop) => Err(stop),
+            };
+            if let Err(stop) = stop {
+                self.forget(&stop);
+                break;
+            }
+        }
+        let waiters = std::mem::take(&mut self.waiters);
+        self.engine.keep_waiters(&self.id, waiters);
+        self.live.take()
+    }
+
+    /// Gives what came from outside to the core. What fits nothing yet stays in the inbox.
+    fn drain_inbox(&mut self) {
+        while let Some(item) = self.inbox.pop_front() {
+            if self.taken.contains(&item.id) {
+                continue;
+            }
+            let event = match item.what {
+                Inbound::Command { command, by } => Some(Event::Commanded { command, by }),
+                Inbound::Message { name, key, id, payload } => {
+                    self.waiting_for(&name, &key).map(|token| Event::MessageArrived { token, id, payload })
+                }
+            };
+            if let Some(event) = event {
+                self.taken.push(item.id);
+                self.take(event);
+            }
+        }
+    }
+
+    /// The token that a message is for.
+    fn waiting_for(&self, name: &str, key: &str) -> Option<TokenId> {
+        let all = self.it.as_ref().map(Instance::subscriptions).unwrap_or_default();
+        all.into_iter().find(|one| *one.message == *name && one.key == key).map(|one| one.token)
+    }
+
+    /// Commits when something may leave the process only after it. `true`: the instance is parked or ended.
+    async fn commit_if_due(&mut self) -> Result<bool, Stop> {
+        let Some(it) = &self.it else { return Err(Stop::NotOurs) };
+        let ended = it.end.is_some();
+        let idle = self.calls.is_empty() && self.licensed_by_commit.is_empty();
+        let now_ms = self.engine.0.clock.now_ms();
+        let soon = it.due_ms().is_some_and(|due| due <= now_ms.saturating_add(LINGER_MS));
+        let park = idle && (ended || !soon || self.engine.closing());
+        let at_once = self.origin.as_ref().is_some_and(|origin| origin.at_once);
+        let leaves =
+            park || at_once || self.answer.is_some() || !self.licensed_by_commit.is_empty() || !self.taken.is_empty();
+        if !leaves {
+            return Ok(false);
+        }
+        if !self.entries.is_empty() || !self.taken.is_empty() || park {
+            self.commit(park).await?;
+        }
+        self.release();
+        // What came in during the last commit is looked at before the instance is let go.
+        Ok(park && (ended || self.inbox.is_empty() || !self.again().await?))
+    }
+
+    /// A parked instance with something in its inbox is taken again.
+    async fn again(&mut self) -> Result<bool, Stop> {
+        let fits = self.inbox.iter().any(|item| match &item.what {
+            Inbound::Command { .. } => true,
+            Inbound::Message { name, key, .. } => self.waiting_for(name, key).is_some(),
+        });
+        if !fits {
+            return Ok(false);
+        }
+        match self.engine.0.journal.take(&self.id).await {
+            Ok(Some(taken)) if taken.seq == self.stored_seq => {
+                self.epoch = taken.epoch;
+                self.inbox = taken.inbox.into();
+                Ok(true)
+            }
+            Ok(_) => Err(Stop::NotOurs),
+            Err(_) => Err(Stop::Again),
+        }
+    }
+
+    async fn commit(&mut self, park: bool) -> Result<(), Stop> {
+        let snapshot = self.snapshot()?;
+        let Some(it) = &self.it else { return Err(Stop::NotOurs) };
+        let ended = it.end.is_some();
+        if self.live.is_none() && !(ended && self.origin.is_some()) {
+            self.live = Some(self.engine.enlist(&self.id));
+        }
+        let subscriptions = it.subscriptions().into_iter().map(|one| (one.message, one.key)).collect();
+        let due_ms = it.due_ms();
+        let header = Header {
+            state: it.state(),
+            updated_ms: it.now_ms,
+            due_ms,
+            error: it.error().cloned(),
+            reply: it.reply.as_ref().map(|reply| reply.value.clone()),
+            output: if it.state() == State::Completed { it.output.as_ref().map(|o| o.value.clone()) } else { None },
+        };
+        let (seq, state) = (it.seq, it.state());
+        let append = Append {
+            instance: self.id.clone(),
+            expected_seq: self.stored_seq,
+            epoch: self.epoch,
+            entries: std::mem::take(&mut self.entries),
+            header,
+            snapshot,
+            subscriptions,
+            taken: std::mem::take(&mut self.taken),
+            admission: self.origin.as_ref().map(|origin| origin.admission.clone()),
+            park,
+        };
+        self.engine.0.tally.commits.fetch_add(1, Ordering::Relaxed);
+        match self.engine.0.journal.append(append).await {
+            Ok(appended) => {
+                self.stored_seq = seq;
+                self.inbox = appended.inbox.into();
+                if let Some(origin) = self.origin.take() {
+                    let _ = origin.committed.send(Ok(state));
+                }
+                if park && let Some(due_ms) = due_ms {
+                    self.engine.0.sweeper.set(due_ms);
+                }
+                if ended {
+                    self.engine.0.tally.ended.fetch_add(1, Ordering::Relaxed);
+                }
+                Ok(())
+            }
+            Err(error) => Err(self.refused(error)),
+        }
+    }
+
+    /// The instance as text; nothing once it has ended. One that has grown over the limit is told so
+    /// and becomes an incident, which is stored whatever its size: nothing of it is lost.
+    fn snapshot(&mut self) -> Result<Option<String>, Stop> {
+        let text = self.text()?;
+        match &text {
+            Some(text) if text.len() > SNAPSHOT_BYTES_MAX => {
+                tracing::warn!(instance = %self.id, bytes = text.len(), "the snapshot is over its limit");
+                self.take(Event::LimitReached { limit: Limit::SnapshotBytes, value: text.len() as u64 });
+            }
+            _ => return Ok(text),
+        }
+        // Calls that no commit has licensed are not made. Those under way come back too late to be taken.
+        let it = self.it.as_ref();
+        let stands = |call: &Call| it.is_some_and(|it| it.awaits(call.token, call.attempt, call.op));
+        self.licensed_by_commit.retain(stands);
+        self.text()
+    }
+
+    fn text(&self) -> Result<Option<String>, Stop> {
+        let Some(it) = self.it.as_ref().filter(|it| it.end.is_none()) else { return Ok(None) };
+        machine::snapshot(&self.flow, it).map(Some).map_err(|error| {
+            tracing::error!(instance = %self.id, %error, "no snapshot could be written");
+            Stop::NotOurs
+        })
+    }
+
+    fn refused(&mut self, error: AppendError) -> Stop {
+        match error {
+            AppendError::Conflict(_) => {
+                self.engine.0.tally.conflicts.fetch_add(1, Ordering::Relaxed);
+                Stop::NotOurs
+            }
+            AppendError::Gone(_) => Stop::Again,
+            AppendError::Duplicate { instance, other_request } => {
+                if let Some(origin) = self.origin.take() {
+                    let _ = origin.committed.send(Err(StartError::Duplicate { instance, other_request }));
+                }
+                self.waiters.clear();
+                Stop::NotOurs
+            }
+            AppendError::Unavailable(Unavailable(text)) => {
+                tracing::warn!(instance = %self.id, error = %text, "a commit failed");
+                if let Some(origin) = self.origin.take() {
+                    let _ = origin.committed.send(Err(Unavailable(text).into()));
+                    self.waiters.clear();
+                }
+                Stop::Again
+            }
+        }
+    }
+
+    /// What the commit licensed: answers go out, external calls are made.
+    fn release(&mut self) {
+        if let Some(answer) = self.answer.take() {
+            self.waiters.append(&mut self.engine.new_waiters(&self.id));
+            for waiter in self.waiters.drain(..) {
+                let _ = waiter.send(answer.clone());
+            }
+        }
+        for call in std::mem::take(&mut self.licensed_by_commit) {
+            self.make(call);
+        }
+    }
+
+    /// Waits for the next thing to happen.
+    async fn wait(&mut self) -> Result<(), Stop> {
+        let now_ms = self.engine.0.clock.now_ms();
+        let due_ms = self.it.as_ref().and_then(Instance::due_ms);
+        let uncommitted = !self.entries.is_empty();
+        let nap_ms = due_ms.map_or(u64::MAX, |due| due.saturating_sub(now_ms));
+        let nap_ms = if uncommitted { nap_ms.min(UNCOMMITTED_MS_MAX) } else { nap_ms };
+        let engine = self.engine.clone();
+        let live = self.live.clone();
+        tokio::select! {
+            biased;
+            Some((token, attempt, op, answer)) = self.calls.next() => {
+                self.take(Event::NodeReturned { token, attempt, op, outcome: answer.outcome });
+                Ok(())
+            }
+            () = rung(live.as_deref()) => self.look().await,
+            () = nap(&engine, nap_ms) => {
+                if uncommitted {
+                    self.commit(false).await?;
+                    self.release();
+                }
+                self.fire_due();
+                Ok(())
+            }
+        }
+    }
+
+    /// Something came while the instance was being driven.
+    async fn look(&mut self) -> Result<(), Stop> {
+        if let Some(live) = &self.live {
+            live.woken.store(false, Ordering::Release);
+        }
+        self.waiters.append(&mut self.engine.new_waiters(&self.id));
+        match self.engine.0.journal.inbox(&self.id).await {
+            Ok(inbox) => {
+                self.inbox = inbox.into();
+                Ok(())
+            }
+            Err(_) => Err(Stop::Again),
+        }
+    }
+
+    fn fire_due(&mut self) {
+        let now_ms = self.engine.0.clock.now_ms();
+        let Some(it) = &self.it else { return };
+        let due: Vec<(TokenId, u64)> = it
+            .tokens
+            .iter()
+            .filter_map(|(&id, token)| token.at.due_ms().map(|due_ms| (id, due_ms)))
+            .filter(|(_, due_ms)| *due_ms <= now_ms)
+            .collect();
+        for (token, due_ms) in due {
+            self.take(Event::TimerFired { token, due_ms });
+        }
+    }
+
+    /// Lets go of an instance whose commit did not stand. Callers keep waiting: whoever drives it next answers them.
+    fn forget(&mut self, stop: &Stop) {
+        self.calls.clear();
+        match stop {
+            Stop::NotOurs => {}
+            Stop::Again => self.engine.0.sweeper.take_again(&self.id),
+        }
+    }
+}
+
+fn answer(it: &Instance, replied: bool) -> Answer {
+    let held = it.reply.as_ref().or(it.output.as_ref());
+    Answer { state: it.state(), output: held.map(|held| held.value.clone()), error: it.error().cloned(), replied }
+}
+
+async fn rung(live: Option<&Live>) {
+    match live {
+        Some(live) => live.bell.notified().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn nap<J: Journal, N: Nodes, C: Clock>(engine: &Engine<J, N, C>, nap_ms: u64) {
+    if nap_ms == u64::MAX {
+        std::future::pending::<()>().await;
+    }
+    engine.0.clock.sleep(Duration::from_millis(nap_ms)).await;
+}
+
+impl crate::Tally {
+    fn count(&self, answer: &NodeAnswer) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.call_us.fetch_add(answer.duration_us, Ordering::Relaxed);
+        match &answer.outcome {
+            Outcome::Failed(_) => self.calls_failed.fetch_add(1, Ordering::Relaxed),
+            Outcome::Cut(_) => self.calls_cut.fetch_add(1, Ordering::Relaxed),
+            Outcome::Done { .. } | Outcome::Waiting { .. } | Outcome::NeverRan => 0,
+        };
+    }
+}
