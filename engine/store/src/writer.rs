@@ -121,8 +121,8 @@ pub(crate) struct Writer {
     pub(crate) engine: Arc<AtomicI64>,
     /// Where others write, too.
     pub(crate) seat: Option<Seat>,
-    /// Of a file. Dropped last, with the thread.
-    pub(crate) claim: Option<Claim>,
+    /// Dropped last, with the thread.
+    pub(crate) claim: Claim,
 }
 
 /// Reads what a writer goes on counting from.
