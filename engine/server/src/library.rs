@@ -2,8 +2,8 @@
 //!
 //! Invariants:
 //! - A version is published only if its check, made now against the plugins at hand, finds no error.
-//! - The table of newest versions and paths is the store's, changed after each publication; this
-//!   process owns the store, so it is never stale.
+//! - The table of newest versions and paths is the store's, read again after each publication; after
+//!   one by another engine a moment later (`follow`).
 //!
 //! Not here: drafts (`http::drafts`); what the checks are (`core`).
 
@@ -108,7 +108,8 @@ impl Library {
         self.engine.journal()
     }
 
-    async fn read_all(&self) -> Result<(), Unavailable> {
+    /// Reads the table again.
+    pub(crate) async fn read_all(&self) -> Result<(), Unavailable> {
         let _turn = self.reading.lock().await;
         let mut table = Table::default();
         let mut after = None;

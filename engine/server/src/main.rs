@@ -4,6 +4,7 @@
 
 mod cli;
 mod config;
+mod follow;
 mod grants;
 mod http;
 mod library;

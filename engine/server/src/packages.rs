@@ -71,13 +71,16 @@ pub(crate) async fn load(app: &App, wasm: Vec<u8>, act: Act) -> Result<(PluginIn
     Ok((info, kept))
 }
 
-/// Brings back what was loaded in earlier lives: superseded builds for the instances pinned to
+/// Brings back what was loaded in earlier lives, or by other engines: superseded builds for the instances pinned to
 /// them, then the live ones, so that these stand for their names.
 pub(crate) async fn restore(sandbox: &Sandbox, store: &Store) -> Result<usize, Unavailable> {
     let mut plugins = store.plugins().await?;
     plugins.sort_by_key(|plugin| (plugin.status == PluginStatus::Live, plugin.loaded_ms));
     let mut restored = 0;
     for plugin in plugins {
+        if plugin.digest.parse().is_ok_and(|digest| sandbox.knows(&digest)) {
+            continue;
+        }
         let Some(wasm) = store.plugin_wasm(&plugin.digest).await? else { continue };
         match sandbox.restore(wasm).await {
             Ok(_) => restored += 1,

@@ -27,7 +27,7 @@ use crate::http::limits::Limits;
 use crate::http::{self, App, Shared, listen};
 use crate::library::Library;
 use crate::watch::Watcher;
-use crate::{Engine, grants, packages, token};
+use crate::{Engine, follow, grants, packages, token};
 
 /// Answers under way get this much of the grace to themselves, at the end.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
@@ -64,6 +64,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let (listen_on, grace) = (address, Duration::from_secs(config.shutdown_seconds));
     let app = assemble(config, login.as_deref(), stop.clone()).await?;
 
+    let following = tokio::spawn(follow::run(app.clone()));
     let mut watcher = Watcher::new(app.clone());
     watcher.first_look().await;
     let watching = tokio::spawn(watcher.run());
@@ -79,6 +80,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     asked_to_end(signals).await;
     tracing::info!("stopping: no more starts");
     app.limits.close();
+    following.abort();
     watching.abort();
     sweeping.abort();
     app.engine.shut_down(grace.saturating_sub(ANSWERS_WITHIN)).await;

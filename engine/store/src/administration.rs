@@ -5,6 +5,7 @@
 use serde_json::{Value as Json, json};
 use stepwell_runtime::journal::Unavailable;
 
+use crate::feed::{Change, notice};
 use crate::rows::{integer, json as read_json, natural, text};
 use crate::sql::Kind::{Int, Text};
 use crate::sql::{Each, Result, Value, values};
@@ -143,7 +144,8 @@ impl Store {
                                                   updated_by = excluded.updated_by",
                 &values![&name, &spec, integer(act.at_ms), &act.by],
             )?;
-            audit(tx, &act.by, act.at_ms, "connection.put", &name, &Json::Null)
+            audit(tx, &act.by, act.at_ms, "connection.put", &name, &Json::Null)?;
+            notice(tx, act.at_ms, &Change::Grants)
         })
         .await
     }
@@ -180,6 +182,7 @@ impl Store {
             )?;
             if added == 1 {
                 audit(tx, &act.by, act.at_ms, "grant.put", &plugin, &json!({ "connection": name }))?;
+                notice(tx, act.at_ms, &Change::Grants)?;
             }
             Ok(true)
         })
@@ -195,6 +198,7 @@ impl Store {
                 .execute("delete from plugin_grant where plugin = ?1 and connection = ?2", &values![&plugin, &name])?;
             if gone == 1 {
                 audit(tx, &act.by, act.at_ms, "grant.delete", &plugin, &json!({ "connection": name }))?;
+                notice(tx, act.at_ms, &Change::Grants)?;
             }
             Ok(gone == 1)
         })

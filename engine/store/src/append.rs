@@ -18,9 +18,8 @@ use stepwell_runtime::journal::{Admission, Append, AppendError, Appended, Header
 
 use crate::Store;
 use crate::administration::{self, Deed};
-use crate::feed::{Committed, FeedItem};
+use crate::feed::{self, Committed, FeedItem};
 use crate::inbox::{self, Awaits, Subscription};
-use crate::numbers;
 use crate::rows::{id_bytes, id_text, integer, state, state_number, text};
 use crate::sql::Kind::{Bytes, Int, Text};
 use crate::sql::{Each, Error, Result, Value, values};
@@ -374,8 +373,10 @@ fn write(tx: &mut Tx<'_>, good: &[Good<'_>]) -> Result<()> {
             state_number(commit.state),
             entries,
         ]);
+        let (engine, n) = feed::place(place);
         tx.say(FeedItem::Instance(Committed {
-            n: numbers::bare(place).unsigned_abs(),
+            engine,
+            n,
             instance: commit.instance.clone(),
             flow: one.flow.clone(),
             version: one.version,

@@ -1,8 +1,15 @@
-//! What the store tells the world after each commit, in commit order, and again after a number.
+//! What the store tells the world after each commit, in commit order, and again after a place.
 //!
-//! Invariant: a subscriber that misses nothing and one that reads on with [`Store::feed_after`] are
-//! told the same; numbers grow, and may have gaps.
+//! Each engine numbers its own commits; between two engines there is no order. So a reader's place is
+//! how far it was told of each ([`Places`]), and what other engines committed is read from the
+//! database every now and then and told here as well.
+//!
+//! Invariants:
+//! - Of one engine, numbers grow and may have gaps; it commits them in their order, so whoever was
+//!   told of one will never need an earlier one.
+//! - A subscriber that misses nothing and one that reads on with [`Store::feed_after`] are told the same.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -13,7 +20,7 @@ use tokio::sync::broadcast;
 use crate::Store;
 use crate::numbers;
 use crate::rows::{self, id, integer, natural, state};
-use crate::sql::{Result, values};
+use crate::sql::{Db, Result, values};
 use crate::tx::Tx;
 
 /// One thing that was committed.
@@ -24,11 +31,11 @@ pub enum FeedItem {
 }
 
 impl FeedItem {
-    /// Its place in commit order.
-    pub fn n(&self) -> u64 {
+    /// The engine that committed it; 0 where a file has only one. And its place among that engine's.
+    pub fn place(&self) -> (u32, u64) {
         match self {
-            Self::Instance(one) => one.n,
-            Self::Notice(one) => one.n,
+            Self::Instance(one) => (one.engine, one.n),
+            Self::Notice(one) => (one.engine, one.n),
         }
     }
 }
@@ -36,6 +43,7 @@ impl FeedItem {
 /// An instance moved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Committed {
+    pub engine: u32,
     pub n: u64,
     pub instance: Arc<str>,
     pub flow: Arc<str>,
@@ -49,6 +57,7 @@ pub struct Committed {
 /// Something else changed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Notice {
+    pub engine: u32,
     pub n: u64,
     pub at_ms: u64,
     pub change: Change,
@@ -71,6 +80,37 @@ pub enum Change {
         digest: String,
         status: PluginStatus,
     },
+    /// A connection or a grant was changed.
+    Grants,
+}
+
+/// How far somebody was told of each engine.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Places(BTreeMap<u32, u64>);
+
+impl Places {
+    pub fn iter(&self) -> impl Iterator<Item = (u32, u64)> {
+        self.0.iter().map(|(&engine, &n)| (engine, n))
+    }
+
+    pub fn of(&self, engine: u32) -> u64 {
+        self.0.get(&engine).copied().unwrap_or_default()
+    }
+
+    /// Goes on to an item. `false`: it was told of before.
+    pub fn pass(&mut self, item: &FeedItem) -> bool {
+        let (engine, n) = item.place();
+        let told = self.0.entry(engine).or_default();
+        let is_new = n > *told;
+        *told = n.max(*told);
+        is_new
+    }
+}
+
+impl FromIterator<(u32, u64)> for Places {
+    fn from_iter<T: IntoIterator<Item = (u32, u64)>>(places: T) -> Self {
+        Self(places.into_iter().collect())
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,77 +129,103 @@ pub(crate) fn notice(tx: &mut Tx<'_>, at_ms: u64, change: &Change) -> Result<()>
     let n = tx.next_place();
     let body = serde_json::to_string(change)?;
     tx.db.execute("insert into notice (n, at_ms, body) values (?1, ?2, ?3)", &values![n, integer(at_ms), body])?;
-    let n = numbers::bare(n).unsigned_abs();
-    tx.say(FeedItem::Notice(Notice { n, at_ms, change: change.clone() }));
+    let (engine, n) = place(n);
+    tx.say(FeedItem::Notice(Notice { engine, n, at_ms, change: change.clone() }));
     Ok(())
 }
 
+/// A place's engine, and its number there.
+pub(crate) fn place(n: i64) -> (u32, u64) {
+    (u32::try_from(numbers::engine_of(n)).unwrap_or_default(), numbers::bare(n).unsigned_abs())
+}
+
+/// What an engine's places are between: all of them after the first, all before the second.
+fn bounds(db: &Db, engine: u32) -> (i64, i64) {
+    if db.is_shared() {
+        (numbers::first_place(engine.into()), numbers::first_place(i64::from(engine) + 1))
+    } else {
+        (0, i64::MAX)
+    }
+}
+
+/// How far each engine is.
+pub(crate) fn heads(db: &mut Db) -> Result<Places> {
+    let engines: Vec<u32> =
+        if db.is_shared() { db.query("select number from engine", &[], |row| row.get(0))? } else { vec![0] };
+    let mut heads = Places::default();
+    for engine in engines {
+        let (first, last) = bounds(db, engine);
+        let n: i64 = db.only(
+            "select coalesce(max(n), 0) from
+                 (select max(n) as n from journal where n > ?1 and n < ?2
+                  union all select max(n) from notice where n > ?1 and n < ?2) as both_of_them",
+            &values![first, last],
+            |row| row.get(0),
+        )?;
+        heads.0.insert(engine, place(n).1);
+    }
+    Ok(heads)
+}
+
+/// What an engine committed after its number `n`, at most `limit`.
+pub(crate) fn after(db: &mut Db, engine: u32, n: u64, limit: u32) -> Result<Vec<FeedItem>> {
+    let (first, last) = bounds(db, engine);
+    let after = first.saturating_add(integer(n));
+    let mut items: Vec<FeedItem> = db.query(
+        "select j.n, i.id, i.flow, i.version, j.state, j.last_seq, i.business_key
+         from journal as j join instance as i on i.n = j.instance
+         where j.n > ?1 and j.n < ?2 order by j.n limit ?3",
+        &values![after, last, limit],
+        |row| {
+            let (engine, n) = place(row.get(0)?);
+            Ok(FeedItem::Instance(Committed {
+                engine,
+                n,
+                instance: id(row, 1)?,
+                flow: row.get(2)?,
+                version: row.get(3)?,
+                state: state(row, 4)?,
+                seq: natural(row, 5)?,
+                business_key: row.get(6)?,
+            }))
+        },
+    )?;
+    let mut notices = db.query(
+        "select n, at_ms, body from notice where n > ?1 and n < ?2 order by n limit ?3",
+        &values![after, last, limit],
+        |row| {
+            let (engine, n) = place(row.get(0)?);
+            Ok(FeedItem::Notice(Notice { engine, n, at_ms: natural(row, 1)?, change: rows::json(row, 2)? }))
+        },
+    )?;
+    items.append(&mut notices);
+    items.sort_by_key(FeedItem::place);
+    items.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(items)
+}
+
 impl Store {
-    /// Everything committed from now on. One that lags behind is told so by the channel, and reads
-    /// on with [`Store::feed_after`] from the last number it saw.
+    /// Everything committed from now on; what other engines committed comes a moment later. One that
+    /// lags behind is told so by the channel, and reads on with [`Store::feed_after`].
     pub fn feed(&self) -> broadcast::Receiver<FeedItem> {
         self.inner.feed.subscribe()
     }
 
-    /// The number of the last thing committed; 0 in a new store. A cursor beyond it is from another
-    /// life of the file.
-    pub async fn feed_last(&self) -> std::result::Result<u64, Unavailable> {
-        let (first, last) = self.places();
-        self.read(move |db| {
-            let n: i64 = db.only(
-                "select coalesce(max(n), 0) from
-                     (select max(n) as n from journal where n > ?1 and n < ?2
-                      union all select max(n) from notice where n > ?1 and n < ?2) as both_of_them",
-                &values![first, last],
-                |row| row.get(0),
-            )?;
-            Ok(numbers::bare(n).unsigned_abs())
-        })
-        .await
+    /// How far each engine is; nothing in a new store. A place beyond it is from another life of the
+    /// database.
+    pub async fn feed_heads(&self) -> std::result::Result<Places, Unavailable> {
+        self.read(heads).await
     }
 
-    /// What was committed after `n`, oldest first, at most `limit`.
-    pub async fn feed_after(&self, n: u64, limit: u32) -> std::result::Result<Vec<FeedItem>, Unavailable> {
-        let (first, last) = self.places();
-        let after = first.saturating_add(integer(n));
+    /// What was committed after these places, the oldest of each engine first, at most `limit` of each.
+    pub async fn feed_after(&self, places: Places, limit: u32) -> std::result::Result<Vec<FeedItem>, Unavailable> {
         self.read(move |db| {
-            let mut items: Vec<FeedItem> = db.query(
-                "select j.n, i.id, i.flow, i.version, j.state, j.last_seq, i.business_key
-                 from journal as j join instance as i on i.n = j.instance
-                 where j.n > ?1 and j.n < ?2 order by j.n limit ?3",
-                &values![after, last, limit],
-                |row| {
-                    Ok(FeedItem::Instance(Committed {
-                        n: place(row.get(0)?),
-                        instance: id(row, 1)?,
-                        flow: row.get(2)?,
-                        version: row.get(3)?,
-                        state: state(row, 4)?,
-                        seq: natural(row, 5)?,
-                        business_key: row.get(6)?,
-                    }))
-                },
-            )?;
-            let mut notices = db.query(
-                "select n, at_ms, body from notice where n > ?1 and n < ?2 order by n limit ?3",
-                &values![after, last, limit],
-                |row| {
-                    Ok(FeedItem::Notice(Notice {
-                        n: place(row.get(0)?),
-                        at_ms: natural(row, 1)?,
-                        change: rows::json(row, 2)?,
-                    }))
-                },
-            )?;
-            items.append(&mut notices);
-            items.sort_by_key(FeedItem::n);
-            items.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+            let mut items = Vec::new();
+            for (engine, _) in heads(db)?.iter().filter(|(engine, head)| *head > places.of(*engine)) {
+                items.append(&mut after(db, engine, places.of(engine), limit)?);
+            }
             Ok(items)
         })
         .await
     }
-}
-
-fn place(n: i64) -> u64 {
-    numbers::bare(n).unsigned_abs()
 }

@@ -1,25 +1,28 @@
 //! What an engine that shares its database does beside its work: says that it is alive, looks for
-//! those that are not, and listens for hints.
+//! those that are not, listens for hints, and tells here what the others committed.
 //!
 //! A hint says only that it is worth looking now; nothing is lost without one. Where connections
 //! cannot listen (a pooler between), looking every now and then does it all.
 //!
-//! Not here: what being alive means (`seat`), what is looked for (`take`).
+//! Not here: what being alive means (`seat`), what is looked for (`take`), what is told (`feed`).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::Builder;
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, broadcast, mpsc};
 
+use crate::feed::{self, FeedItem, Places};
 use crate::sql::{Db, Place, Result};
 use crate::tx::Tx;
 use crate::writer::{Item, Job};
 
-/// How soon the end of the store is noticed while nothing is heard.
-const HEARS_AT_MOST: Duration = Duration::from_millis(500);
+/// How late others' commits are told here, at most; and how late the end of the store is noticed.
+const LOOKS_EVERY: Duration = Duration::from_millis(400);
+/// Commits of one engine that are told at once; the next look tells the rest.
+const TOLD_MAX: u32 = 1_000;
 /// After a failure, before the next try.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -37,37 +40,20 @@ impl Drop for Keeper {
 }
 
 impl Keeper {
-    /// `bell` is rung when there may be more to do than a moment ago.
-    pub(crate) fn start(
-        place: &Place,
-        queue: &mpsc::Sender<Item>,
-        heartbeat: Duration,
-        listens: bool,
-        bell: &Arc<Notify>,
-    ) -> std::io::Result<Self> {
+    pub(crate) fn start(queue: &mpsc::Sender<Item>, heartbeat: Duration, listener: Listener) -> std::io::Result<Self> {
         let (alive, stopped) = channel();
         // Weak: the queue must end with the last handle, not with this thread.
-        let (queue, to_ring) = (queue.downgrade(), bell.clone());
+        let (queue, bell) = (queue.downgrade(), listener.bell.clone());
         Builder::new().name("store-keeper".to_owned()).spawn(move || {
             while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(heartbeat) {
                 let Some(queue) = queue.upgrade() else { return };
                 if beat(&queue) {
-                    to_ring.notify_one();
+                    bell.notify_one();
                 }
             }
         })?;
-        let over = Arc::new(AtomicBool::new(false));
-        if listens {
-            let (place, over, bell) = (place.clone(), over.clone(), bell.clone());
-            Builder::new().name("store-listener".to_owned()).spawn(move || {
-                while !over.load(Ordering::Relaxed) {
-                    if let Err(error) = listen(&place, &over, &bell) {
-                        tracing::warn!(%error, "no hints are heard for a moment");
-                        std::thread::sleep(PAUSE);
-                    }
-                }
-            })?;
-        }
+        let over = listener.over.clone();
+        Builder::new().name("store-listener".to_owned()).spawn(move || listener.run())?;
         Ok(Self { _alive: alive, over })
     }
 }
@@ -79,15 +65,78 @@ fn beat(queue: &mpsc::Sender<Item>) -> bool {
     queue.try_send(Item::Other(Box::new(job))).is_ok() && matches!(answer.blocking_recv(), Ok(Ok(dead)) if dead > 0)
 }
 
-fn listen(place: &Place, over: &AtomicBool, bell: &Notify) -> Result<()> {
-    let Db::Postgres(mut link) = place.reading()? else { return Ok(()) };
-    link.listen()?;
-    // What was said before we listened is found by looking.
-    bell.notify_one();
-    while !over.load(Ordering::Relaxed) {
-        if link.hears(HEARS_AT_MOST)? {
-            bell.notify_one();
+/// Hears and sees what other engines do.
+pub(crate) struct Listener {
+    place: Place,
+    /// This engine's number: its own commits are told as they are made.
+    engine: Arc<AtomicI64>,
+    feed: broadcast::Sender<FeedItem>,
+    /// Rung when there may be more to do than a moment ago.
+    bell: Arc<Notify>,
+    hints: bool,
+    over: Arc<AtomicBool>,
+}
+
+impl Listener {
+    pub(crate) fn new(
+        place: Place,
+        engine: Arc<AtomicI64>,
+        feed: broadcast::Sender<FeedItem>,
+        bell: Arc<Notify>,
+        hints: bool,
+    ) -> Self {
+        Self { place, engine, feed, bell, hints, over: Arc::default() }
+    }
+
+    fn run(self) {
+        let mut told = None;
+        while !self.over.load(Ordering::Relaxed) {
+            if let Err(error) = self.listen(&mut told) {
+                tracing::warn!(%error, "other engines are not heard for a moment");
+                std::thread::sleep(PAUSE);
+            }
         }
     }
-    Ok(())
+
+    /// Until the end, or a failure; then `told` says where to go on.
+    fn listen(&self, told: &mut Option<Places>) -> Result<()> {
+        let mut db = self.place.reading()?;
+        if self.hints {
+            db.listen()?;
+        }
+        // What was said before we listened is found by looking.
+        self.bell.notify_one();
+        while !self.over.load(Ordering::Relaxed) {
+            if self.hints {
+                if db.hears(LOOKS_EVERY)? {
+                    self.bell.notify_one();
+                }
+            } else {
+                std::thread::sleep(LOOKS_EVERY);
+            }
+            self.tell(&mut db, told)?;
+        }
+        Ok(())
+    }
+
+    /// Tells what others committed since the last look; the first look only says where they are.
+    fn tell(&self, db: &mut Db, told: &mut Option<Places>) -> Result<()> {
+        let heads = feed::heads(db)?;
+        let Some(told) = told else {
+            *told = Some(heads);
+            return Ok(());
+        };
+        let own = u32::try_from(self.engine.load(Ordering::Relaxed)).unwrap_or_default();
+        for (engine, head) in heads.iter() {
+            if engine == own || head <= told.of(engine) {
+                continue;
+            }
+            for item in feed::after(db, engine, told.of(engine), TOLD_MAX)? {
+                told.pass(&item);
+                // Nobody listening is no failure.
+                let _ = self.feed.send(item);
+            }
+        }
+        Ok(())
+    }
 }

@@ -42,7 +42,7 @@ mod writer;
 
 pub use administration::{AuditEntry, Connection, Grant};
 pub use drafts::{Draft, DraftSaved, Expect, SaveDraft};
-pub use feed::{Change, Committed, FeedItem, Notice, PluginStatus};
+pub use feed::{Change, Committed, FeedItem, Notice, Places, PluginStatus};
 pub use flows::{Counts, FlowDetail, FlowSummary, Publish, Published, TriggerRow, Version, VersionSummary};
 pub use instances::{Cursor, Filter, InstanceDetail, InstanceSummary, Page};
 pub use open::{OpenError, Options};

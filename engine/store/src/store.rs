@@ -13,9 +13,8 @@ use stepwell_runtime::journal::{
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 
 use crate::feed::FeedItem;
-use crate::keeper::Keeper;
+use crate::keeper::{Keeper, Listener};
 use crate::migrate;
-use crate::numbers;
 use crate::open::{self, Claim, OpenError, Options};
 use crate::readers::Readers;
 use crate::seat::Seat;
@@ -150,7 +149,10 @@ impl Store {
         let engine = Arc::new(AtomicI64::new(seat.as_ref().map_or(FILE_OWNER, |seat| seat.number)));
         let bell = Arc::new(Notify::new());
         let heartbeat = seat.as_ref().map(Seat::heartbeat);
-        let keeper = heartbeat.map(|heartbeat| Keeper::start(&place, &queue, heartbeat, options.hints, &bell));
+        let keeper = heartbeat.map(|heartbeat| {
+            let listener = Listener::new(place.clone(), engine.clone(), feed.clone(), bell.clone(), options.hints);
+            Keeper::start(&queue, heartbeat, listener)
+        });
         let keeper = keeper.transpose().map_err(|error| OpenError::unusable(shown, &error))?;
         let writer = Writer {
             place: place.clone(),
@@ -180,6 +182,16 @@ impl Store {
             Place::Sqlite(_) => "sqlite",
             Place::Postgres(_) => "postgresql",
         }
+    }
+
+    /// May other engines be at work on the same instances?
+    pub fn is_shared(&self) -> bool {
+        matches!(self.inner.place, Place::Postgres(_))
+    }
+
+    /// The number by which the feed tells what this engine committed; 0 where it is alone.
+    pub fn number(&self) -> u32 {
+        if self.is_shared() { u32::try_from(self.engine()).unwrap_or_default() } else { 0 }
     }
 
     /// The number of the schema this engine writes.
@@ -231,14 +243,6 @@ impl Store {
 
     pub(crate) fn engine(&self) -> i64 {
         self.inner.engine.load(Ordering::Relaxed)
-    }
-
-    /// The places of this engine in the feed are between these two.
-    pub(crate) fn places(&self) -> (i64, i64) {
-        match self.inner.place {
-            Place::Sqlite(_) => (0, i64::MAX),
-            Place::Postgres(_) => (numbers::first_place(self.engine()), numbers::first_place(self.engine() + 1)),
-        }
     }
 
     pub(crate) fn told(&self) -> u64 {

@@ -8,6 +8,7 @@
 //! Not here: what is committed (`store` numbers it).
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use http::{HeaderMap, HeaderValue, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use stepwell_runtime::journal::Unavailable;
-use stepwell_store::{Change, Committed, FeedItem};
+use stepwell_store::{Change, Committed, FeedItem, Places};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 
@@ -65,7 +66,7 @@ pub(super) async fn follow(
     let slot = slot.ok_or_else(|| Refusal::say(Code::Overloaded, "too many readers of events"))?;
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let (frames, reading) = mpsc::channel(FRAMES_BUFFERED);
-    tokio::spawn(Reader { app, query, frames, sent: 0, replay: None }.run(last, slot));
+    tokio::spawn(Reader { app, query, frames, sent: Places::default(), replay: None }.run(last, slot));
     let body = stream::unfold(reading, |mut reading| async move {
         reading.recv().await.map(|frame: Bytes| (Ok::<_, std::convert::Infallible>(frame), reading))
     });
@@ -77,12 +78,42 @@ pub(super) async fn follow(
     Ok(response)
 }
 
+/// A reader's place as text: `engine:n` for each engine, with commas between. A file's only engine has
+/// the store's name; of those that share a database, each has its number after it.
+fn cursor(store: &str, places: &Places) -> String {
+    let mut text = String::new();
+    for (engine, n) in places.iter() {
+        let comma = if text.is_empty() { "" } else { "," };
+        // Writing to a string cannot fail.
+        let _ = if engine == 0 { write!(text, "{store}:{n}") } else { write!(text, "{comma}{store}.{engine}:{n}") };
+    }
+    text
+}
+
+/// The places to go on after; `None` where going on could leave a gap. What the text does not name was
+/// not there yet, and is told from its beginning.
+fn resume(store: &str, text: &str, heads: &Places) -> Option<Places> {
+    let mut places = Vec::new();
+    for part in text.split(',') {
+        let (engine, n) = part.rsplit_once(':')?;
+        let engine = match engine.strip_prefix(store)? {
+            "" => 0,
+            number => number.strip_prefix('.')?.parse().ok()?,
+        };
+        places.push((engine, n.parse::<u64>().ok()?));
+    }
+    let known = places.iter().all(|&(engine, n)| n <= heads.of(engine) && heads.iter().any(|(one, _)| one == engine));
+    let places = Places::from_iter(places);
+    let behind: u64 = heads.iter().map(|(engine, head)| head.saturating_sub(places.of(engine))).sum();
+    (known && behind <= BEHIND_MAX).then_some(places)
+}
+
 struct Reader {
     app: App,
     query: EventsQuery,
     frames: mpsc::Sender<Bytes>,
-    /// The last number told.
-    sent: u64,
+    /// How far the reader was told.
+    sent: Places,
     /// Of the one instance that is followed, to see which nodes change.
     replay: Option<Replay>,
 }
@@ -114,13 +145,12 @@ impl Reader {
         let store = self.app.engine.journal().clone();
         // Subscribed before the store is read, so that nothing falls between the two.
         let mut feed = store.feed();
-        let head = store.feed_last().await?;
-        match last.as_deref().map(|last| self.resume(last, head)) {
-            None => self.begin(head, false).await?,
-            Some(None) => self.begin(head, true).await?,
-            Some(Some(n)) => {
-                self.sent = n;
-                self.begin(n, false).await?;
+        let heads = store.feed_heads().await?;
+        match last.as_deref().map(|last| resume(&self.app.engine_id, last, &heads)) {
+            None => self.begin(heads, false).await?,
+            Some(None) => self.begin(heads, true).await?,
+            Some(Some(places)) => {
+                self.begin(places, false).await?;
                 self.catch_up().await?;
             }
         }
@@ -134,24 +164,17 @@ impl Reader {
         }
     }
 
-    /// The number to go on after; `None` where going on could leave a gap.
-    fn resume(&self, last: &str, head: u64) -> Option<u64> {
-        let (engine, n) = last.rsplit_once(':')?;
-        let n: u64 = n.parse().ok()?;
-        (engine == &*self.app.engine_id && n <= head && head - n <= BEHIND_MAX).then_some(n)
-    }
-
     /// Gives the reader a place to come back to, and tells it to read anew if it must.
-    async fn begin(&mut self, n: u64, reset: bool) -> Result<(), Over> {
-        self.sent = n;
-        let id = format!("{}:{n}", self.app.engine_id);
+    async fn begin(&mut self, places: Places, reset: bool) -> Result<(), Over> {
+        self.sent = places;
+        let id = cursor(&self.app.engine_id, &self.sent);
         self.send(if reset { format!("id: {id}\nevent: reset\ndata: {{}}\n\n") } else { format!("id: {id}\n\n") }).await
     }
 
     async fn catch_up(&mut self) -> Result<(), Over> {
         loop {
-            let items = self.app.engine.journal().feed_after(self.sent, PAGE).await?;
-            let more = items.len() == PAGE as usize;
+            let items = self.app.engine.journal().feed_after(self.sent.clone(), PAGE).await?;
+            let more = items.len() >= PAGE as usize;
             for item in items {
                 self.pass(item).await?;
             }
@@ -162,11 +185,9 @@ impl Reader {
     }
 
     async fn pass(&mut self, item: FeedItem) -> Result<(), Over> {
-        let n = item.n();
-        if n <= self.sent {
+        if !self.sent.pass(&item) {
             return Ok(());
         }
-        self.sent = n;
         let told = match item {
             FeedItem::Instance(one) if self.wants_instance(&one) => Some(("instance", self.instance(&one).await)),
             FeedItem::Notice(one) if self.query.instance.is_none() => self.notice(one.change),
@@ -174,7 +195,8 @@ impl Reader {
         };
         match told {
             Some((name, data)) => {
-                self.send(format!("id: {}:{n}\nevent: {name}\ndata: {data}\n\n", self.app.engine_id)).await
+                let id = cursor(&self.app.engine_id, &self.sent);
+                self.send(format!("id: {id}\nevent: {name}\ndata: {data}\n\n")).await
             }
             None => Ok(()),
         }
@@ -196,6 +218,8 @@ impl Reader {
                 let data = json!({ "name": name, "version": version, "digest": digest, "status": status });
                 self.query.flow.is_none().then_some(("plugin", data))
             }
+            // Engines tell each other; pages that show them ask again anyway.
+            Change::Grants => None,
         }
     }
 
@@ -226,5 +250,37 @@ impl Reader {
 
     async fn send(&self, frame: String) -> Result<(), Over> {
         self.frames.send_timeout(frame.into(), READS_WITHIN).await.map_err(|_| Over::Gone)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_resumed_only_where_nothing_is_missed() {
+        let one = Places::from_iter([(0, 7)]);
+        let many = Places::from_iter([(1, 7), (2, 40), (3, 5)]);
+        for (text, heads, goes_on) in [
+            ("s:7", &one, true),
+            ("s:3", &one, true),
+            ("s:8", &one, false), // From another life.
+            ("t:7", &one, false),
+            ("s.1:7", &one, false),
+            ("s.1:7,s.2:40,s.3:5", &many, true),
+            ("s.1:7,s.2:40", &many, true), // The third came later.
+            ("s.1:7,s.2:41", &many, false),
+            ("s.1:7,s.4:0", &many, false),
+            ("s:7", &many, false),
+            ("s.1:7,", &many, false),
+        ] {
+            let resumed = resume("s", text, heads);
+            assert_eq!(resumed.is_some(), goes_on, "{text}");
+            if let Some(places) = resumed {
+                assert_eq!(cursor("s", &places), text);
+            }
+        }
+        let ahead = Places::from_iter([(0, BEHIND_MAX + 2)]);
+        assert_eq!((resume("s", "s:1", &ahead), resume("s", "s:2", &ahead).is_some()), (None, true));
     }
 }

@@ -74,7 +74,7 @@ pub(super) async fn readyz(State(app): State<App>) -> Answer<&'static str> {
     if app.limits.closing() {
         return Err(Refusal::new(Code::ShuttingDown));
     }
-    app.engine.journal().feed_last().await?;
+    app.engine.journal().feed_heads().await?;
     Ok("ready\n")
 }
 

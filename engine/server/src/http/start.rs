@@ -26,7 +26,7 @@ use stepwell_core::flow::{Flow, duration};
 use stepwell_core::machine::{Error, State as InstanceState};
 use stepwell_core::problem::Problem;
 use stepwell_runtime::journal::Idempotency;
-use stepwell_runtime::{Answer as EngineAnswer, FlowError, StartError, StartRequest};
+use stepwell_runtime::{Answer as EngineAnswer, Clock as _, FlowError, StartError, StartRequest};
 
 use super::App;
 use super::auth::Caller;
@@ -38,6 +38,8 @@ use super::shapes;
 
 /// A caller is kept at most this long.
 const WAIT_MS_MAX: u64 = 60_000;
+/// How often a waiting caller's instance is looked up, in case another engine went on with it.
+const LOOKS_ELSEWHERE_EVERY: Duration = Duration::from_secs(1);
 /// Who asks by an open path.
 const ANYONE: &str = "anyone";
 const BUSINESS_KEY_CHARS_MAX: usize = 256;
@@ -227,7 +229,12 @@ impl Start {
                 Err(error) => refused(app, error, None).await,
             };
         };
-        match started.answer(patience(app, wait)).await {
+        let answered = tokio::select! {
+            biased;
+            answered = started.answer(patience(app, wait)) => answered,
+            elsewhere = answered_elsewhere(app, &id) => Ok(Some(elsewhere)),
+        };
+        match answered {
             Ok(Some(answer)) => Ok(Ended::told(id, answer)),
             Ok(None) => stored(app, &id).await.map(|answer| Ended::told(id, answer)),
             Err(error) => refused(app, error, Some(wait)).await,
@@ -239,6 +246,35 @@ impl Start {
 async fn patience(app: &App, wait: Duration) {
     let mut stop = app.stop.clone();
     let _ = tokio::time::timeout(wait, listen::told(&mut stop)).await;
+}
+
+/// The answer of an instance that runs already, here or elsewhere. `None`: not in time, or it has ended.
+async fn watched(app: &App, id: &Arc<str>, wait: Duration) -> Option<EngineAnswer> {
+    let here = app.engine.watch(id, patience(app, wait));
+    if !app.engine.journal().is_shared() {
+        return here.await;
+    }
+    tokio::select! {
+        biased;
+        Some(answer) = here => Some(answer),
+        elsewhere = answered_elsewhere(app, id) => Some(elsewhere),
+        () = patience(app, wait) => None,
+    }
+}
+
+/// Completes when an instance that another engine went on with has an answer. Never where this engine is alone.
+async fn answered_elsewhere(app: &App, id: &Arc<str>) -> EngineAnswer {
+    if !app.engine.journal().is_shared() {
+        return std::future::pending().await;
+    }
+    loop {
+        app.clock.sleep(LOOKS_ELSEWHERE_EVERY).await;
+        if let Ok(now) = stored(app, id).await
+            && (now.replied || settled(now.state))
+        {
+            return now;
+        }
+    }
 }
 
 /// An instance as it is on disk.
@@ -270,7 +306,7 @@ async fn again(app: &App, id: &Arc<str>, other_request: bool, wait: Option<Durat
         // Who does not wait is told the same each time: it was started.
         None => Ok(Ended::going_on(id, now.state)),
         Some(_) if now.replied || settled(now.state) => Ok(Ended::told(id, now)),
-        Some(wait) => match app.engine.watch(&id, patience(app, wait)).await {
+        Some(wait) => match watched(app, &id, wait).await {
             Some(answer) => Ok(Ended::told(id, answer)),
             // It may have ended between the two looks.
             None => stored(app, &id).await.map(|answer| Ended::told(id, answer)),

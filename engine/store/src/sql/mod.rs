@@ -12,6 +12,8 @@
 //!
 //! Not here: which statements there are, and what is decided from their answers.
 
+use std::time::Duration;
+
 mod error;
 mod ours;
 mod postgres;
@@ -183,6 +185,22 @@ impl Db {
             // The database may have rolled back by itself.
             Self::Sqlite(link) => link.is_idle() || link.run("rollback").is_ok(),
             Self::Postgres(link) => link.run("rollback").is_ok(),
+        }
+    }
+
+    /// Asks to be told when another engine has a hint for somebody.
+    pub(crate) fn listen(&mut self) -> Result<()> {
+        match self {
+            Self::Sqlite(_) => Ok(()), // There is no other engine.
+            Self::Postgres(link) => link.run("listen stepwell"),
+        }
+    }
+
+    /// Waits for hints, for a while; many at once are one.
+    pub(crate) fn hears(&mut self, at_most: Duration) -> Result<bool> {
+        match self {
+            Self::Sqlite(_) => Ok(false),
+            Self::Postgres(link) => link.hears(at_most),
         }
     }
 

@@ -139,13 +139,8 @@ impl Link {
         Ok(())
     }
 
-    /// Asks to be told when another engine has a hint for somebody.
-    pub(crate) fn listen(&mut self) -> Result<()> {
-        self.run("listen stepwell")
-    }
-
     /// Waits for hints, for a while; many at once are one.
-    pub(crate) fn hears(&mut self, at_most: Duration) -> Result<bool> {
+    pub(super) fn hears(&mut self, at_most: Duration) -> Result<bool> {
         let mut notifications = self.client.notifications();
         let heard = notifications.timeout_iter(at_most).next()?.is_some();
         while notifications.iter().next()?.is_some() {}

@@ -3,7 +3,7 @@
 use stepwell_core::machine::State;
 
 use super::{admitted, open, published};
-use crate::FeedItem;
+use crate::{FeedItem, Places};
 
 #[tokio::test]
 async fn what_was_written_is_there_after_a_drop() {
@@ -31,15 +31,16 @@ async fn the_feed_tells_commits_in_order_and_again() {
     while told.len() < 51 {
         told.push(feed.recv().await.unwrap());
     }
-    assert!(told.windows(2).all(|pair| pair[0].n() < pair[1].n()), "{told:?}");
-    assert_eq!(it.store.feed_after(0, 100).await.unwrap(), told);
-    assert_eq!(it.store.feed_after(told[19].n(), 5).await.unwrap(), told[20..25]);
-    assert_eq!(it.store.feed_last().await.unwrap(), told[50].n());
-    assert_eq!(it.store.feed_after(told[50].n(), 5).await.unwrap(), []);
+    assert!(told.windows(2).all(|pair| pair[0].place() < pair[1].place()), "{told:?}");
+    let at = |item: &FeedItem| Places::from_iter([item.place()]);
+    assert_eq!(it.store.feed_after(Places::default(), 100).await.unwrap(), told);
+    assert_eq!(it.store.feed_after(at(&told[19]), 5).await.unwrap(), told[20..25]);
+    assert_eq!(it.store.feed_heads().await.unwrap(), at(&told[50]));
+    assert_eq!(it.store.feed_after(at(&told[50]), 5).await.unwrap(), []);
     // A restart goes on counting.
     drop(it.store);
     let store = it.place.open();
     store.append(admitted("f", 1, State::Completed, None)).await.unwrap();
-    let after: Vec<FeedItem> = store.feed_after(told[50].n(), 5).await.unwrap();
+    let after: Vec<FeedItem> = store.feed_after(at(&told[50]), 5).await.unwrap();
     assert_eq!(after.len(), 1);
 }

@@ -1,0 +1,60 @@
+//! Follows what other engines on the same database do, as far as this one keeps it in memory: newest
+//! versions and paths, plugins, grants.
+//!
+//! Not here: instances; who drives which is the store's (`take`), and no engine remembers another's.
+
+use stepwell_store::{Change, FeedItem};
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::http::App;
+use crate::packages;
+
+/// Follows until the store is closed. Where this engine is alone there is nothing to follow.
+pub(crate) async fn run(app: App) {
+    if !app.engine.journal().is_shared() {
+        return;
+    }
+    let mut feed = app.engine.journal().feed();
+    loop {
+        match feed.recv().await {
+            Ok(FeedItem::Notice(notice)) if notice.engine != app.engine.journal().number() => {
+                take_over(&app, &notice.change).await;
+            }
+            Ok(FeedItem::Notice(_) | FeedItem::Instance(_)) => {}
+            // What was missed is not known, so all of it is taken over.
+            Err(RecvError::Lagged(_)) => {
+                plugins(&app).await;
+                grants(&app).await;
+                flows(&app).await;
+            }
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+async fn take_over(app: &App, change: &Change) {
+    match change {
+        Change::Draft { .. } => {}
+        Change::Published { .. } => flows(app).await,
+        Change::Plugin { .. } => plugins(app).await,
+        Change::Grants => grants(app).await,
+    }
+}
+
+async fn flows(app: &App) {
+    if let Err(error) = app.library.read_all().await {
+        tracing::error!(%error, "a flow published elsewhere is not known here");
+    }
+}
+
+async fn plugins(app: &App) {
+    if let Err(error) = packages::restore(app.engine.nodes(), app.engine.journal()).await {
+        tracing::error!(%error, "a plugin loaded elsewhere is not at hand here");
+    }
+}
+
+async fn grants(app: &App) {
+    if let Err(error) = packages::enforce(app.engine.nodes(), app.engine.journal()).await {
+        tracing::error!(%error, "a grant given elsewhere is not in force here");
+    }
+}
