@@ -15,13 +15,13 @@ use stepwell_tests::{Options, Stepwell, database};
 const LEASE_SECONDS: &str = "2";
 
 /// Three engines and their shop. Callbacks go to the first.
-struct Three {
+struct Engines {
     orders: Orders,
-    two: Stepwell,
-    three: Stepwell,
+    second: Stepwell,
+    third: Stepwell,
 }
 
-impl Three {
+impl Engines {
     /// `None`, said aloud, where there is no server to share.
     async fn start(further: &[&str]) -> Option<Self> {
         if database().is_none() {
@@ -29,9 +29,9 @@ impl Three {
             return None;
         }
         let args = [&["--lease-seconds", LEASE_SECONDS], further].concat();
-        let orders = Orders::start_with(Options::default().named("one", &args)).await;
-        let two = orders.another("two", &args).await;
-        let three = orders.another("three", &args).await;
-        Some(Self { orders, two, three })
+        let orders = Orders::start_with(Options::default().named("first", &args)).await;
+        let second = orders.another("second", &args).await;
+        let third = orders.another("third", &args).await;
+        Some(Self { orders, second, third })
     }
 }

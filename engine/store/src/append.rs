@@ -451,6 +451,6 @@ impl Store {
         let commit = Commit::new(append)?;
         self.tell(commit.updated_ms);
         let (ask, answer) = AppendAsk::new(commit);
-        self.send(Item::Append(ask), answer).await?
+        self.send(Item::Append(Box::new(ask)), answer).await?
     }
 }

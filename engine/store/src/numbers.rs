@@ -101,7 +101,7 @@ mod tests {
         let now_ms = 1_795_000_000_000;
         let start = first_id(1_795_000_000_000);
         let mut one = Numbers::of_engine(1, 0, start);
-        let mut two = Numbers::of_engine(255, first_place(255) | 40, start);
+        let mut two = Numbers::of_engine(255, first_place(255) + 40, start);
         let ids = [one.next_id(now_ms), two.next_id(now_ms), one.next_id(now_ms + 1), two.next_id(now_ms + 1)];
         assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
         // The clock goes back, and years ahead.

@@ -94,7 +94,7 @@ pub(crate) type AppendAsk = Ask<Commit, std::result::Result<Appended, AppendErro
 pub(crate) type TakeAsk = Ask<[u8; 16], std::result::Result<Option<Taken>, Unavailable>>;
 
 pub(crate) enum Item {
-    Append(AppendAsk),
+    Append(Box<AppendAsk>),
     Take(TakeAsk),
     Other(Box<dyn Work>),
 }
@@ -295,7 +295,7 @@ fn run_all(batch: &mut [Item], tx: &mut Tx<'_>) -> Result<()> {
     let (mut appends, mut takes, mut others) = (Vec::new(), Vec::new(), Vec::new());
     for item in batch {
         match item {
-            Item::Append(ask) => appends.push(ask),
+            Item::Append(ask) => appends.push(&mut **ask),
             Item::Take(ask) => takes.push(ask),
             Item::Other(work) => others.push(work),
         }
