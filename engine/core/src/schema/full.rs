@@ -3,19 +3,19 @@
 use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
 use serde_json::Value;
 
-use super::{Mismatch, PROBLEMS_MAX};
+use super::{Mismatch, PROBLEMS_MAX, SchemaError};
 
 #[derive(Debug)]
 pub(super) struct Validator(jsonschema::Validator);
 
 impl Validator {
-    pub(super) fn compile(schema: &Value) -> Result<Self, String> {
+    pub(super) fn compile(schema: &Value) -> Result<Self, SchemaError> {
         jsonschema::options()
             .with_draft(jsonschema::Draft::Draft202012)
             .should_validate_formats(true)
             .build(schema)
             .map(Self)
-            .map_err(|error| error.to_string())
+            .map_err(|error| SchemaError::Broken(error.to_string()))
     }
 
     pub(super) fn is_valid(&self, value: &Value) -> bool {
@@ -29,7 +29,8 @@ impl Validator {
 
 fn mismatches(error: &jsonschema::ValidationError<'_>) -> Vec<Mismatch> {
     let pointer = error.instance_path().as_str();
-    let keyword = |keyword: &str, wanted: &Value| vec![Mismatch::of_keyword(pointer, &error.instance(), keyword, wanted)];
+    let keyword =
+        |keyword: &str, wanted: &Value| vec![Mismatch::of_keyword(pointer, &error.instance(), keyword, wanted)];
     match error.kind() {
         Kind::Required { property } => {
             let name = property.as_str().map_or_else(|| property.to_string(), str::to_owned);
@@ -52,7 +53,27 @@ fn mismatches(error: &jsonschema::ValidationError<'_>) -> Vec<Mismatch> {
         Kind::MaxLength { limit } => keyword("maxLength", &Value::from(*limit)),
         Kind::MinItems { limit } => keyword("minItems", &Value::from(*limit)),
         Kind::MaxItems { limit } => keyword("maxItems", &Value::from(*limit)),
+        Kind::MinProperties { limit } => keyword("minProperties", &Value::from(*limit)),
+        Kind::MaxProperties { limit } => keyword("maxProperties", &Value::from(*limit)),
+        Kind::MultipleOf { multiple_of } => keyword("multipleOf", &as_written(*multiple_of)),
         Kind::Pattern { pattern } => keyword("pattern", &Value::from(pattern.as_str())),
+        Kind::Format { format } => keyword("format", &Value::from(format.as_str())),
+        Kind::UniqueItems => keyword("uniqueItems", &Value::Null),
+        Kind::Contains => keyword("contains", &Value::Null),
+        Kind::AnyOf { .. } => keyword("anyOf", &Value::Null),
+        Kind::OneOfNotValid { .. } | Kind::OneOfMultipleValid { .. } => keyword("oneOf", &Value::Null),
+        Kind::Not { .. } => keyword("not", &Value::Null),
+        Kind::FalseSchema => keyword("false", &Value::Null),
+        Kind::PropertyNames { error: inner } => {
+            let name = inner.instance();
+            vec![Mismatch::name(pointer, name.as_str().unwrap_or_default())]
+        }
         _ => vec![Mismatch::other(pointer, error.to_string())],
     }
+}
+
+/// A whole number as one: the library keeps every divisor as a float.
+fn as_written(number: f64) -> Value {
+    #[allow(clippy::cast_possible_truncation, reason = "whole and within bounds")]
+    if number.fract() == 0.0 && number.abs() < 1e15 { Value::from(number as i64) } else { Value::from(number) }
 }

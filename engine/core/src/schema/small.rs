@@ -1,24 +1,24 @@
 //! The keywords that node types and forms are described with, in a tenth of the code.
 //!
-//! Known: `type`, `enum`, `const`, the limits on numbers, texts, lists and objects, `pattern`,
-//! `properties` and their kin, `items`, `prefixItems`, `contains`, `$ref` within the schema, and the
-//! words that join schemas. Not known, and taken for granted: `format`, `unevaluated…`, `$dynamicRef`.
+//! Decides whether a value matches a schema that [`sound`] has let through. What is not known here is
+//! refused there, by name, and never taken for granted.
+//!
+//! Invariant: on every schema both take, this and `full` find the same mismatches in the same places
+//! (`agreement.rs`).
 
-use serde_json::{Map, Value};
+mod formats;
+mod sound;
 
-use super::{Mismatch, PROBLEMS_MAX};
+use std::cmp::Ordering;
+
+use rust_decimal::Decimal;
+use serde_json::{Map, Number, Value};
+
+use super::{Mismatch, PROBLEMS_MAX, SchemaError};
 use crate::flow::pointer::child;
 
-/// Deepest nesting of schemas while checking, references counted.
-const DEPTH_MAX: usize = 128;
-const TYPES: [&str; 7] = ["null", "boolean", "integer", "number", "string", "array", "object"];
-/// Keywords that hold one schema, a list of them, or a map of them.
-const ONE: [&str; 9] = ["additionalProperties", "items", "contains", "propertyNames", "not", "if", "then", "else", "unevaluatedProperties"];
-const SEVERAL: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
-const NAMED: [&str; 5] = ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"];
-const NUMBERS: [&str; 5] = ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"];
-const COUNTS: [&str; 8] =
-    ["minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "minContains", "maxContains"];
+/// Deepest nesting while checking, references counted. A value and a schema of JSON are far less deep.
+const DEPTH_MAX: usize = 512;
 
 #[derive(Debug)]
 pub(super) struct Validator {
@@ -26,8 +26,8 @@ pub(super) struct Validator {
 }
 
 impl Validator {
-    pub(super) fn compile(schema: &Value) -> Result<Self, String> {
-        sound(schema, schema, "", 0)?;
+    pub(super) fn compile(schema: &Value) -> Result<Self, SchemaError> {
+        sound::sound(schema)?;
         Ok(Self { root: schema.clone() })
     }
 
@@ -36,81 +36,43 @@ impl Validator {
     }
 
     pub(super) fn mismatches(&self, value: &Value) -> Vec<Mismatch> {
-        let mut check = Check { root: &self.root, found: Vec::new() };
+        let mut check = Check { root: &self.root, found: Vec::new(), open: Vec::new() };
         check.schema(&self.root, value, "", 0);
         check.found
     }
-}
-
-/// Whether every part of a schema is one.
-fn sound(schema: &Value, root: &Value, at: &str, depth: usize) -> Result<(), String> {
-    let fields = match schema {
-        Value::Bool(_) => return Ok(()),
-        Value::Object(fields) if depth < DEPTH_MAX => fields,
-        _ => return Err(format!("{at}: {schema} is no schema")),
-    };
-    for (keyword, value) in fields {
-        let at = child(at, keyword);
-        let wrong = || Err(format!("{at}: {value} cannot stand here"));
-        match keyword.as_str() {
-            "$ref" if value.as_str().and_then(|target| target.strip_prefix('#')).is_none_or(|path| root.pointer(path).is_none()) => {
-                return Err(format!("{at}: {value} is not in this schema"));
-            }
-            "type" => {
-                let known = |one: &Value| one.as_str().is_some_and(|name| TYPES.contains(&name));
-                if !known(value) && !value.as_array().is_some_and(|several| several.iter().all(known)) {
-                    return wrong();
-                }
-            }
-            "required" if !value.as_array().is_some_and(|names| names.iter().all(Value::is_string)) => return wrong(),
-            "enum" if !value.is_array() => return wrong(),
-            "pattern" if value.as_str().and_then(pattern).is_none() => return wrong(),
-            word if NUMBERS.contains(&word) && !value.is_number() => return wrong(),
-            word if COUNTS.contains(&word) && count(value).is_none() => return wrong(),
-            word if ONE.contains(&word) => sound(value, root, &at, depth + 1)?,
-            word if SEVERAL.contains(&word) => {
-                let Some(several) = value.as_array() else { return wrong() };
-                several.iter().try_for_each(|one| sound(one, root, &at, depth + 1))?;
-            }
-            word if NAMED.contains(&word) => {
-                let Some(named) = value.as_object() else { return wrong() };
-                for (name, one) in named {
-                    if word == "patternProperties" && pattern(name).is_none() {
-                        return wrong();
-                    }
-                    sound(one, root, &child(&at, name), depth + 1)?;
-                }
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 fn pattern(source: &str) -> Option<regex_lite::Regex> {
     regex_lite::RegexBuilder::new(source).size_limit(1 << 20).build().ok()
 }
 
-fn count(value: &Value) -> Option<usize> {
-    let whole = value.as_u64().or_else(|| {
+/// What a limit on a length counts to: 2 and 2.0 are the same.
+fn count(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| {
         let number = value.as_f64().filter(|number| number.fract() == 0.0 && (0.0..1e15).contains(number))?;
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and within bounds")]
         Some(number as u64)
-    });
-    whole.and_then(|whole| usize::try_from(whole).ok())
+    })
+}
+
+/// Where a `$ref` of this schema leads.
+fn target<'s>(root: &'s Value, reference: &Value) -> Option<&'s Value> {
+    root.pointer(reference.as_str()?.strip_prefix('#')?)
 }
 
 struct Check<'s> {
     root: &'s Value,
     found: Vec<Mismatch>,
+    /// The references being followed, each with the value it is followed for: one that comes round again ends there.
+    open: Vec<(*const Value, *const Value)>,
 }
 
 impl<'s> Check<'s> {
     /// Whether a schema holds, without saying why not.
-    fn holds(&self, schema: &'s Value, value: &Value, depth: usize) -> bool {
-        let mut check = Check { root: self.root, found: Vec::new() };
-        check.schema(schema, value, "", depth + 1);
-        check.found.is_empty()
+    fn holds(&mut self, schema: &'s Value, value: &Value, depth: usize) -> bool {
+        let found = std::mem::take(&mut self.found);
+        self.schema(schema, value, "", depth + 1);
+        std::mem::replace(&mut self.found, found).is_empty()
     }
 
     fn schema(&mut self, schema: &'s Value, value: &Value, at: &str, depth: usize) {
@@ -118,20 +80,24 @@ impl<'s> Check<'s> {
             return;
         }
         if depth > DEPTH_MAX {
-            self.found.push(Mismatch::other(at, "the schema is nested too deep".to_owned()));
-            return;
+            return self.found.push(Mismatch::other(at, "this is nested too deep to be checked".to_owned()));
         }
         let rules = match schema {
             Value::Object(rules) => rules,
             Value::Bool(false) => return self.found.push(Mismatch::of_keyword(at, value, "false", schema)),
             _ => return,
         };
-        if let Some(target) = rules.get("$ref").and_then(Value::as_str).and_then(|target| self.root.pointer(target.strip_prefix('#')?)) {
-            self.schema(target, value, at, depth + 1);
+        if let Some(target) = rules.get("$ref").and_then(|reference| target(self.root, reference)) {
+            let step = (std::ptr::from_ref(target), std::ptr::from_ref(value));
+            if !self.open.contains(&step) {
+                self.open.push(step);
+                self.schema(target, value, at, depth + 1);
+                self.open.pop();
+            }
         }
         self.any_value(rules, value, at);
         match value {
-            Value::Number(_) => self.number(rules, value, at),
+            Value::Number(number) => self.number(rules, value, number, at),
             Value::String(text) => self.text(rules, value, text, at),
             Value::Array(items) => self.array(rules, value, items, at, depth),
             Value::Object(fields) => self.object(rules, value, fields, at, depth),
@@ -162,16 +128,16 @@ impl<'s> Check<'s> {
         }
     }
 
-    fn number(&mut self, rules: &Map<String, Value>, value: &Value, at: &str) {
-        let Some(number) = value.as_f64() else { return };
-        for keyword in NUMBERS {
-            let Some(limit) = rules.get(keyword).and_then(Value::as_f64) else { continue };
+    fn number(&mut self, rules: &Map<String, Value>, value: &Value, number: &Number, at: &str) {
+        for keyword in sound::NUMBERS {
+            let Some(Value::Number(limit)) = rules.get(keyword) else { continue };
+            let order = compare(number, limit);
             let met = match keyword {
-                "minimum" => number >= limit,
-                "maximum" => number <= limit,
-                "exclusiveMinimum" => number > limit,
-                "exclusiveMaximum" => number < limit,
-                _ => limit == 0.0 || ((number / limit) - (number / limit).round()).abs() < 1e-9,
+                "minimum" => order.is_ge(),
+                "maximum" => order.is_le(),
+                "exclusiveMinimum" => order.is_gt(),
+                "exclusiveMaximum" => order.is_lt(),
+                _ => is_multiple(number, limit),
             };
             if !met {
                 self.unmet(at, value, keyword, rules);
@@ -180,11 +146,14 @@ impl<'s> Check<'s> {
     }
 
     fn length(&mut self, rules: &Map<String, Value>, value: &Value, length: usize, words: [&str; 2], at: &str) {
-        if rules.get(words[0]).and_then(count).is_some_and(|least| length < least) {
-            self.unmet(at, value, words[0], rules);
-        }
-        if rules.get(words[1]).and_then(count).is_some_and(|most| length > most) {
-            self.unmet(at, value, words[1], rules);
+        let length = length as u64;
+        let [least, most] = words.map(|word| rules.get(word).and_then(count));
+        for (limit, keyword) in
+            [(least.filter(|least| length < *least), words[0]), (most.filter(|most| length > *most), words[1])]
+        {
+            if let Some(limit) = limit {
+                self.found.push(Mismatch::of_keyword(at, value, keyword, &Value::from(limit)));
+            }
         }
     }
 
@@ -194,6 +163,9 @@ impl<'s> Check<'s> {
             && !pattern.is_match(text)
         {
             self.unmet(at, value, "pattern", rules);
+        }
+        if rules.get("format").and_then(Value::as_str).is_some_and(|format| !formats::is(format, text)) {
+            self.unmet(at, value, "format", rules);
         }
     }
 
@@ -210,18 +182,24 @@ impl<'s> Check<'s> {
             self.schema(schema, item, &format!("{at}/{index}"), depth + 1);
         }
         if let Some(schema) = rules.get("contains") {
-            let held = items.iter().filter(|item| self.holds(schema, item, depth)).count();
+            let held = items.iter().filter(|item| self.holds(schema, item, depth)).count() as u64;
             let least = rules.get("minContains").and_then(count).unwrap_or(1);
-            let most = rules.get("maxContains").and_then(count).unwrap_or(usize::MAX);
+            let most = rules.get("maxContains").and_then(count).unwrap_or(u64::MAX);
             if held < least || held > most {
                 self.unmet(at, value, "contains", rules);
             }
         }
     }
 
-    fn object(&mut self, rules: &'s Map<String, Value>, value: &Value, fields: &Map<String, Value>, at: &str, depth: usize) {
+    fn object(
+        &mut self,
+        rules: &'s Map<String, Value>,
+        value: &Value,
+        fields: &Map<String, Value>,
+        at: &str,
+        depth: usize,
+    ) {
         self.length(rules, value, fields.len(), ["minProperties", "maxProperties"], at);
-        let names = |list: Option<&'s Value>| list.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
         for name in names(rules.get("required")).filter(|name| !fields.contains_key(*name)) {
             self.found.push(Mismatch::missing(at, name));
         }
@@ -231,32 +209,31 @@ impl<'s> Check<'s> {
                 self.found.extend(missing.map(|name| Mismatch::missing(at, name)));
             }
         }
+        for (when, schema) in rules.get("dependentSchemas").and_then(Value::as_object).into_iter().flatten() {
+            if fields.contains_key(when) {
+                self.schema(schema, value, at, depth + 1);
+            }
+        }
         let properties = rules.get("properties").and_then(Value::as_object);
-        let patterns: Vec<_> = rules
-            .get("patternProperties")
-            .and_then(Value::as_object)
-            .into_iter()
-            .flatten()
-            .filter_map(|(source, schema)| Some((pattern(source)?, schema)))
-            .collect();
+        let patterns = rules.get("patternProperties").and_then(Value::as_object).into_iter().flatten();
+        let patterns: Vec<_> = patterns.filter_map(|(source, schema)| Some((pattern(source)?, schema))).collect();
         for (name, field) in fields {
             let below = child(at, name);
-            if let Some(schema) = rules.get("propertyNames") {
-                self.schema(schema, &Value::from(name.as_str()), at, depth + 1);
+            if let Some(schema) = rules.get("propertyNames")
+                && !self.holds(schema, &Value::from(name.as_str()), depth)
+            {
+                self.found.push(Mismatch::name(at, name));
             }
-            let mut known = false;
-            if let Some(schema) = properties.and_then(|properties| properties.get(name)) {
-                known = true;
+            let named = properties.and_then(|properties| properties.get(name));
+            let matched = patterns.iter().filter(|(pattern, _)| pattern.is_match(name)).map(|(_, schema)| *schema);
+            let known: Vec<&Value> = named.into_iter().chain(matched).collect();
+            for schema in &known {
                 self.schema(schema, field, &below, depth + 1);
             }
-            for (_, schema) in patterns.iter().filter(|(pattern, _)| pattern.is_match(name)) {
-                known = true;
-                self.schema(schema, field, &below, depth + 1);
-            }
-            match rules.get("additionalProperties") {
-                Some(Value::Bool(false)) if !known => self.found.push(Mismatch::unknown(at, name)),
-                Some(schema) if !known => self.schema(schema, field, &below, depth + 1),
-                _ => {}
+            match rules.get("additionalProperties").filter(|_| known.is_empty()) {
+                Some(Value::Bool(false)) => self.found.push(Mismatch::unknown(at, name)),
+                Some(schema) => self.schema(schema, field, &below, depth + 1),
+                None => {}
             }
         }
     }
@@ -284,6 +261,10 @@ impl<'s> Check<'s> {
     }
 }
 
+fn names(list: Option<&Value>) -> impl Iterator<Item = &str> {
+    list.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+}
+
 fn is_of(value: &Value, kind: &str) -> bool {
     match kind {
         "null" => value.is_null(),
@@ -300,7 +281,7 @@ fn is_of(value: &Value, kind: &str) -> bool {
 /// Equal as JSON values: 1 is 1.0.
 fn same(left: &Value, right: &Value) -> bool {
     match (left, right) {
-        (Value::Number(_), Value::Number(_)) => left == right || left.as_f64() == right.as_f64(),
+        (Value::Number(left), Value::Number(right)) => compare(left, right).is_eq(),
         (Value::Array(left), Value::Array(right)) => {
             left.len() == right.len() && left.iter().zip(right).all(|(left, right)| same(left, right))
         }
@@ -309,5 +290,34 @@ fn same(left: &Value, right: &Value) -> bool {
                 && left.iter().all(|(name, one)| right.get(name).is_some_and(|other| same(one, other)))
         }
         (left, right) => left == right,
+    }
+}
+
+/// Whole numbers are compared as such: beyond 2^53 a float no longer tells neighbours apart.
+fn compare(left: &Number, right: &Number) -> Ordering {
+    match (whole(left), whole(right)) {
+        (Some(left), Some(right)) => left.cmp(&right),
+        _ => left.as_f64().partial_cmp(&right.as_f64()).unwrap_or(Ordering::Equal),
+    }
+}
+
+fn whole(number: &Number) -> Option<i128> {
+    let integer = number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from));
+    integer.or_else(|| {
+        let float = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < 1e30)?;
+        #[allow(clippy::cast_possible_truncation, reason = "whole and within bounds")]
+        Some(float as i128)
+    })
+}
+
+/// In decimal, as it is written: 0.3 is a multiple of 0.1.
+fn is_multiple(number: &Number, of: &Number) -> bool {
+    let decimal = |number: &Number| match number.as_f64() {
+        Some(float) if number.is_f64() => float.to_string().parse::<Decimal>().ok(),
+        _ => number.to_string().parse().ok(),
+    };
+    match (decimal(number), decimal(of)) {
+        (Some(number), Some(of)) => number.checked_rem(of).is_some_and(|rest| rest.is_zero()),
+        _ => number.as_f64().zip(of.as_f64()).is_some_and(|(number, of)| number % of == 0.0),
     }
 }
