@@ -21,6 +21,10 @@ interface Known {
 }
 
 export type NodeCache = Map<NodeId, Known>;
+export type EdgeCache = Map<string, { parts: unknown[]; edge: Edge }>;
+
+const alike = (known: { parts: unknown[] } | undefined, parts: unknown[]): boolean =>
+  known?.parts.every((part, index) => part === parts[index]) ?? false;
 
 function subtitle(node: FlowNode): string {
   switch (node.type) {
@@ -99,7 +103,7 @@ export function drawNodes(
       problems.map((problem) => problem.message).join('\n'),
     ];
     const known = cache.get(id);
-    if (known?.parts.every((part, index) => part === parts[index])) {
+    if (known && alike(known, parts)) {
       const live = before.get(id);
       nodes.push(
         live && live.data === known.node.data && live.selected === selected
@@ -157,15 +161,31 @@ export function drawNodes(
   return nodes;
 }
 
-export function drawEdges(editor: Editor, run: Run | null): Edge[] {
+export function drawEdges(editor: Editor, run: Run | null, cache: EdgeCache): Edge[] {
   const { graph, selection, readonly } = editor;
   const chosen = new Set(selection.edges);
   const ways = new Map<NodeId, number>();
   for (const edge of graph.edges) ways.set(edge.from, (ways.get(edge.from) ?? 0) + 1);
-  return graph.edges.map((edge, index) => {
+  const locale = t('app.close');
+  const drawn = graph.edges.map((edge, index) => {
     const id = edgeId(edge, index);
     const from = graph.nodes[edge.from];
     const port = portOf(graph, edge, catalogue.get);
+    const travelled = run !== null && wasTravelled(graph, run, edge, port);
+    const parts = [
+      edge,
+      from,
+      graph.nodes[edge.to],
+      ways.get(edge.from),
+      chosen.has(id),
+      run === null,
+      travelled,
+      readonly,
+      locale,
+      catalogue.byUses,
+    ];
+    const known = cache.get(id);
+    if (known && alike(known, parts)) return known.edge;
     const kind =
       from?.on?.[port ?? '']?.type === 'error'
         ? 'error'
@@ -179,9 +199,8 @@ export function drawEdges(editor: Editor, run: Run | null): Edge[] {
                 ? 'port'
                 : 'plain';
     const { text: words, missing } = edgeText(graph, edge, port, kind, ways.get(edge.from) ?? 0);
-    const travelled = run !== null && wasTravelled(graph, run, edge, port);
     const data: EdgeData = { text: words, kind, missing, travelled, dim: run !== null && !travelled };
-    return {
+    const fresh = {
       id,
       source: edge.from,
       target: edge.to,
@@ -204,7 +223,14 @@ export function drawEdges(editor: Editor, run: Run | null): Edge[] {
       reconnectable: !readonly,
       domAttributes: { 'aria-roledescription': undefined },
     } as Edge;
+    cache.set(id, { parts, edge: fresh });
+    return fresh;
   });
+  if (cache.size > drawn.length) {
+    const present = new Set(drawn.map((edge) => edge.id));
+    for (const id of cache.keys()) if (!present.has(id)) cache.delete(id);
+  }
+  return drawn;
 }
 
 function edgeText(

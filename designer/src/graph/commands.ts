@@ -123,7 +123,9 @@ export function insertOnEdge(graph: Graph, edge: string, node: FlowNode, catalog
     y: end.y + Math.min(targetSize.height, 64) / 2 - Math.min(size.height, 64) / 2,
   };
   const edges = [...graph.edges];
-  edges.splice(index, 1, { ...old, to: id }, { from: id, to: old.to });
+  // The first way out of a choice is the one taken when nothing else holds.
+  const onward: FlowEdge = { from: id, to: old.to, ...(node.type === 'exclusive' ? { default: true } : {}) };
+  edges.splice(index, 1, { ...old, to: id }, onward);
   const next = { ...graph, nodes: { ...graph.nodes, [id]: node }, edges, layout };
   return yes({ ...next, layout: place(next, id, at) }, [id]);
 }

@@ -65,7 +65,6 @@ export interface Graph {
 /** The constructs one can add. Task is added through its node types. */
 export const CONSTRUCTS = [
   'start',
-  'end',
   'exclusive',
   'parallel',
   'decision',
@@ -74,6 +73,7 @@ export const CONSTRUCTS = [
   'receive',
   'reply',
   'compensate',
+  'end',
 ] as const;
 export type Construct = (typeof CONSTRUCTS)[number] | 'task';
 
