@@ -102,8 +102,7 @@ async fn assemble(config: Config, login: Option<&str>, stop: watch::Receiver<boo
         None => token::kept(&config.data).context("the administrator's token cannot be kept")?,
     };
     let grants = config.grants.as_deref().map(grants::read).transpose()?;
-    let path = config.data.join("stepwell.db");
-    let store = tokio::task::spawn_blocking(move || Store::open(path, stepwell_store::Options::default())).await??;
+    let store = open_store(&config).await?;
     let sandbox = Sandbox::new(Some(config.data.join("compiled")), SandboxLimits::default())?;
     let clock = SystemClock;
     let restored = packages::restore(&sandbox, &store).await?;
@@ -132,6 +131,18 @@ async fn assemble(config: Config, login: Option<&str>, stop: watch::Receiver<boo
         stop,
         config,
     }))
+}
+
+/// The file in the data folder, or the server that was named.
+async fn open_store(config: &Config) -> anyhow::Result<Store> {
+    let lease = Duration::from_secs(config.lease_seconds);
+    let options = stepwell_store::Options { lease, ..stepwell_store::Options::default() };
+    let (data, url) = (config.data.clone(), config.database_url.clone());
+    let opening = move || match url {
+        Some(url) => Store::connect(&url, data.join("engine"), options),
+        None => Store::open(data.join("stepwell.db"), options),
+    };
+    Ok(tokio::task::spawn_blocking(opening).await??)
 }
 
 /// Tells the person, and the scripts that wait for it, where the engine is.
