@@ -32,6 +32,8 @@ export interface FlowNode {
   message?: string;
   key?: string;
   table?: Value;
+  code?: string;
+  data?: Value;
   [more: string]: unknown;
 }
 
@@ -66,13 +68,16 @@ export interface Graph {
 export const CONSTRUCTS = [
   'start',
   'exclusive',
+  'inclusive',
   'parallel',
+  'event-gateway',
   'decision',
   'set',
   'timer',
   'receive',
   'reply',
   'compensate',
+  'throw',
   'end',
 ] as const;
 export type Construct = (typeof CONSTRUCTS)[number] | 'task';

@@ -37,7 +37,9 @@ struct Fault {
 
 impl Walk<'_> {
     pub(super) fn returned(&mut self, id: TokenId, outcome: &Outcome) {
-        let Some(Token { node, visit, since_ms, at: At::Calling(state) }) = self.it.tokens.remove(&id) else { return };
+        let Some(Token { node, visit, since_ms, at: At::Calling(state), .. }) = self.it.tokens.remove(&id) else {
+            return;
+        };
         if state.undoing.is_some() {
             self.undo_returned(id, node, visit, since_ms, state, outcome);
         } else {
@@ -75,7 +77,7 @@ impl Walk<'_> {
                 state.maybe_done = true;
                 let due_ms = self.wait_end(*timeout_ms, &mut state);
                 let at = At::Waiting { message: message.clone(), key: key.clone(), due_ms, visit: Some(state) };
-                self.it.tokens.insert(id, Token { node, visit, since_ms, at });
+                self.it.tokens.insert(id, Token { node, visit, since_ms, at, race: None });
             }
             Outcome::NeverRan => {
                 // The answer to a query: nothing happened, so the failure that made us ask is an ordinary one.
@@ -130,7 +132,7 @@ impl Walk<'_> {
         let once = task.delivery == Delivery::AtMostOnce;
         if once && fault.unknown {
             let at = At::Incident { error: fault.error, visit: Some(state), stopped: None };
-            self.it.tokens.insert(id, Token { node, visit, since_ms, at });
+            self.it.tokens.insert(id, Token { node, visit, since_ms, at, race: None });
             return;
         }
         let worth_it = !matches!(class, FailureClass::Rejected | FailureClass::Permanent | FailureClass::Flow);
@@ -138,7 +140,7 @@ impl Walk<'_> {
             let wait_ms = backoff_ms(&task.retry, state.tries).max(fault.retry_after_ms);
             let due_ms = self.it.now_ms.saturating_add(wait_ms);
             let at = At::Retrying { visit: state, due_ms, error: fault.error };
-            self.it.tokens.insert(id, Token { node, visit, since_ms, at });
+            self.it.tokens.insert(id, Token { node, visit, since_ms, at, race: None });
             return;
         }
         if state.maybe_done && (class != FailureClass::Rejected || state.memo.is_some()) {
@@ -152,7 +154,7 @@ impl Walk<'_> {
             return;
         }
         let at = At::Incident { error: fault.error, visit: Some(state), stopped: None };
-        self.it.tokens.insert(id, Token { node, visit, since_ms, at });
+        self.it.tokens.insert(id, Token { node, visit, since_ms, at, race: None });
     }
 
     /// No attempts are left: the boundary handler, else by class.
@@ -273,7 +275,7 @@ impl Walk<'_> {
                 }
             }
         };
-        self.it.tokens.insert(id, Token { node, visit, since_ms, at });
+        self.it.tokens.insert(id, Token { node, visit, since_ms, at, race: None });
     }
 }
 

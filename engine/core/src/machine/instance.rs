@@ -123,6 +123,9 @@ pub struct Token {
     /// When the visit started.
     pub since_ms: u64,
     pub at: At,
+    /// The waits after one event gateway: the first that is over drops the others of its race.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub race: Option<TokenId>,
 }
 
 /// What a token is doing there.

@@ -18,6 +18,7 @@
 mod call;
 mod event;
 mod fail;
+mod inclusive;
 mod instance;
 mod snapshot;
 mod step;

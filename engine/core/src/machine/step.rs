@@ -134,7 +134,7 @@ fn can_command(flow: &Flow, it: &Instance, command: &Command) -> Result<(), Refu
 
 /// A join that can never fire has nothing to try again.
 fn can_retry(flow: &Flow, it: &Instance, token: TokenId) -> bool {
-    it.tokens.get(&token).is_some_and(|token| !matches!(flow.nodes[token.node].kind, Kind::Parallel))
+    it.tokens.get(&token).is_some_and(|token| !matches!(flow.nodes[token.node].kind, Kind::Parallel | Kind::Inclusive))
 }
 
 impl Walk<'_> {
@@ -149,6 +149,7 @@ impl Walk<'_> {
 
     fn timer_fired(&mut self, id: TokenId) {
         let Some(token) = self.it.tokens.remove(&id) else { return };
+        self.won(token.race);
         match token.at {
             At::Retrying { mut visit, .. } => {
                 visit.attempt += 1;
@@ -180,6 +181,7 @@ impl Walk<'_> {
 
     fn message_arrived(&mut self, id: TokenId, payload: &Arc<Value>) {
         let Some(token) = self.it.tokens.remove(&id) else { return };
+        self.won(token.race);
         let At::Waiting { visit, due_ms, .. } = token.at else { return };
         if let Some(mut visit) = visit {
             visit.wait_due_ms = due_ms;
@@ -240,7 +242,7 @@ impl Walk<'_> {
         }
         let Some(token) = self.it.tokens.get(&id) else { return };
         let At::Incident { visit, stopped, .. } = &token.at else { return };
-        let (node, count, since_ms) = (token.node, token.visit, token.since_ms);
+        let (node, count, since_ms, race) = (token.node, token.visit, token.since_ms, token.race);
         let (visit, stopped) = (visit.clone(), stopped.clone());
         self.it.tokens.remove(&id);
         if let Some(wait) = stopped {
@@ -249,7 +251,7 @@ impl Walk<'_> {
                 Wait::Message { message, key, due_ms } => At::Waiting { message, key, due_ms, visit },
                 Wait::Timer { due_ms } => At::Timer { due_ms },
             };
-            self.it.tokens.insert(id, Token { node, visit: count, since_ms, at });
+            self.it.tokens.insert(id, Token { node, visit: count, since_ms, at, race });
             return;
         }
         match visit {
