@@ -1,6 +1,6 @@
 //! The formats that can be told without a grammar of their own.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use core::net::{Ipv4Addr, Ipv6Addr};
 
 /// Those that only the engine tells. A name that stands neither here nor in [`is`] is an annotation, as the standard
 /// has it.
