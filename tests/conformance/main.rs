@@ -59,7 +59,7 @@ async fn exercise<S: Subject>(open: impl AsyncFn() -> S) {
 /// that `STEPWELL_TEST_POSTGRES` names.
 enum Place {
     File(tempfile::TempDir),
-    Server(String),
+    Server(String, tempfile::TempDir),
 }
 
 struct Subjected {
@@ -71,7 +71,7 @@ impl Subjected {
     async fn open(place: Arc<Place>) -> Self {
         let store = match &*place {
             Place::File(folder) => Store::open(folder.path().join("stepwell.db"), Options::default()),
-            Place::Server(url) => Store::connect(url, "one", Options::default()),
+            Place::Server(url, folder) => Store::connect(url, folder.path().join("engine"), Options::default()),
         };
         let store = store.unwrap();
         for flow in [FLOW, OTHER_FLOW] {
@@ -111,7 +111,10 @@ async fn the_store_keeps_the_rules() {
     let server = std::env::var("STEPWELL_TEST_POSTGRES");
     exercise(async || {
         let place = match &server {
-            Ok(url) => Place::Server(format!("{url}?options=-csearch_path%3Dt{}", uuid::Uuid::now_v7().simple())),
+            Ok(url) => {
+                let own = format!("{url}?options=-csearch_path%3Dt{}", uuid::Uuid::now_v7().simple());
+                Place::Server(own, tempfile::tempdir().unwrap())
+            }
             Err(_) => Place::File(tempfile::tempdir().unwrap()),
         };
         Subjected::open(Arc::new(place)).await

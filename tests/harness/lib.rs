@@ -21,4 +21,4 @@ mod process;
 
 pub use client::{Client, Reply};
 pub use events::{Event, Events};
-pub use process::{Options, Stepwell, binary, repository, until};
+pub use process::{Options, Stepwell, binary, database, repository, until};

@@ -6,7 +6,8 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -28,6 +29,8 @@ pub struct Options {
     pub grants: Option<PathBuf>,
     /// The binary makes its own token when this is false.
     pub give_token: bool,
+    /// The server and schema it shares with others; see [`database`].
+    pub database: Option<String>,
     /// Further arguments of `serve`.
     pub args: Vec<String>,
     pub env: Vec<(String, String)>,
@@ -41,6 +44,7 @@ impl Default for Options {
             flows: None,
             grants: None,
             give_token: true,
+            database: database(),
             args: Vec::new(),
             env: Vec::new(),
         }
@@ -79,6 +83,11 @@ impl Stepwell {
     /// Where this engine keeps its data.
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
+    }
+
+    /// The database it was told to use, if it does not keep a file.
+    pub fn database(&self) -> Option<&str> {
+        self.options.database.as_deref()
     }
 
     pub fn pid(&self) -> u32 {
@@ -152,6 +161,9 @@ impl Stepwell {
         let mut command = Command::new(binary());
         command.current_dir(self.folder.path()).arg("serve");
         command.arg("--data").arg(self.data()).arg("--listen").arg(&self.address);
+        if let Some(database) = &self.options.database {
+            command.arg("--database-url").arg(database);
+        }
         for (flag, value) in
             [("--plugins", &self.options.plugins), ("--flows", &self.options.flows), ("--grants", &self.options.grants)]
         {
@@ -180,6 +192,18 @@ fn tail(log: &str) -> String {
     let lines: Vec<&str> = log.lines().collect();
     lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n")
 }
+
+/// A database of a test's own on the server that `STEPWELL_TEST_POSTGRES` names; without one, engines
+/// keep a file each. `cargo xtask test` runs the suites both ways.
+pub fn database() -> Option<String> {
+    let server = std::env::var("STEPWELL_TEST_POSTGRES").ok()?;
+    let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let own = TOLD.fetch_add(1, Ordering::Relaxed);
+    Some(format!("{server}?options=-csearch_path%3Dt{}_{at}_{own}", std::process::id()))
+}
+
+/// How many databases of their own were told to this process's tests.
+static TOLD: AtomicU32 = AtomicU32::new(0);
 
 /// The repository's root.
 pub fn repository() -> &'static Path {

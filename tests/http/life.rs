@@ -70,6 +70,7 @@ async fn a_second_engine_on_the_same_store_is_refused() {
     let second = Command::new(binary())
         .args(["serve", "--listen", "127.0.0.1:0", "--data"])
         .arg(engine.data())
+        .envs(engine.database().map(|url| ("STEPWELL_DATABASE_URL", url)))
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&second.stderr);
@@ -146,6 +147,7 @@ async fn the_command_line_asks_a_running_engine() {
     std::fs::write(&broken, flows::unknown_plugin().to_string()).unwrap();
     let run = |args: &[&str]| {
         let mut command = Command::new(binary());
+        command.envs(engine.database().map(|url| ("STEPWELL_DATABASE_URL", url)));
         command.args(args).env("STEPWELL_URL", engine.url()).env("STEPWELL_TOKEN", Options::default().token);
         let output = command.output().unwrap();
         (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())

@@ -20,6 +20,7 @@ mod licences;
 mod needs;
 mod paths;
 mod plugins;
+mod postgres;
 mod process;
 mod run;
 mod screenshots;

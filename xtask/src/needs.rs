@@ -95,7 +95,7 @@ fn program(name: &str) -> Option<PathBuf> {
     env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     let answer = Command::new("id").arg("-u").stderr(Stdio::null()).output();
     answer.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }

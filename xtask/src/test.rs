@@ -1,8 +1,10 @@
 //! `cargo xtask test [SUITE…]`: builds everything once, then runs each test program as a step of its own.
 //!
-//! Suites are those of [`suites`], and: `docs` for the examples in doc comments, `xtask` for this crate, `plugins`,
-//! `designer-unit`, `designer-browser` (the console against a stand-in engine) and `designer-engine` (against the real
-//! one, with the stand-in shop), or all three as `designer`. They go on after a failure.
+//! Suites are those of [`suites`]; those of [`ON_BOTH`] again with `-postgres` after their name, on a server that is
+//! brought up for them (all of these together: `postgres`); and: `docs` for the examples in doc comments, `xtask` for
+//! this crate, `plugins`, `designer-unit`, `designer-browser` (the console against a stand-in engine) and
+//! `designer-engine` (against the real one, with the stand-in shop), or all three as `designer`. They go on after a
+//! failure.
 
 use std::process::Command;
 
@@ -10,15 +12,20 @@ use anyhow::{Result, bail};
 
 use crate::artifacts::{self, Profile, cargo_all, cargo_xtask, npm};
 use crate::launch::System;
+use crate::postgres::Postgres;
 use crate::steps::Steps;
+use crate::suites::Suite;
 use crate::{needs, paths, suites};
 
 /// These need neither plugins nor the designer, so a person who asks for one does not wait for those.
 const ALONE: [&str; 6] = ["core", "runtime", "store", "tidy", "docs", "xtask"];
 
+/// What must hold on either database. The programs find the server by `STEPWELL_TEST_POSTGRES`.
+const ON_BOTH: [&str; 5] = ["store", "conformance", "http", "crash", "scenarios"];
+
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Only these suites: core, runtime, store, sandbox, server, http, crash, tidy, docs, plugins, designer, …
+    /// Only these suites: core, runtime, store, sandbox, server, http, crash, postgres, tidy, docs, plugins, designer, …
     suites: Vec<String>,
 }
 
@@ -39,6 +46,7 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         known += 1;
         steps.attempt(&suite.name, &mut suite.command())?;
     }
+    known += on_postgres(&mut steps, &suites, &args.suites, wants)?;
     if wants("docs") {
         known += 1;
         steps.attempt("docs", cargo_all("test").args(["--doc", "--quiet"]))?;
@@ -59,6 +67,24 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         bail!("no such suite\nhint: {}, docs, xtask, plugins, designer", names.join(", "));
     }
     steps.finish()
+}
+
+/// The suites that must hold on either database, on a server. Returns how many were asked for.
+fn on_postgres(steps: &mut Steps, suites: &[Suite], asked: &[String], wants: impl Fn(&str) -> bool) -> Result<usize> {
+    let all = asked.iter().any(|asked| asked == "postgres");
+    let again: Vec<(String, &Suite)> = suites
+        .iter()
+        .filter(|suite| ON_BOTH.contains(&suite.name.as_str()))
+        .map(|suite| (format!("{}-postgres", suite.name), suite))
+        .filter(|(name, _)| all || wants(name))
+        .collect();
+    if !again.is_empty() {
+        let server = Postgres::start(steps)?;
+        for (name, suite) in &again {
+            steps.attempt(name, suite.command().env("STEPWELL_TEST_POSTGRES", server.url()))?;
+        }
+    }
+    Ok(again.len())
 }
 
 /// The designer's own suites. Returns how many were asked for.

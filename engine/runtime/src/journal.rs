@@ -211,6 +211,8 @@ pub enum Posted {
     Buffered,
     /// The same id was posted before. Nothing was done.
     Duplicate,
+    /// So many wait for a taker of this (name, key) already that no more is kept. Nothing was done.
+    Full,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -218,5 +220,7 @@ pub enum CommandKept {
     Kept,
     /// The instance has ended; nothing was kept.
     Ended,
+    /// So many commands wait for the instance already that no more is kept.
+    Full,
     Unknown,
 }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Deserialize;
+use stepwell_store::Store;
 
 /// As given; everything may be absent. The same names in flags, variables and the file.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
@@ -20,6 +21,12 @@ pub(crate) struct Settings {
     /// Folder of the database and the compiled-plugin cache [default: ./stepwell-data]
     #[arg(long, env = "STEPWELL_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// Database server that engines share, postgres://user:password@host/database; without it a file in the data folder
+    #[arg(long, env = "STEPWELL_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+    /// Seconds after which an engine that was not heard of is taken for dead, with a shared database [default: 10]
+    #[arg(long, env = "STEPWELL_LEASE_SECONDS", value_name = "SECONDS")]
+    pub lease_seconds: Option<u64>,
     /// Address to listen on; port 0 takes a free one [default: 127.0.0.1:7070]
     #[arg(long, env = "STEPWELL_LISTEN", value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
@@ -62,6 +69,8 @@ pub(crate) struct Settings {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Config {
     pub data: PathBuf,
+    pub database_url: Option<String>,
+    pub lease_seconds: u64,
     pub listen: SocketAddr,
     pub plugins: Option<PathBuf>,
     pub flows: Option<PathBuf>,
@@ -105,6 +114,8 @@ impl Settings {
     fn or(self, under: Self) -> Self {
         Self {
             data: self.data.or(under.data),
+            database_url: self.database_url.or(under.database_url),
+            lease_seconds: self.lease_seconds.or(under.lease_seconds),
             listen: self.listen.or(under.listen),
             plugins: self.plugins.or(under.plugins),
             flows: self.flows.or(under.flows),
@@ -124,6 +135,8 @@ impl Settings {
 fn resolve(from: Settings) -> Result<Config, ConfigError> {
     let config = Config {
         data: from.data.unwrap_or_else(|| PathBuf::from("./stepwell-data")),
+        database_url: from.database_url.filter(|url| !url.is_empty()),
+        lease_seconds: from.lease_seconds.unwrap_or(10),
         listen: from.listen.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7070)),
         plugins: from.plugins,
         flows: from.flows,
@@ -155,6 +168,11 @@ fn faults(config: &Config) -> Vec<String> {
     {
         wrong.push(format!("grants: {} is not a file", file.display()));
     }
+    if let Some(url) = &config.database_url
+        && let Err(error) = Store::check_url(url)
+    {
+        wrong.push(format!("database-url: {error}"));
+    }
     if config.data.exists() && !config.data.is_dir() {
         wrong.push(format!("data: {} is not a folder", config.data.display()));
     }
@@ -171,6 +189,7 @@ fn faults(config: &Config) -> Vec<String> {
         ("requests-max", config.requests_max, 1, 100_000),
         ("connections-max", config.connections_max, 1, 100_000),
         ("readers-max", config.readers_max, 1, 100_000),
+        ("lease-seconds", usize::try_from(config.lease_seconds).unwrap_or(usize::MAX), 2, 600),
         ("shutdown-seconds", usize::try_from(config.shutdown_seconds).unwrap_or(usize::MAX), 1, 600),
     ] {
         if !(min..=max).contains(&value) {
@@ -214,6 +233,7 @@ mod tests {
             ("admin-token = \"with a space in it\"", vec!["visible ASCII"]),
             ("plugins = \"/no/such/folder\"", vec!["plugins: /no/such/folder is not a folder"]),
             ("log = \"a=b=c\"", vec!["log:"]),
+            ("database-url = \"mysql://here\"\nlease-seconds = 1", vec!["database-url:", "lease-seconds: 1"]),
         ] {
             let error = outcome(Settings::default(), file).unwrap_err();
             for part in said {

@@ -102,8 +102,7 @@ async fn assemble(config: Config, login: Option<&str>, stop: watch::Receiver<boo
         None => token::kept(&config.data).context("the administrator's token cannot be kept")?,
     };
     let grants = config.grants.as_deref().map(grants::read).transpose()?;
-    let path = config.data.join("stepwell.db");
-    let store = tokio::task::spawn_blocking(move || Store::open(path, stepwell_store::Options::default())).await??;
+    let store = open_store(&config).await?;
     let sandbox = Sandbox::new(Some(config.data.join("compiled")), SandboxLimits::default())?;
     let clock = SystemClock;
     let restored = packages::restore(&sandbox, &store).await?;
@@ -112,7 +111,8 @@ async fn assemble(config: Config, login: Option<&str>, stop: watch::Receiver<boo
         let act = Act { by: "file:grants".to_owned(), at_ms: clock.now_ms() };
         packages::install(&store, grants, &act).await?;
     }
-    packages::enforce(&sandbox, &store).await?;
+    let granting = tokio::sync::Mutex::default();
+    packages::enforce(&sandbox, &store, &granting).await?;
     let fresh = Value::String(uuid::Uuid::now_v7().to_string());
     let engine_id = store.put_setting("engine", &fresh, true).await?;
     let engine = Engine::start_up(store, sandbox, clock, &Options::default());
@@ -127,9 +127,22 @@ async fn assemble(config: Config, login: Option<&str>, stop: watch::Receiver<boo
         started_ms: clock.now_ms(),
         underway: http::Underway::default(),
         loading: tokio::sync::Mutex::default(),
+        granting,
         stop,
         config,
     }))
+}
+
+/// The file in the data folder, or the server that was named.
+async fn open_store(config: &Config) -> anyhow::Result<Store> {
+    let lease = Duration::from_secs(config.lease_seconds);
+    let options = stepwell_store::Options { lease, ..stepwell_store::Options::default() };
+    let (data, url) = (config.data.clone(), config.database_url.clone());
+    let opening = move || match url {
+        Some(url) => Store::connect(&url, data.join("engine"), options),
+        None => Store::open(data.join("stepwell.db"), options),
+    };
+    Ok(tokio::task::spawn_blocking(opening).await??)
 }
 
 /// Tells the person, and the scripts that wait for it, where the engine is.

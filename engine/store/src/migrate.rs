@@ -38,6 +38,14 @@ pub(crate) fn known() -> u32 {
     u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX)
 }
 
+/// The number of the newest migration that a database has; 0 of an empty one, `None` of somebody else's.
+pub(crate) fn look(db: &mut Db) -> Result<Option<u32>> {
+    if !db.is_ours()? {
+        return Ok(None);
+    }
+    if db.has_book()? { found(db).map(Some) } else { Ok(Some(0)) }
+}
+
 /// Applies what is missing, all or nothing. `place` names the database to whoever reads an error.
 pub(crate) fn up(place: &str, db: &mut Db) -> std::result::Result<(), OpenError> {
     let unusable = |error| OpenError::unusable(place, &error);

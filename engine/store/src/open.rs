@@ -74,7 +74,7 @@ pub(crate) struct Claim {
     _file: File,
 }
 
-/// Claims the database for this process.
+/// Claims a database, or a name, for this process.
 pub(crate) fn claim(path: &Path) -> Result<Claim, OpenError> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".lock");
@@ -103,6 +103,20 @@ pub(crate) fn claim(path: &Path) -> Result<Claim, OpenError> {
     write!(file, "{}", std::process::id()).map_err(unusable)?;
     file.flush().map_err(unusable)?;
     Ok(Claim { _file: file })
+}
+
+/// The name that is kept in a file, made now if there is none. The caller holds the [`Claim`].
+pub(crate) fn name(path: &Path) -> Result<String, OpenError> {
+    let unusable = |error: std::io::Error| OpenError::unusable(&path.display().to_string(), &error);
+    match std::fs::read_to_string(path) {
+        Ok(name) if !name.trim().is_empty() => return Ok(name.trim().to_owned()),
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(unusable(error)),
+    }
+    let name = uuid::Uuid::now_v7().to_string();
+    std::fs::write(path, &name).map_err(unusable)?;
+    Ok(name)
 }
 
 /// Opens and migrates a file; the caller holds the [`Claim`].

@@ -78,30 +78,53 @@ impl Store {
         let claim = open::claim(path)?;
         let place = Place::Sqlite(File { path: path.to_owned(), checkpoint_pages: options.checkpoint_pages });
         let db = open::prepare(path, &place)?;
-        Self::start(place, &path.display().to_string(), db, None, Some(claim), options)
+        Self::start(place, &path.display().to_string(), db, None, claim, options)
     }
 
     /// Joins the engines that share the database at `url` (`postgres://user:password@host/database`),
-    /// or is the first; brings its schema up to date. `engine` names this one: it takes up its own
-    /// work at once when it comes back under the same name, so no two that run may have one name.
+    /// or is the first; brings its schema up to date. `name` is a file of this engine's own, made if
+    /// it is not there: an engine that comes back with it takes up its own work at once, and two
+    /// that run cannot have the same.
     ///
     /// A schema that the URL names (`?options=-c%20search_path%3D…`) is made if it is not there. Blocks.
-    pub fn connect(url: &str, engine: &str, options: Options) -> std::result::Result<Self, OpenError> {
+    pub fn connect(url: &str, name: impl AsRef<Path>, options: Options) -> std::result::Result<Self, OpenError> {
+        let name = name.as_ref();
+        let claim = open::claim(name)?;
+        let name = open::name(name)?;
         // The client waits in a way that async threads refuse.
         std::thread::scope(|threads| {
-            let connecting = threads.spawn(|| Self::join(url, engine, options));
-            connecting.join().unwrap_or_else(|_| Err(OpenError::unusable("the database", &"connecting was cut off")))
+            let joining = threads.spawn(|| Self::join(url, &name, claim, options));
+            joining.join().unwrap_or_else(|_| Err(OpenError::unusable("the database", &"connecting was cut off")))
         })
     }
 
-    fn join(url: &str, engine: &str, options: Options) -> std::result::Result<Self, OpenError> {
-        let server = Server::new(url).map_err(|error| OpenError::unusable("the database", &error))?;
+    fn join(url: &str, name: &str, claim: Claim, options: Options) -> std::result::Result<Self, OpenError> {
+        let server = server(url)?;
         let shown = server.shown();
         let place = Place::Postgres(Box::new(server));
         let mut db = place.writing().map_err(|error| OpenError::unusable(&shown, &error))?;
         migrate::up(&shown, &mut db)?;
-        let seat = Seat::take(&shown, &mut db, engine, options.lease)?;
-        Self::start(place, &shown, db, Some(seat), None, options)
+        let seat = Seat::take(&shown, &mut db, name, options.lease)?;
+        Self::start(place, &shown, db, Some(seat), claim, options)
+    }
+
+    /// Is this a URL that [`Store::connect`] understands?
+    pub fn check_url(url: &str) -> std::result::Result<(), OpenError> {
+        server(url).map(|_| ())
+    }
+
+    /// Looks whether an engine of this name could join the database at `url`, and changes nothing
+    /// there. Returns its schema's number; 0 of an empty one. Blocks.
+    pub fn look(url: &str, name: impl AsRef<Path>) -> std::result::Result<u32, OpenError> {
+        let _claim = open::claim(name.as_ref())?;
+        let server = server(url)?;
+        let shown = server.shown();
+        let place = Place::Postgres(Box::new(server));
+        std::thread::scope(|threads| {
+            let looking = threads.spawn(|| migrate::look(&mut place.reading()?));
+            let looked = looking.join().unwrap_or(Err(Error::Raced));
+            looked.map_err(|error| OpenError::unusable(&shown, &error))?.ok_or(OpenError::Foreign(shown.clone()))
+        })
     }
 
     fn start(
@@ -109,7 +132,7 @@ impl Store {
         shown: &str,
         mut db: Db,
         seat: Option<(Seat, i64)>,
-        claim: Option<Claim>,
+        claim: Claim,
         options: Options,
     ) -> std::result::Result<Self, OpenError> {
         let unusable = |error: Error| OpenError::unusable(shown, &error);
@@ -214,6 +237,10 @@ impl Store {
     pub(crate) fn tell(&self, now_ms: u64) {
         self.inner.told_ms.store(now_ms, Ordering::Relaxed);
     }
+}
+
+fn server(url: &str) -> std::result::Result<Server, OpenError> {
+    Server::new(url).map_err(|error| OpenError::unusable("the database", &error))
 }
 
 type Answer<T> = std::result::Result<T, Unavailable>;

@@ -128,7 +128,8 @@ pub struct Task {
     pub delivery: Delivery,
 }
 
-/// What a node type takes and gives; held at every call, on both sides of it.
+/// What a node type takes and gives; held at every call of a task, on both sides of it. An undo is not
+/// kept from being called: it must tolerate what it gets.
 #[derive(Debug, Default)]
 pub struct Contract {
     /// Of the mapped input.

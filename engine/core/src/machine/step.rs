@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::instance::{At, End, Error, Instance, State, TokenId, Visit};
+use super::instance::{At, End, Error, Instance, State, Token, TokenId, Visit, Wait};
 use super::walk::Walk;
 use super::{
     Call, Command, CutReason, EVENTS_MAX, Event, FailureClass, Limit, Op, Outcome, Refused, SNAPSHOT_BYTES_MAX, Signal,
@@ -180,8 +180,9 @@ impl Walk<'_> {
 
     fn message_arrived(&mut self, id: TokenId, payload: &Arc<Value>) {
         let Some(token) = self.it.tokens.remove(&id) else { return };
-        let At::Waiting { visit, .. } = token.at else { return };
+        let At::Waiting { visit, due_ms, .. } = token.at else { return };
         if let Some(mut visit) = visit {
+            visit.wait_due_ms = due_ms;
             visit.op = Op::Resume;
             visit.attempt += 1;
             visit.tries = 1;
@@ -238,10 +239,19 @@ impl Walk<'_> {
             return;
         }
         let Some(token) = self.it.tokens.get(&id) else { return };
-        let At::Incident { visit, .. } = &token.at else { return };
+        let At::Incident { visit, stopped, .. } = &token.at else { return };
         let (node, count, since_ms) = (token.node, token.visit, token.since_ms);
-        let visit = visit.clone();
+        let (visit, stopped) = (visit.clone(), stopped.clone());
         self.it.tokens.remove(&id);
+        if let Some(wait) = stopped {
+            // Nothing was called: the wait goes on as it stood, with the end it had.
+            let at = match wait {
+                Wait::Message { message, key, due_ms } => At::Waiting { message, key, due_ms, visit },
+                Wait::Timer { due_ms } => At::Timer { due_ms },
+            };
+            self.it.tokens.insert(id, Token { node, visit: count, since_ms, at });
+            return;
+        }
         match visit {
             Some(mut visit) => {
                 visit.attempt += 1;

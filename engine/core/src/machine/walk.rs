@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::instance::{At, Done, End, Error, Instance, State, Token, TokenId, Visit};
-use super::{Call, Effect, FailureClass, Op, STEPS_PER_EVENT_MAX, VISITS_MAX};
+use super::instance::{At, Done, End, Error, Instance, State, Token, TokenId, Visit, Wait};
+use super::{Call, Effect, FailureClass, MESSAGE_KEY_BYTES_MAX, Op, STEPS_PER_EVENT_MAX, VISITS_MAX};
 use crate::expr::{Expr, Root, Scope, Template, ValueError};
 use crate::flow::{DONE, Decision, EdgeIx, Flow, Kind, NodeIx, Task, TimerKind, Undo};
 use crate::value::Held;
@@ -151,6 +151,7 @@ impl<'f> Walk<'f> {
             memo: None,
             signal: None,
             undoing: None,
+            wait_due_ms: None,
             asked: None,
         };
         let id = self.next_token();
@@ -238,7 +239,10 @@ impl<'f> Walk<'f> {
 
     fn key_text(&self, key: &Expr) -> Result<String, ValueError> {
         match self.with_scope(|scope| key.eval(scope))? {
-            Value::String(text) if !text.is_empty() => Ok(text),
+            Value::String(text) if (1..=MESSAGE_KEY_BYTES_MAX).contains(&text.len()) => Ok(text),
+            Value::String(text) => Err(ValueError {
+                message: format!("a message key has 1 to {MESSAGE_KEY_BYTES_MAX} bytes, not {}", text.len()),
+            }),
             Value::Number(number) => Ok(number.to_string()),
             other => Err(ValueError { message: format!("a message key must be text or a number, not {other}") }),
         }
@@ -270,7 +274,7 @@ impl<'f> Walk<'f> {
 
     pub(super) fn incident(&mut self, node: NodeIx, visit: u32, code: &str, message: String) {
         let error = self.error(FailureClass::Flow, code, message, node);
-        self.place(node, visit, At::Incident { error, visit: None });
+        self.place(node, visit, At::Incident { error, visit: None, stopped: None });
     }
 
     fn no_value(&mut self, node: NodeIx, visit: u32, error: &ValueError) {
@@ -308,7 +312,7 @@ impl<'f> Walk<'f> {
                     node: Some(self.flow.nodes[token.node].id.clone()),
                     data: None,
                 };
-                token.at = At::Incident { error, visit: None };
+                token.at = At::Incident { error, visit: None, stopped: None };
             }
         }
     }
@@ -317,12 +321,15 @@ impl<'f> Walk<'f> {
     pub(super) fn stop_at_the_limit(&mut self, code: &str, message: &str) {
         self.effects.retain(|effect| !matches!(effect, Effect::Call(_)));
         for token in self.it.tokens.values_mut() {
-            let visit = match &token.at {
+            let (visit, stopped) = match &token.at {
                 // Its answer will come too late to be taken.
-                At::Calling(visit) => Some(Box::new(Visit { maybe_done: true, ..(**visit).clone() })),
-                At::Retrying { visit, .. } => Some(visit.clone()),
-                At::Waiting { visit, .. } => visit.clone(),
-                At::Timer { .. } => None,
+                At::Calling(visit) => (Some(Box::new(Visit { maybe_done: true, ..(**visit).clone() })), None),
+                At::Retrying { visit, .. } => (Some(visit.clone()), None),
+                At::Waiting { message, key, due_ms, visit } => {
+                    let wait = Wait::Message { message: message.clone(), key: key.clone(), due_ms: *due_ms };
+                    (visit.clone(), Some(wait))
+                }
+                At::Timer { due_ms } => (None, Some(Wait::Timer { due_ms: *due_ms })),
                 At::Joining { .. } | At::Incident { .. } | At::Compensating => continue,
             };
             let error = Error {
@@ -332,7 +339,7 @@ impl<'f> Walk<'f> {
                 node: Some(self.flow.nodes[token.node].id.clone()),
                 data: None,
             };
-            token.at = At::Incident { error, visit };
+            token.at = At::Incident { error, visit, stopped };
         }
     }
 

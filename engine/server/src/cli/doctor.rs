@@ -35,15 +35,20 @@ pub(super) fn run(config: &Config) -> anyhow::Result<()> {
 }
 
 fn store(config: &Config) -> Result<String, String> {
-    let path = config.data.join("stepwell.db");
-    if !path.exists() {
-        return Ok("none yet; it is made at the first start".to_owned());
-    }
-    match Store::open(&path, Options::default()) {
-        Ok(store) => Ok(format!("{} opens, schema {}", path.display(), store.schema())),
-        Err(error @ OpenError::InUse { .. }) => Err(format!("{error} (an engine is running)")),
-        Err(error) => Err(error.to_string()),
-    }
+    let opened = if let Some(url) = &config.database_url {
+        Store::look(url, config.data.join("engine")).map(|schema| format!("the database answers, schema {schema}"))
+    } else {
+        let path = config.data.join("stepwell.db");
+        if !path.exists() {
+            return Ok("none yet; it is made at the first start".to_owned());
+        }
+        let store = Store::open(&path, Options::default());
+        store.map(|store| format!("{} opens, schema {}", path.display(), store.schema()))
+    };
+    opened.map_err(|error| match error {
+        OpenError::InUse { .. } => format!("{error} (an engine is running)"),
+        other => other.to_string(),
+    })
 }
 
 fn administrator(config: &Config) -> Result<String, String> {

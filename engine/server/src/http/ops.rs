@@ -91,7 +91,7 @@ pub(super) async fn status(State(app): State<App>) -> Answer<Json<Status>> {
         version: env!("CARGO_PKG_VERSION"),
         engine: app.engine_id.to_string(),
         started_at: rfc3339(app.started_ms),
-        store: "sqlite",
+        store: app.engine.journal().kind(),
         schema: app.engine.journal().schema(),
         counts: total,
         live: app.engine.live(),

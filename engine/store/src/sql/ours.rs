@@ -1,9 +1,7 @@
 //! Is this database ours, and how far is it: what is said once, at the start.
 
-use rusqlite::Connection;
-
 use super::say::migration;
-use super::{Db, Error, Result};
+use super::{Db, Result};
 
 /// Marks a file as ours (`pragma application_id`): "step".
 const APPLICATION_ID: i32 = 0x7374_6570;
@@ -17,22 +15,31 @@ const JSON_VALID: &str = "create or replace function json_valid(text) returns bo
 impl Db {
     /// `false`: it holds things of somebody else.
     pub(crate) fn is_ours(&mut self) -> Result<bool> {
-        match self {
-            Self::Sqlite(link) => {
-                let id: i32 = link.connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-                Ok(id == APPLICATION_ID || (id == 0 && tables(&link.connection)? == 0))
-            }
-            Self::Postgres(link) => {
-                let tables = link.query(
-                    "select c.relname from pg_catalog.pg_class as c
-                     join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-                     where n.nspname = current_schema() and c.relkind = 'r'",
-                    &[],
-                    |row| row.get::<String>(0),
-                )?;
-                Ok(tables.is_empty() || tables.iter().any(|name| name == "migration"))
+        if let Self::Sqlite(link) = self {
+            let id: i32 = link.connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+            if id != 0 {
+                return Ok(id == APPLICATION_ID);
             }
         }
+        let tables = self.tables()?;
+        Ok(tables.is_empty() || (self.is_shared() && tables.iter().any(|name| name == "migration")))
+    }
+
+    /// Was anything of ours ever put there?
+    pub(crate) fn has_book(&mut self) -> Result<bool> {
+        Ok(self.tables()?.iter().any(|name| name == "migration"))
+    }
+
+    fn tables(&mut self) -> Result<Vec<String>> {
+        let sql = match self {
+            Self::Sqlite(_) => "select name from sqlite_schema",
+            Self::Postgres(_) => {
+                "select c.relname from pg_catalog.pg_class as c
+                 join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+                 where n.nspname = current_schema() and c.relkind = 'r'"
+            }
+        };
+        self.query(sql, &[], |row| row.get(0))
     }
 
     /// Begins a transaction beside which nobody else can begin one of these, with the book of migrations at hand.
@@ -86,8 +93,4 @@ impl Db {
             Self::Postgres(_) => Ok(()),
         }
     }
-}
-
-fn tables(connection: &Connection) -> Result<i64> {
-    connection.query_row("select count(*) from sqlite_schema", [], |row| row.get(0)).map_err(Error::from)
 }

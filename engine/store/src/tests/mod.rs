@@ -22,7 +22,7 @@ struct Fixture {
 /// Where a store of a test's own is.
 enum Place {
     File(tempfile::TempDir),
-    Server(String),
+    Server(String, tempfile::TempDir),
 }
 
 /// A server to try the store on; without it, a file serves.
@@ -31,7 +31,10 @@ const SERVER: &str = "STEPWELL_TEST_POSTGRES";
 impl Place {
     fn new() -> Self {
         match std::env::var(SERVER) {
-            Ok(url) => Self::Server(format!("{url}?options=-csearch_path%3Dt{}", uuid::Uuid::now_v7().simple())),
+            Ok(url) => {
+                let own = format!("{url}?options=-csearch_path%3Dt{}", uuid::Uuid::now_v7().simple());
+                Self::Server(own, tempfile::tempdir().unwrap())
+            }
             Err(_) => Self::File(tempfile::tempdir().unwrap()),
         }
     }
@@ -39,7 +42,7 @@ impl Place {
     fn open(&self) -> Store {
         match self {
             Self::File(folder) => Store::open(folder.path().join("stepwell.db"), Options::default()).unwrap(),
-            Self::Server(url) => Store::connect(url, "test", Options::default()).unwrap(),
+            Self::Server(url, folder) => Store::connect(url, folder.path().join("engine"), Options::default()).unwrap(),
         }
     }
 }
