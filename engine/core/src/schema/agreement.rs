@@ -1,5 +1,7 @@
 //! Both ways of checking, side by side: the same schemas, the same values, the same answer down to the words.
 
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 use serde_json::{Value, json};
 
 use super::{Mismatch, SchemaError, full, once, small};

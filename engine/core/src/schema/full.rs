@@ -30,7 +30,7 @@ impl Validator {
 fn mismatches(error: &jsonschema::ValidationError<'_>) -> Vec<Mismatch> {
     let pointer = error.instance_path().as_str();
     let keyword =
-        |keyword: &str, wanted: &Value| vec![Mismatch::of_keyword(pointer, &error.instance(), keyword, wanted)];
+        |keyword: &str, wanted: &Value| vec![Mismatch::of_keyword(pointer, error.instance(), keyword, wanted)];
     match error.kind() {
         Kind::Required { property } => {
             let name = property.as_str().map_or_else(|| property.to_string(), str::to_owned);

@@ -191,6 +191,8 @@ fn shortened(message: String) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
     use serde_json::json;
 
     use super::*;
