@@ -3,14 +3,12 @@
 //! What must hold afterwards: every order that was acknowledged has finished; for each order and
 //! step the shop saw one key and one effect. The run must have met the danger: requests that came
 //! more than once under their key.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use futures::future::join_all;
-use serde_json::{Value, json};
-use stepwell_tests::orders::{Orders, community_order};
-use stepwell_tests::until;
+use serde_json::json;
+use stepwell_tests::orders::{Orders, every_order_ended, prove_effects, prove_ends, start_orders};
 
 /// All started before the first kill.
 const ORDERS: usize = 500;
@@ -75,36 +73,11 @@ async fn five_hundred_orders_survive_twenty_kills() {
         start_missing(&orders, &mut ids).await;
     }
 
-    let engine = &*orders.engine;
-    let left = || async {
-        let mut left = 0;
-        for state in ["running", "waiting", "compensating", "incident", "suspended"] {
-            let page = engine.get(&format!("/api/v1/instances?flow=community_order&state={state}&limit=1")).await;
-            left += page.json()["items"].as_array().map_or(1, Vec::len);
-        }
-        (left == 0).then_some(())
-    };
-    until("every order has ended", ALL_ENDED_WITHIN, left).await;
-
-    for (number, id) in ids.iter().enumerate() {
-        let id = id.as_ref().expect("every order was acknowledged");
-        let instance = engine.get(&format!("/api/v1/instances/{id}")).await.expect(200).json();
-        let unpaid = order(number).starts_with("UNPAID");
-        let wanted = if unpaid { "CANCELLED" } else { "SHIPPED" };
-        assert_eq!(instance["output"]["status"], wanted, "{}: {instance:#}", order(number));
-    }
-    let summary = orders.shop.get("/control/summary").await.expect(200).json();
-    let count = |name: &str| summary[name].as_u64().unwrap_or_else(|| panic!("{name} in {summary:#}"));
-    assert_eq!(count("order_kinds_with_many_keys"), 0, "{summary:#}");
-    assert_eq!(count("order_kinds_with_many_effects"), 0, "{summary:#}");
-    assert!(count("keys_repeated") >= 20, "the run did not meet the danger: {summary:#}");
-    prove_effects(&orders, ids.len()).await;
+    every_order_ended(&orders.engine, ALL_ENDED_WITHIN).await;
+    prove_ends(&orders.engine, &ids).await;
+    let repeated = prove_effects(&orders, ids.len()).await;
+    assert!(repeated >= 20, "the run did not meet the danger: {repeated} keys came more than once");
     orders.stop().await;
-}
-
-/// Every fifth order is not paid and must be undone in full.
-fn order(number: usize) -> String {
-    if number.is_multiple_of(5) { format!("UNPAID-{number}") } else { format!("ORDER-{number}") }
 }
 
 /// How many instances have not ended.
@@ -117,36 +90,5 @@ async fn standing(orders: &Orders) -> u64 {
 
 /// Starts every order that was not acknowledged yet, under its own Idempotency-Key.
 async fn start_missing(orders: &Orders, ids: &mut [Option<String>]) {
-    let engine = &*orders.engine;
-    let missing: Vec<usize> = (0..ids.len()).filter(|&number| ids[number].is_none()).collect();
-    for batch in missing.chunks(16) {
-        let asked = batch.iter().map(|&number| async move {
-            let order = order(number);
-            let body = json!({ "input": community_order(&order) }).to_string();
-            let headers = [("idempotency-key", order.as_str())];
-            let reply = engine.send("POST", "/api/v1/flows/community_order/instances", &headers, body).await;
-            let id = reply.ok().filter(|reply| reply.status < 300).map(|reply| reply.json()["id"].clone());
-            (number, id)
-        });
-        for (number, id) in join_all(asked).await {
-            if let Some(Value::String(id)) = id {
-                ids[number] = Some(id);
-            }
-        }
-    }
-}
-
-/// Paid orders keep their effects, one of each kind; unpaid ones keep none.
-async fn prove_effects(orders: &Orders, all: usize) {
-    for number in 0..all {
-        let order = order(number);
-        let effects = orders.effects(&order).await;
-        let kept: Vec<&str> = effects.iter().filter(|(_, undone)| !undone).map(|(kind, _)| kind.as_str()).collect();
-        if order.starts_with("UNPAID") {
-            assert!(kept.is_empty(), "{order} keeps {effects:?}");
-        } else {
-            assert_eq!(kept.len(), effects.len(), "{order}: {effects:?}");
-            assert_eq!(kept.len(), 4, "stock, locker, payment and shipment of {order}: {effects:?}");
-        }
-    }
+    start_orders(&[&orders.engine], ids).await;
 }

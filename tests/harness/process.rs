@@ -51,6 +51,22 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// For one of several engines on one database. On the server its connections are called after the
+    /// database and `name`, so that a test can tell them from all others.
+    #[must_use]
+    pub fn named(&self, name: &str, args: &[&str]) -> Self {
+        let mut own = self.clone();
+        own.database = own.database.map(|url| {
+            let unnamed = url.split("&application_name").next().unwrap_or_default();
+            let database = unnamed.rsplit("%3D").next().unwrap_or_default();
+            format!("{unnamed}&application_name={database}-{name}")
+        });
+        own.args = args.iter().map(|&arg| arg.to_owned()).collect();
+        own
+    }
+}
+
 /// A running engine. Derefs to its [`Client`], which carries the administrator's token.
 pub struct Stepwell {
     client: Client,
@@ -88,6 +104,10 @@ impl Stepwell {
     /// The database it was told to use, if it does not keep a file.
     pub fn database(&self) -> Option<&str> {
         self.options.database.as_deref()
+    }
+
+    pub fn options(&self) -> &Options {
+        &self.options
     }
 
     pub fn pid(&self) -> u32 {

@@ -23,6 +23,9 @@ const ALONE: [&str; 6] = ["core", "runtime", "store", "tidy", "docs", "xtask"];
 /// What must hold on either database. The programs find the server by `STEPWELL_TEST_POSTGRES`.
 const ON_BOTH: [&str; 5] = ["store", "conformance", "http", "crash", "scenarios"];
 
+/// What needs a database that engines share.
+const ON_POSTGRES: [&str; 1] = ["engines"];
+
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Only these suites: core, runtime, store, sandbox, server, http, crash, postgres, tidy, docs, plugins, designer, …
@@ -42,7 +45,8 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     }
     let suites = suites::build(&mut steps)?;
     let mut known = 0;
-    for suite in suites.iter().filter(|suite| wants(&suite.name)) {
+    let alone = |suite: &&Suite| !ON_POSTGRES.contains(&suite.name.as_str());
+    for suite in suites.iter().filter(alone).filter(|suite| wants(&suite.name)) {
         known += 1;
         steps.attempt(&suite.name, &mut suite.command())?;
     }
@@ -74,7 +78,7 @@ fn on_postgres(steps: &mut Steps, suites: &[Suite], asked: &[String], wants: imp
     let all = asked.iter().any(|asked| asked == "postgres");
     let again: Vec<(String, &Suite)> = suites
         .iter()
-        .filter(|suite| ON_BOTH.contains(&suite.name.as_str()))
+        .filter(|suite| ON_BOTH.iter().chain(&ON_POSTGRES).any(|name| *name == suite.name))
         .map(|suite| (format!("{}-postgres", suite.name), suite))
         .filter(|(name, _)| all || wants(name))
         .collect();

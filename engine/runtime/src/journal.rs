@@ -33,6 +33,12 @@ pub trait Journal: Send + Sync + 'static {
     /// The earliest time at which [`Journal::ready`] could have more to say, as far as known.
     fn next_due_ms(&self) -> impl Future<Output = Result<Option<u64>, Unavailable>> + Send;
 
+    /// Completes when another engine hints that [`Journal::ready`] may have more to say. Nothing is
+    /// lost where no hint comes; a store of one engine has none to give.
+    fn rung(&self) -> impl Future<Output = ()> + Send {
+        std::future::pending()
+    }
+
     /// Entries of one instance by sequence number, ascending: to fill the values a snapshot refers to.
     fn entries(&self, instance: &str, seqs: &[u64]) -> impl Future<Output = Result<Vec<Entry>, Unavailable>> + Send;
 

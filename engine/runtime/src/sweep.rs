@@ -88,6 +88,7 @@ pub(crate) async fn sweep<J: Journal, N: Nodes, C: Clock>(engine: Engine<J, N, C
         let wait_ms = if full { wait_ms.min(FULL_MS) } else { wait_ms.max(PAUSE_MS) };
         tokio::select! {
             () = alarm.bell.notified() => {}
+            () = engine.0.journal.rung() => {}
             () = engine.0.clock.sleep(Duration::from_millis(wait_ms)) => {}
         }
     }

@@ -27,6 +27,9 @@ pub(crate) struct Settings {
     /// Seconds after which an engine that was not heard of is taken for dead, with a shared database [default: 10]
     #[arg(long, env = "STEPWELL_LEASE_SECONDS", value_name = "SECONDS")]
     pub lease_seconds: Option<u64>,
+    /// Look for work of a shared database only now and then, without hints: for poolers that cannot listen [default: false]
+    #[arg(long, env = "STEPWELL_DATABASE_POLL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    pub database_poll: Option<bool>,
     /// Address to listen on; port 0 takes a free one [default: 127.0.0.1:7070]
     #[arg(long, env = "STEPWELL_LISTEN", value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
@@ -71,6 +74,7 @@ pub(crate) struct Config {
     pub data: PathBuf,
     pub database_url: Option<String>,
     pub lease_seconds: u64,
+    pub database_poll: bool,
     pub listen: SocketAddr,
     pub plugins: Option<PathBuf>,
     pub flows: Option<PathBuf>,
@@ -116,6 +120,7 @@ impl Settings {
             data: self.data.or(under.data),
             database_url: self.database_url.or(under.database_url),
             lease_seconds: self.lease_seconds.or(under.lease_seconds),
+            database_poll: self.database_poll.or(under.database_poll),
             listen: self.listen.or(under.listen),
             plugins: self.plugins.or(under.plugins),
             flows: self.flows.or(under.flows),
@@ -137,6 +142,7 @@ fn resolve(from: Settings) -> Result<Config, ConfigError> {
         data: from.data.unwrap_or_else(|| PathBuf::from("./stepwell-data")),
         database_url: from.database_url.filter(|url| !url.is_empty()),
         lease_seconds: from.lease_seconds.unwrap_or(10),
+        database_poll: from.database_poll.unwrap_or(false),
         listen: from.listen.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7070)),
         plugins: from.plugins,
         flows: from.flows,

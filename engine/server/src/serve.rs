@@ -136,7 +136,8 @@ async fn assemble(config: Config, login: Option<&str>, stop: watch::Receiver<boo
 /// The file in the data folder, or the server that was named.
 async fn open_store(config: &Config) -> anyhow::Result<Store> {
     let lease = Duration::from_secs(config.lease_seconds);
-    let options = stepwell_store::Options { lease, ..stepwell_store::Options::default() };
+    let hints = !config.database_poll;
+    let options = stepwell_store::Options { lease, hints, ..stepwell_store::Options::default() };
     let (data, url) = (config.data.clone(), config.database_url.clone());
     let opening = move || match url {
         Some(url) => Store::connect(&url, data.join("engine"), options),

@@ -211,7 +211,10 @@ fn wake_one(tx: &mut Tx<'_>, message: &str, key: &str) -> Result<Vec<Arc<str>>> 
 fn want(tx: &mut Tx<'_>, instance: i64, owned: bool) -> Result<()> {
     if tx.db.is_shared() {
         // Whether it has an owner may change until its row is held.
-        tx.db.execute("update instance set wake_ms = 0 where n = ?1 and state <= 4", &values![instance])?;
+        let wanted = "update instance set wake_ms = 0 where n = ?1 and state <= 4 returning owner";
+        if let Some(owner) = tx.db.first(wanted, &values![instance], |row| row.get(0))? {
+            tx.tell_owner(owner);
+        }
     } else if !owned {
         tx.db.execute("update instance set wake_ms = 0 where n = ?1 and owner = 0", &values![instance])?;
     }

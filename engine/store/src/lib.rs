@@ -23,6 +23,7 @@ mod feed;
 mod flows;
 mod inbox;
 mod instances;
+mod keeper;
 mod migrate;
 mod numbers;
 mod open;

@@ -30,6 +30,9 @@ pub struct Options {
     pub checkpoint_pages: u32,
     /// An engine that shares its database and was not heard of for this long is taken for dead.
     pub lease: Duration,
+    /// Engines that share a database hint each other at what is worth a look; without, each looks
+    /// about once a second. Hints need connections of their own, which some poolers do not give.
+    pub hints: bool,
 }
 
 impl Default for Options {
@@ -41,6 +44,7 @@ impl Default for Options {
             feed_lag_max: 4096,
             checkpoint_pages: 1000,
             lease: Duration::from_secs(10),
+            hints: true,
         }
     }
 }

@@ -25,12 +25,17 @@ const ENGINES_MAX: i64 = 255;
 /// More numbers than one transaction can give out.
 const SKIPPED: i64 = 1 << 20;
 
+/// The longest time between two looks for engines that are gone.
+const HEARTBEAT_MS_MAX: u64 = 1_000;
+
 const NOW_MS: &str = "cast(extract(epoch from clock_timestamp()) * 1000 as bigint)";
 
 #[derive(Debug, Clone)]
 pub(crate) struct Seat {
     name: String,
     lease_ms: i64,
+    /// Whether it tells others of what they should look at, or leaves it to them to look.
+    pub(crate) hints: bool,
     /// From 1.
     pub(crate) number: i64,
     epoch: i64,
@@ -44,11 +49,12 @@ impl Seat {
         db: &mut Db,
         name: &str,
         lease: Duration,
+        hints: bool,
     ) -> std::result::Result<(Self, i64), OpenError> {
         let lease_ms = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
         let mut last = None;
         for _ in 0..TRIES {
-            match sit_down(db, name, lease_ms) {
+            match sit_down(db, name, lease_ms, hints) {
                 Ok(Some(taken)) => return Ok(taken),
                 Ok(None) => return Err(OpenError::unusable(place, &format!("{ENGINES_MAX} engines use it"))),
                 Err(error) => {
@@ -62,7 +68,7 @@ impl Seat {
 
     /// Takes a number again after others took this engine for dead.
     pub(crate) fn take_again(&self, db: &mut Db) -> Result<(Self, i64)> {
-        sit_down(db, &self.name, self.lease_ms)?.ok_or(Error::Raced)
+        sit_down(db, &self.name, self.lease_ms, self.hints)?.ok_or(Error::Raced)
     }
 
     /// First in a transaction: is this engine still what it was? Says, too, that it is alive.
@@ -98,7 +104,7 @@ impl Seat {
 
     /// How often it must be heard of, whether or not it has something to write.
     pub(crate) fn heartbeat(&self) -> Duration {
-        Duration::from_millis(u64::try_from(self.lease_ms / 4).unwrap_or(1).max(1))
+        Duration::from_millis(u64::try_from(self.lease_ms / 5).unwrap_or(1).clamp(1, HEARTBEAT_MS_MAX))
     }
 }
 
@@ -108,7 +114,7 @@ fn give_back(db: &mut Db, number: i64) -> Result<usize> {
 }
 
 /// `None`: every number is in use.
-fn sit_down(db: &mut Db, name: &str, lease_ms: i64) -> Result<Option<(Seat, i64)>> {
+fn sit_down(db: &mut Db, name: &str, lease_ms: i64, hints: bool) -> Result<Option<(Seat, i64)>> {
     db.begin()?;
     let free = format!(
         "select number, epoch, counter from engine
@@ -135,5 +141,5 @@ fn sit_down(db: &mut Db, name: &str, lease_ms: i64) -> Result<Option<(Seat, i64)
     let now_ms: i64 = db.only(&format!("select {NOW_MS}"), &[], |row| row.get(0))?;
     db.run("commit")?;
     let given_out = (counter + SKIPPED).max(first_id(now_ms));
-    Ok(Some((Seat { name: name.to_owned(), lease_ms, number, epoch }, given_out)))
+    Ok(Some((Seat { name: name.to_owned(), lease_ms, hints, number, epoch }, given_out)))
 }

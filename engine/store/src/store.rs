@@ -10,9 +10,10 @@ use stepwell_runtime::Journal;
 use stepwell_runtime::journal::{
     Append, AppendError, Appended, CommandKept, Definition, InboxItem, Message, Posted, Taken, Unavailable,
 };
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 
 use crate::feed::FeedItem;
+use crate::keeper::Keeper;
 use crate::migrate;
 use crate::numbers;
 use crate::open::{self, Claim, OpenError, Options};
@@ -50,6 +51,10 @@ pub(crate) struct Inner {
     told_ms: Arc<AtomicU64>,
     /// This engine's number, as the owner of instances; another one after it was taken for dead.
     engine: Arc<AtomicI64>,
+    /// Rung when others have something for us.
+    bell: Arc<Notify>,
+    /// Where there are others.
+    keeper: Option<Keeper>,
     writer: Option<JoinHandle<()>>,
 }
 
@@ -62,6 +67,7 @@ impl std::fmt::Debug for Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         // The writer commits what waits, closes the database and lets go of the claim.
+        self.keeper = None;
         self.queue = None;
         if let Some(writer) = self.writer.take()
             && writer.join().is_err()
@@ -104,7 +110,7 @@ impl Store {
         let place = Place::Postgres(Box::new(server));
         let mut db = place.writing().map_err(|error| OpenError::unusable(&shown, &error))?;
         migrate::up(&shown, &mut db)?;
-        let seat = Seat::take(&shown, &mut db, name, options.lease)?;
+        let seat = Seat::take(&shown, &mut db, name, options.lease, options.hints)?;
         Self::start(place, &shown, db, Some(seat), claim, options)
     }
 
@@ -142,6 +148,10 @@ impl Store {
         let (feed, _) = broadcast::channel(options.feed_lag_max.max(1));
         let told_ms = Arc::new(AtomicU64::new(0));
         let engine = Arc::new(AtomicI64::new(seat.as_ref().map_or(FILE_OWNER, |seat| seat.number)));
+        let bell = Arc::new(Notify::new());
+        let heartbeat = seat.as_ref().map(Seat::heartbeat);
+        let keeper = heartbeat.map(|heartbeat| Keeper::start(&place, &queue, heartbeat, options.hints, &bell));
+        let keeper = keeper.transpose().map_err(|error| OpenError::unusable(shown, &error))?;
         let writer = Writer {
             place: place.clone(),
             db: Some(db),
@@ -159,7 +169,8 @@ impl Store {
             .spawn(move || writer.run())
             .map_err(|error| OpenError::unusable(shown, &error))?;
         let readers = Arc::new(Readers::new(place.clone(), options.readers_max.max(1)));
-        let inner = Inner { place, queue: Some(queue), readers, feed, told_ms, engine, writer: Some(writer) };
+        let queue = Some(queue);
+        let inner = Inner { place, queue, readers, feed, told_ms, engine, bell, keeper, writer: Some(writer) };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -260,6 +271,10 @@ impl Journal for Store {
 
     async fn next_due_ms(&self) -> Answer<Option<u64>> {
         self.next_due_ms().await
+    }
+
+    async fn rung(&self) {
+        self.inner.bell.notified().await;
     }
 
     async fn entries(&self, instance: &str, seqs: &[u64]) -> Answer<Vec<Entry>> {

@@ -11,6 +11,7 @@ use stepwell_core::machine::State;
 use crate::feed::FeedItem;
 use crate::numbers::Numbers;
 use crate::rows::{integer, state_number};
+use crate::seat::Seat;
 use crate::sql::Kind::{Int, Text};
 use crate::sql::{Db, Each, Result, values};
 
@@ -19,6 +20,10 @@ pub(crate) struct Tx<'c> {
     numbers: &'c mut Numbers,
     /// This engine's number, as the owner of instances.
     pub(crate) engine: i64,
+    /// Where others write, too.
+    pub(crate) seat: Option<&'c Seat>,
+    /// Another engine should look at something.
+    hint: bool,
     /// The caller's time as it was last told.
     pub(crate) now_ms: u64,
     tally: Vec<Move>,
@@ -53,8 +58,19 @@ static HOLD: Each<3> = Each::new(
 );
 
 impl<'c> Tx<'c> {
-    pub(crate) fn new(db: &'c mut Db, numbers: &'c mut Numbers, engine: i64, now_ms: u64) -> Self {
-        Self { db, numbers, engine, now_ms, tally: Vec::new(), feed: Vec::new() }
+    pub(crate) fn new(
+        db: &'c mut Db,
+        numbers: &'c mut Numbers,
+        engine: i64,
+        seat: Option<&'c Seat>,
+        now_ms: u64,
+    ) -> Self {
+        Self { db, numbers, engine, seat, hint: false, now_ms, tally: Vec::new(), feed: Vec::new() }
+    }
+
+    /// The owner of something that is wanted should know soon.
+    pub(crate) fn tell_owner(&mut self, owner: i64) {
+        self.hint |= owner != 0 && owner != self.engine;
     }
 
     /// A number that sorts by time.
@@ -104,7 +120,7 @@ impl<'c> Tx<'c> {
         self.feed.truncate(since.feed);
     }
 
-    /// Writes the tally: one row per version and state, however many instances moved.
+    /// Writes the tally: one row per version and state, however many instances moved; and one hint.
     pub(crate) fn finish(self) -> Result<Vec<FeedItem>> {
         let mut sums: BTreeMap<(&str, u32, u8), i64> = BTreeMap::new();
         for one in &self.tally {
@@ -117,6 +133,9 @@ impl<'c> Tx<'c> {
             .map(|((flow, version, state), by)| values![flow, version, state, engine, by])
             .collect();
         self.db.execute_each(&COUNT, &rows)?;
+        if self.hint && self.seat.is_some_and(|seat| seat.hints) {
+            self.db.hint()?;
+        }
         Ok(self.feed)
     }
 }

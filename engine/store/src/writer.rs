@@ -236,7 +236,7 @@ impl Writer {
         let mut db = self.begin()?;
         let engine = self.engine.load(Ordering::Relaxed);
         let now_ms = self.told_ms.load(Ordering::Relaxed);
-        let mut tx = Tx::new(&mut db, &mut self.numbers, engine, now_ms);
+        let mut tx = Tx::new(&mut db, &mut self.numbers, engine, self.seat.as_ref(), now_ms);
         let mut outcomes = Vec::with_capacity(batch.len());
         let run = if in_parts {
             run_in_parts(batch, &mut tx, &mut outcomes)

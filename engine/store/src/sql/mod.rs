@@ -186,6 +186,14 @@ impl Db {
         }
     }
 
+    /// Tells the other engines, with the commit, that there is something to look at.
+    pub(crate) fn hint(&mut self) -> Result<()> {
+        match self {
+            Self::Sqlite(_) => Ok(()), // There is nobody to tell.
+            Self::Postgres(link) => link.run("notify stepwell"),
+        }
+    }
+
     /// Other writers may be at work on the same rows.
     pub(crate) fn is_shared(&self) -> bool {
         matches!(self, Self::Postgres(_))

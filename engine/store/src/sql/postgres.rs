@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::time::Duration;
 
+use postgres::fallible_iterator::FallibleIterator as _;
 use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 use postgres::{Client, Config, NoTls, Statement};
 
@@ -42,7 +43,10 @@ impl Server {
     /// From `postgres://user:password@host:port/database`.
     pub(crate) fn new(url: &str) -> Result<Self> {
         let mut config: Config = url.parse()?;
-        config.connect_timeout(CONNECT_WITHIN).application_name("stepwell");
+        config.connect_timeout(CONNECT_WITHIN);
+        if config.get_application_name().is_none() {
+            config.application_name("stepwell");
+        }
         Ok(Self { config })
     }
 
@@ -133,6 +137,19 @@ impl Link {
             self.run(&format!("create schema if not exists \"{quoted}\""))?;
         }
         Ok(())
+    }
+
+    /// Asks to be told when another engine has a hint for somebody.
+    pub(crate) fn listen(&mut self) -> Result<()> {
+        self.run("listen stepwell")
+    }
+
+    /// Waits for hints, for a while; many at once are one.
+    pub(crate) fn hears(&mut self, at_most: Duration) -> Result<bool> {
+        let mut notifications = self.client.notifications();
+        let heard = notifications.timeout_iter(at_most).next()?.is_some();
+        while notifications.iter().next()?.is_some() {}
+        Ok(heard)
     }
 
     pub(super) fn run(&mut self, sql: &str) -> Result<()> {

@@ -3,6 +3,7 @@
 
 mod definitions;
 mod durability;
+mod engines;
 mod file;
 mod lists;
 
