@@ -54,7 +54,7 @@ async fn five_hundred_orders_survive_twenty_kills() {
     orders.settings(&json!({ "auto_settle": "paid", "settle_after_ms": 2500 })).await;
 
     let mut ids = vec![None; ORDERS];
-    start_missing(&orders, &mut ids).await;
+    start_orders(&[&orders.engine], &mut ids).await;
     let mut moments = Moments::new();
     for _ in 0..KILLS {
         if standing(&orders).await < STANDING_MIN {
@@ -62,7 +62,7 @@ async fn five_hundred_orders_survive_twenty_kills() {
         }
         // A kill in the middle of starting leaves some that were not acknowledged.
         let live = async {
-            start_missing(&orders, &mut ids).await;
+            start_orders(&[&orders.engine], &mut ids).await;
             std::future::pending::<()>().await;
         };
         let _ = tokio::time::timeout(Duration::from_millis(100 + moments.next_ms(700)), live).await;
@@ -70,7 +70,7 @@ async fn five_hundred_orders_survive_twenty_kills() {
         orders.engine.restart().await;
     }
     while ids.iter().any(Option::is_none) {
-        start_missing(&orders, &mut ids).await;
+        start_orders(&[&orders.engine], &mut ids).await;
     }
 
     every_order_ended(&orders.engine, ALL_ENDED_WITHIN).await;
@@ -86,9 +86,4 @@ async fn standing(orders: &Orders) -> u64 {
     let counts = flow["counts"].as_object().unwrap();
     let open = ["running", "waiting", "incident", "suspended", "compensating"];
     open.iter().filter_map(|state| counts.get(*state)?.as_u64()).sum()
-}
-
-/// Starts every order that was not acknowledged yet, under its own Idempotency-Key.
-async fn start_missing(orders: &Orders, ids: &mut [Option<String>]) {
-    start_orders(&[&orders.engine], ids).await;
 }
