@@ -1,5 +1,5 @@
 // After a build: what each first load costs, gzipped, against its bar.
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 
 const dist = new URL('../dist/', import.meta.url);
@@ -26,6 +26,9 @@ const rows = [
   ['designer route', load([...ENTRY, 'src/pages/Designer.svelte']), 180],
   ['expression editor, on top', load(['src/inspector/editor.ts']), 130],
 ];
+// The engine's core stands in no chunk: its worker fetches it once the canvas is there.
+const core = readdirSync(new URL('assets/', dist)).find((file) => file.endsWith('.wasm'));
+if (core) rows.push(['engine core in the browser', weight(`assets/${core}`), 600]);
 let over = false;
 console.log(`shell ${(first / 1024).toFixed(1)} kB`);
 for (const [name, size, bar] of rows) {

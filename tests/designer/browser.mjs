@@ -21,10 +21,15 @@ export async function launch() {
   return chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', headless: true, args: FLAGS });
 }
 
-/** The engine under test: `{url, token, mock?, stop}`. */
+/** The engine under test: `{url, token, mock?, shop?, stop}`. */
 export async function target(options = {}) {
   if (process.env.BASE_URL)
-    return { url: process.env.BASE_URL.replace(/\/$/, ''), token: process.env.TOKEN ?? '', stop: () => {} };
+    return {
+      url: process.env.BASE_URL.replace(/\/$/, ''),
+      token: process.env.TOKEN ?? '',
+      shop: process.env.SHOP_URL?.replace(/\/$/, ''),
+      stop: () => {},
+    };
   const mock = await start(options);
   return { url: mock.url, token: 'demo', mock, stop: mock.stop };
 }

@@ -16,6 +16,24 @@ async function newFlow(page, engine, title, template = 'blank') {
 const draft = (page, key) =>
   page.evaluate(async (one) => (await (await fetch(`/api/v1/flows/${one}/draft`)).json()).document, key);
 
+/** Presses Tab until the keyboard stands on what `selector` names. */
+async function tabTo(page, selector) {
+  const there = () => page.evaluate((wanted) => document.activeElement?.matches(wanted) ?? false, selector);
+  for (let presses = 0; presses < 60; presses += 1) {
+    if (await there()) return;
+    await page.keyboard.press('Tab');
+  }
+  assert.fail(`the keyboard does not come to ${selector}`);
+}
+/** Opens a node's form from the canvas, and comes to a field of it. */
+async function fill(page, node, selector) {
+  await page.focus(`[data-face=${node}]`);
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('aside.right');
+  await page.waitForFunction(() => document.activeElement?.closest('aside.right'));
+  await tabTo(page, `aside.right ${selector}`);
+}
+
 async function publishAndStart(page) {
   await saved(page);
   await page.keyboard.press('Control+Enter');
@@ -63,6 +81,11 @@ export const tests = [
       const title = unique();
       await page.goto(`${engine.url}/flows`);
       await page.waitForSelector('.cards, .empty');
+      await page.evaluate(() => {
+        globalThis.pointers = 0;
+        for (const kind of ['pointerdown', 'mousedown', 'pointermove'])
+          addEventListener(kind, () => (globalThis.pointers += 1), true);
+      });
       await page.keyboard.press('n');
       await page.waitForSelector('dialog input');
       await page.keyboard.type(title);
@@ -107,6 +130,33 @@ export const tests = [
         await page.keyboard.press('ArrowRight');
         await page.waitForFunction((one) => globalThis.document.activeElement?.getAttribute('data-face') === one, id);
       }
+      // What the steps do: a short wait, a variable, a condition.
+      await fill(page, 'timer', 'input[placeholder="30m"]');
+      await page.keyboard.press('Control+a');
+      await page.keyboard.type('100ms');
+      await fill(page, 'set', '.adder input');
+      await page.keyboard.type('greeting');
+      await page.keyboard.press('Enter');
+      await page.waitForFunction(() => globalThis.document.activeElement?.matches('aside.right .cm-content'));
+      await page.keyboard.type("'hello'");
+      await fill(page, 'exclusive', 'li:last-child .way');
+      await page.keyboard.press('Enter');
+      await tabTo(page, 'aside.right .cm-content');
+      await page.keyboard.type("vars.greeting == 'bye'");
+      await noProblems(page);
+      await saved(page);
+      await page.keyboard.press('Control+Enter');
+      await page.waitForSelector('dialog .btn.primary:not([disabled])');
+      await page.keyboard.press('Enter');
+      await page.waitForSelector('dialog .done');
+      await tabTo(page, 'dialog .btn.primary');
+      await page.keyboard.press('Enter');
+      await page.waitForSelector('dialog form#start');
+      await tabTo(page, 'dialog .btn.primary:not([disabled])');
+      await page.keyboard.press('Enter');
+      await page.waitForURL(/\/instances\//);
+      await page.waitForSelector('[data-face=end][data-run=done]');
+      assert.equal(await page.evaluate(() => globalThis.pointers), 0, 'the pointer was never used');
     },
   },
   {
@@ -189,8 +239,7 @@ export const tests = [
       await page.route('**/draft', (route) => (route.request().method() === 'PUT' ? route.abort() : route.continue()));
       await page.click('[data-face=end]');
       await page.fill('aside.right .title-field input', 'Kept');
-      // Sleeps because the edit is kept on the machine once a moment has passed without another.
-      await page.waitForTimeout(600);
+      await page.waitForSelector('.save[data-kept]');
       page.troubles.length = 0;
       page.on('dialog', (dialog) => dialog.accept());
       await page.goto('about:blank');

@@ -1,5 +1,5 @@
-// The console in a real browser. Against the stand-in engine, or a real one named by BASE_URL and TOKEN. Every test
-// gets a fresh profile; tests that need the stand-in's data are skipped elsewhere.
+// The console in a real browser. Against the stand-in engine, or a real one named by BASE_URL and TOKEN, with the
+// stand-in shop at SHOP_URL. Every test gets a fresh profile, and runs only where it finds the data it needs.
 import { readdirSync } from 'node:fs';
 import { launch, open, target } from './browser.mjs';
 
@@ -14,7 +14,7 @@ for (const file of readdirSync(new URL('.', import.meta.url))
   .sort()) {
   const { tests } = await import(`./${file}`);
   for (const test of tests) {
-    if (!test.name.includes(filter) || (test.needsMock && !engine.mock)) continue;
+    if (!test.name.includes(filter) || (test.needsMock && !engine.mock) || (test.needsShop && !engine.shop)) continue;
     ran += 1;
     const begun = Date.now();
     let page;
@@ -35,5 +35,6 @@ for (const file of readdirSync(new URL('.', import.meta.url))
 }
 await browser.close();
 engine.stop();
+if (ran === 0) console.error(`no test is named like “${filter}”`);
 console.log(`${ran - failed} of ${ran} passed`);
-process.exit(failed > 0 ? 1 : 0);
+process.exit(failed > 0 || ran === 0 ? 1 : 0);

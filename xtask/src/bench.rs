@@ -8,6 +8,7 @@
 //! Not here: judgement. The figures go to `docs/benchmarks.md` by hand, with how they were taken.
 
 mod load;
+mod peers;
 mod report;
 mod subject;
 mod usage;
@@ -53,6 +54,9 @@ struct Order5 {
     /// Beside it: Node-RED, and the same work in a plain Node.js function
     #[arg(long)]
     vs_node: bool,
+    /// Beside it: Restate with a service in Node.js
+    #[arg(long)]
+    vs_restate: bool,
 }
 
 pub(crate) fn main(args: &Args) -> Result<()> {
@@ -64,8 +68,13 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     fs::create_dir_all(&folder)?;
     let mut kinds = vec![Kind::Stepwell];
     if order.vs_node {
-        subject::install_peers(&mut steps, &folder)?;
         kinds.extend([Kind::NodeRed, Kind::Node]);
+    }
+    if order.vs_restate {
+        kinds.push(Kind::Restate);
+    }
+    if kinds.len() > 1 {
+        peers::install(&mut steps, &folder)?;
     }
     let prepared = steps.call("prepare", || subject::prepare(&folder))?;
     let mut runs = Vec::new();
@@ -88,13 +97,13 @@ fn measure(kind: Kind, connections: usize, order: &Order5, folder: &Path, prepar
     if order.warmup > 0 {
         warm_requests = subject.load("w", connections, order.warmup, folder, || {})?.requests;
     }
-    let before = usage::read(subject.pid())?;
+    let pids = subject.pids();
+    let before = usage::read(&pids)?;
     let mut rss_bytes_max = 0;
-    let pid = subject.pid();
     let load = subject.load("m", connections, order.seconds, folder, || {
-        rss_bytes_max = rss_bytes_max.max(usage::rss_bytes(pid));
+        rss_bytes_max = rss_bytes_max.max(usage::rss_bytes(&pids));
     })?;
-    let after = usage::read(subject.pid())?;
+    let after = usage::read(&pids)?;
     subject.check_settled()?;
     let started_ms = subject.started_ms;
     let database_bytes = subject.stop_and_weigh(prepared)?;

@@ -1,6 +1,6 @@
 //! Starts a whole system on this machine: the engine, and the stand-in shop it calls.
 //!
-//! Used by `run`, `screenshots` and the benches, which differ in profile, folders and ports only.
+//! Used by `run`, `test`, `screenshots` and the benches, which differ in profile, folders and ports only.
 //! Both processes end with the value that holds them.
 
 use std::fs;
@@ -92,6 +92,7 @@ impl Shop<'_> {
 pub(crate) struct System {
     pub(crate) address: SocketAddr,
     pub(crate) token: String,
+    shop: SocketAddr,
     _shop: Daemon,
     _engine: Daemon,
 }
@@ -111,12 +112,13 @@ impl System {
             Shop { profile, file: &file, address: shop, engine: address, token: &token, log: &shop_log }.start()?;
         let engine = Engine { profile, data: folder, address, token: &token, shop: Some(shop), log: &engine_log };
         let engine = engine.start()?;
-        Ok(Self { address, token, _shop: started, _engine: engine })
+        Ok(Self { address, token, shop, _shop: started, _engine: engine })
     }
 
     /// Tells the designer's scripts to use this system.
     pub(crate) fn point(&self, command: &mut Command) {
         command.env("BASE_URL", format!("http://{}", self.address)).env("TOKEN", &self.token);
+        command.env("SHOP_URL", format!("http://{}", self.shop));
     }
 }
 

@@ -1,14 +1,17 @@
 //! `cargo xtask test [SUITE…]`: builds everything once, then runs each test program as a step of its own.
 //!
 //! Suites are those of [`suites`]; those of [`ON_BOTH`] again with `-postgres` after their name, on a server that is
-//! brought up for them (all of these together: `postgres`); and: `docs` for the examples in doc comments, `xtask` for this crate, `plugins`,
-//! `designer-unit` and `designer-browser`, or both as `designer`. They go on after a failure.
+//! brought up for them (all of these together: `postgres`); and: `docs` for the examples in doc comments, `xtask` for
+//! this crate, `plugins`, `designer-unit`, `designer-browser` (the console against a stand-in engine) and
+//! `designer-engine` (against the real one, with the stand-in shop), or all three as `designer`. They go on after a
+//! failure.
 
 use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::artifacts::{self, cargo_all, cargo_xtask, npm};
+use crate::artifacts::{self, Profile, cargo_all, cargo_xtask, npm};
+use crate::launch::System;
 use crate::postgres::Postgres;
 use crate::steps::Steps;
 use crate::suites::Suite;
@@ -90,16 +93,31 @@ fn on_postgres(steps: &mut Steps, suites: &[Suite], asked: &[String], wants: imp
 
 /// The designer's own suites. Returns how many were asked for.
 fn designer(steps: &mut Steps, wants: impl Fn(&str) -> bool) -> Result<usize> {
-    let (unit, browser) = (wants("designer-unit"), wants("designer-browser"));
-    if !(unit || browser) || !steps.has("designer/package.json") {
+    let [unit, browser, engine] = ["designer-unit", "designer-browser", "designer-engine"].map(wants);
+    if !(unit || browser || engine) || !steps.has("designer/package.json") {
         return Ok(0);
     }
     if unit {
         steps.attempt("designer-unit", &mut npm(&["test"]))?;
     }
-    if browser && steps.has("tests/designer") {
+    if (browser || engine) && steps.has("tests/designer") {
         let chromium = needs::chromium(steps)?;
-        steps.attempt("designer-browser", npm(&["run", "test:browser"]).env("CHROMIUM", chromium))?;
+        let suite = |system: Option<&System>| {
+            let mut command = npm(&["run", "test:browser"]);
+            command.env("CHROMIUM", &chromium);
+            if let Some(system) = system {
+                system.point(&mut command);
+            }
+            command
+        };
+        if browser {
+            steps.attempt("designer-browser", &mut suite(None))?;
+        }
+        if engine {
+            let data = paths::root().join("target/system-test");
+            let system = steps.call("start", || System::start(Profile::Dev, &data, "test"))?;
+            steps.attempt("designer-engine", &mut suite(Some(&system)))?;
+        }
     }
-    Ok(usize::from(unit) + usize::from(browser))
+    Ok([unit, browser, engine].into_iter().filter(|asked| *asked).count())
 }

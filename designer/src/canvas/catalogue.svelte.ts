@@ -14,13 +14,14 @@ export const CONSTRUCT_ICON: Record<string, IconName> = {
   decision: 'table',
   exclusive: 'fork',
   parallel: 'split',
-  inclusive: 'fork',
+  inclusive: 'dot',
   'event-gateway': 'zap',
   timer: 'alarm',
   receive: 'mail',
   reply: 'send',
   set: 'variable',
   compensate: 'rewind',
+  throw: 'alert',
 };
 
 export interface Offer {

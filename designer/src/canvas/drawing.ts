@@ -1,10 +1,10 @@
 // From a document to what the canvas library draws. Unchanged nodes keep their object, so that an edit repaints what it
 // touched and nothing else.
-import { type Edge, MarkerType, type Node } from '@xyflow/svelte';
+import { type Edge, MarkerType, type Node, Position } from '@xyflow/svelte';
 import type { NodeRun, Token } from '../api/shapes';
 import { edgeId, type FlowNode, type Graph, type NodeId, type Point } from '../graph/document';
 import { shapeOf, sizeOf } from '../graph/layout';
-import { manyEdges, portOf, portsOf } from '../graph/ports';
+import { hasInput, manyEdges, type Port, portOf, portsOf } from '../graph/ports';
 import { type MessageKey, t, text } from '../shell/i18n.svelte';
 import { CONSTRUCT_ICON, catalogue, nodeTitle } from './catalogue.svelte';
 import type { EdgeData, NodeData } from './context';
@@ -21,6 +21,10 @@ interface Known {
 }
 
 export type NodeCache = Map<NodeId, Known>;
+export type EdgeCache = Map<string, { parts: unknown[]; edge: Edge }>;
+
+const alike = (known: { parts: unknown[] } | undefined, parts: unknown[]): boolean =>
+  known?.parts.every((part, index) => part === parts[index]) ?? false;
 
 function subtitle(node: FlowNode): string {
   switch (node.type) {
@@ -51,6 +55,34 @@ function portText(node: FlowNode, port: { name?: string; label: string; kind: st
   if (port.kind !== 'flow') return port.label;
   const type = node.uses ? catalogue.get(node.uses) : undefined;
   return text(type?.ports.find((one) => one.name === port.label)?.title, port.label);
+}
+
+/** The middle of a card's first row, and of each row below it, from the top. */
+export const FIRST_ROW = 32;
+export const portRow = (index: number): number => (index === 0 ? FIRST_ROW : 64 + (index - 1) * 24 + 12);
+/** Where along the lower side of a circle a handler leaves, as a share of its width. */
+export const portShare = (index: number, ports: number): number => index / ports;
+const HANDLE = 9;
+
+/** Where edges arrive and leave, told beforehand: the library would draw every node of a flow once to measure it. */
+function handlesOf(node: FlowNode, ports: Port[], size: { width: number; height: number }): Node['handles'] {
+  const round = shapeOf(node) !== 'card';
+  const middle = round ? size.height / 2 : FIRST_ROW;
+  const handle = (type: 'source' | 'target', position: Position, x: number, y: number, id: string | null) => ({
+    type,
+    position,
+    id,
+    x: x - HANDLE / 2,
+    y: y - HANDLE / 2,
+    width: HANDLE,
+    height: HANDLE,
+  });
+  const out = ports.map((port, index) =>
+    round && index > 0
+      ? handle('source', Position.Bottom, size.width * portShare(index, ports.length), size.height, port.name ?? null)
+      : handle('source', Position.Right, size.width, round ? middle : portRow(index), port.name ?? null),
+  );
+  return hasInput(node) ? [handle('target', Position.Left, 0, middle, null), ...out] : out;
 }
 
 export function drawNodes(
@@ -99,7 +131,7 @@ export function drawNodes(
       problems.map((problem) => problem.message).join('\n'),
     ];
     const known = cache.get(id);
-    if (known?.parts.every((part, index) => part === parts[index])) {
+    if (known && alike(known, parts)) {
       const live = before.get(id);
       nodes.push(
         live && live.data === known.node.data && live.selected === selected
@@ -143,6 +175,7 @@ export function drawNodes(
       data,
       selected,
       ...size,
+      handles: handlesOf(node, ports, size),
       draggable: !readonly,
       connectable: !readonly,
       deletable: false,
@@ -157,15 +190,31 @@ export function drawNodes(
   return nodes;
 }
 
-export function drawEdges(editor: Editor, run: Run | null): Edge[] {
+export function drawEdges(editor: Editor, run: Run | null, cache: EdgeCache): Edge[] {
   const { graph, selection, readonly } = editor;
   const chosen = new Set(selection.edges);
   const ways = new Map<NodeId, number>();
   for (const edge of graph.edges) ways.set(edge.from, (ways.get(edge.from) ?? 0) + 1);
-  return graph.edges.map((edge, index) => {
+  const locale = t('app.close');
+  const drawn = graph.edges.map((edge, index) => {
     const id = edgeId(edge, index);
     const from = graph.nodes[edge.from];
     const port = portOf(graph, edge, catalogue.get);
+    const travelled = run !== null && wasTravelled(graph, run, edge, port);
+    const parts = [
+      edge,
+      from,
+      graph.nodes[edge.to],
+      ways.get(edge.from),
+      chosen.has(id),
+      run === null,
+      travelled,
+      readonly,
+      locale,
+      catalogue.byUses,
+    ];
+    const known = cache.get(id);
+    if (known && alike(known, parts)) return known.edge;
     const kind =
       from?.on?.[port ?? '']?.type === 'error'
         ? 'error'
@@ -179,9 +228,8 @@ export function drawEdges(editor: Editor, run: Run | null): Edge[] {
                 ? 'port'
                 : 'plain';
     const { text: words, missing } = edgeText(graph, edge, port, kind, ways.get(edge.from) ?? 0);
-    const travelled = run !== null && wasTravelled(graph, run, edge, port);
     const data: EdgeData = { text: words, kind, missing, travelled, dim: run !== null && !travelled };
-    return {
+    const fresh = {
       id,
       source: edge.from,
       target: edge.to,
@@ -204,7 +252,14 @@ export function drawEdges(editor: Editor, run: Run | null): Edge[] {
       reconnectable: !readonly,
       domAttributes: { 'aria-roledescription': undefined },
     } as Edge;
+    cache.set(id, { parts, edge: fresh });
+    return fresh;
   });
+  if (cache.size > drawn.length) {
+    const present = new Set(drawn.map((edge) => edge.id));
+    for (const id of cache.keys()) if (!present.has(id)) cache.delete(id);
+  }
+  return drawn;
 }
 
 function edgeText(

@@ -25,9 +25,12 @@ async function act<T>(mode: IDBTransactionMode, run: (store: IDBObjectStore) => 
   try {
     const database = await open();
     return await new Promise<T>((resolve, reject) => {
-      const request = run(database.transaction(STORE, mode).objectStore(STORE));
-      request.onsuccess = () => resolve(request.result);
-      request.onerror = () => reject(request.error);
+      const transaction = database.transaction(STORE, mode);
+      const request = run(transaction.objectStore(STORE));
+      // Written only once the transaction is through.
+      transaction.oncomplete = () => resolve(request.result);
+      transaction.onerror = () => reject(transaction.error);
+      transaction.onabort = () => reject(transaction.error);
     }).finally(() => database.close());
   } catch {
     // A private window may refuse storage: saving to the server still works.
@@ -35,7 +38,9 @@ async function act<T>(mode: IDBTransactionMode, run: (store: IDBObjectStore) => 
   }
 }
 
-export const keep = (entry: Unsaved): Promise<unknown> => act('readwrite', (store) => store.put(entry));
+/** True once it is written. */
+export const keep = (entry: Unsaved): Promise<boolean> =>
+  act('readwrite', (store) => store.put(entry)).then((written) => written !== null);
 export const kept = (key: string): Promise<Unsaved | null> =>
   act<Unsaved>('readonly', (store) => store.get(key)).then((found) => found ?? null);
 export const forget = (key: string): Promise<unknown> => act('readwrite', (store) => store.delete(key));

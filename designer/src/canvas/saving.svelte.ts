@@ -21,6 +21,8 @@ export class Saving {
   failed = $state('');
   conflict = $state.raw<{ document: unknown; revision: string } | null>(null);
   restored = $state(false);
+  /** The hash of what this machine keeps until the server has it; empty when it keeps nothing. */
+  #keptHash = $state('');
   #timer: ReturnType<typeof setTimeout> | undefined;
   #keepTimer: ReturnType<typeof setTimeout> | undefined;
   #running: Promise<boolean> | null = null;
@@ -38,6 +40,8 @@ export class Saving {
     if (this.failed) return 'failed';
     return this.dirty ? 'dirty' : 'saved';
   });
+  /** What the canvas shows outlives this window, though the server does not have it. */
+  kept = $derived.by(() => this.dirty && this.#keptHash === this.editor.hash);
   /** The drawing says something the latest version does not. */
   differs = $derived.by(() => this.publishedMeaning === null || meaning(this.editor.graph) !== this.publishedMeaning);
 
@@ -78,14 +82,17 @@ export class Saving {
   /** Called on every change of the drawing. */
   touched(): void {
     clearTimeout(this.#timer);
-    clearTimeout(this.#keepTimer);
     if (!this.dirty || this.editor.readonly) return;
-    const document = this.editor.graph;
-    this.#keepTimer = setTimeout(
-      () => journal.keep({ key: this.key, document, revision: this.revision, at: Date.now() }),
-      KEEP_AFTER_MS,
-    );
+    // Not put off by further typing: what is lost in a crash has a bound.
+    this.#keepTimer ??= setTimeout(() => this.#keep(), KEEP_AFTER_MS);
     if (!this.conflict) this.#timer = setTimeout(() => this.save(), SAVE_AFTER_MS);
+  }
+
+  async #keep(): Promise<void> {
+    this.#keepTimer = undefined;
+    const { graph: document, hash } = this.editor;
+    if (!this.dirty) return;
+    if (await journal.keep({ key: this.key, document, revision: this.revision, at: Date.now() })) this.#keptHash = hash;
   }
 
   /** Saves now. True once the server has what the canvas shows. */
@@ -110,8 +117,12 @@ export class Saving {
       this.savedHash = hash;
       this.failed = '';
       this.onproblems(saved.problems);
-      clearTimeout(this.#keepTimer);
-      if (this.editor.hash === hash) await journal.forget(this.key);
+      if (this.editor.hash === hash) {
+        clearTimeout(this.#keepTimer);
+        this.#keepTimer = undefined;
+        this.#keptHash = '';
+        await journal.forget(this.key);
+      }
       return true;
     } catch (error) {
       if (error instanceof ApiError && error.status === 409) {

@@ -65,7 +65,10 @@ async function ask<T>(call: Ask['call'], args: string[]): Promise<T> {
 export async function check(document: unknown, nodeTypes: NodeType[], signal?: AbortSignal): Promise<CheckResult> {
   if (phase === 'ready') {
     try {
-      return await ask<CheckResult>('check', [JSON.stringify(document), JSON.stringify({ nodeTypes })]);
+      const text = [JSON.stringify(document), JSON.stringify({ nodeTypes })];
+      const result = await ask<CheckResult | { beyond: string }>('check', text);
+      // A schema may say what only the engine can check.
+      if ('problems' in result) return result;
     } catch {
       // A trap in the core must not leave the canvas without problems: the server knows the same rules.
     }

@@ -13,7 +13,7 @@ import {
   type Title,
 } from './document';
 import { GRID, placeAfter, positions, sizeOf, tidy } from './layout';
-import { edgesFrom, hasInput, hasOutput, manyEdges, type Ports } from './ports';
+import { edgesFrom, hasInput, hasOutput, isChoice, manyEdges, type Ports } from './ports';
 
 export type Reason =
   | 'no-such-node'
@@ -57,6 +57,8 @@ export function blank(type: string): FlowNode {
     case 'end':
     case 'reply':
       return { type, output: {} };
+    case 'throw':
+      return { type, code: '', message: '' };
     case 'decision':
       return { type, table: { hitPolicy: 'first', inputs: [], outputs: [], rules: [] } };
     default:
@@ -123,7 +125,9 @@ export function insertOnEdge(graph: Graph, edge: string, node: FlowNode, catalog
     y: end.y + Math.min(targetSize.height, 64) / 2 - Math.min(size.height, 64) / 2,
   };
   const edges = [...graph.edges];
-  edges.splice(index, 1, { ...old, to: id }, { from: id, to: old.to });
+  // The first way out of a choice is the one taken when nothing else holds.
+  const onward: FlowEdge = { from: id, to: old.to, ...(isChoice(node.type) ? { default: true } : {}) };
+  edges.splice(index, 1, { ...old, to: id }, onward);
   const next = { ...graph, nodes: { ...graph.nodes, [id]: node }, edges, layout };
   return yes({ ...next, layout: place(next, id, at) }, [id]);
 }
@@ -134,7 +138,7 @@ export function connect(graph: Graph, from: NodeId, port: string | undefined, to
   if (refused) return no(refused);
   const source = graph.nodes[from];
   const edge: FlowEdge = port === undefined ? { from, to } : { from, port, to };
-  if (source?.type === 'exclusive') {
+  if (isChoice(source?.type)) {
     const siblings = edgesFrom(graph, from, port, catalogue);
     // The first way out of a choice is the one taken when nothing else holds, until the author says otherwise.
     if (siblings.length === 0) edge.default = true;

@@ -32,6 +32,8 @@ export interface FlowNode {
   message?: string;
   key?: string;
   table?: Value;
+  code?: string;
+  data?: Value;
   [more: string]: unknown;
 }
 
@@ -65,15 +67,18 @@ export interface Graph {
 /** The constructs one can add. Task is added through its node types. */
 export const CONSTRUCTS = [
   'start',
-  'end',
   'exclusive',
+  'inclusive',
   'parallel',
+  'event-gateway',
   'decision',
   'set',
   'timer',
   'receive',
   'reply',
   'compensate',
+  'throw',
+  'end',
 ] as const;
 export type Construct = (typeof CONSTRUCTS)[number] | 'task';
 

@@ -42,8 +42,16 @@ function strayness(edge: FlowEdge): number {
 
 /** How wide the words on an edge are likely to be drawn. */
 function labelWidth(edge: FlowEdge, siblings: number): number {
-  const words = edge.when ?? (edge.default && siblings > 1 ? 'otherwise' : '');
-  return words === '' ? 0 : Math.min(LABEL_MAX, words.length * 6.4 + 28);
+  const titles = typeof edge.title === 'object' ? Object.values(edge.title) : [edge.title ?? ''];
+  const drawn = titles.some((title) => title)
+    ? titles
+    : [edge.when ?? (edge.default && siblings > 1 ? 'otherwise' : '')];
+  // A Chinese character is about as wide as two Latin letters.
+  const widths = drawn.map((words) =>
+    [...(words ?? '')].reduce((sum, letter) => sum + (letter > '\u2e80' ? 12 : 6.4), 0),
+  );
+  const width = Math.max(0, ...widths);
+  return width === 0 ? 0 : Math.min(LABEL_MAX, width + 28);
 }
 
 interface Cells {

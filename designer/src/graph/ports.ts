@@ -16,19 +16,23 @@ export interface PortSource {
 
 export type Ports = (uses: string) => PortSource | undefined;
 
+/** Where edges have conditions, and one may be the default. */
+export const isChoice = (type: string | undefined): boolean => type === 'exclusive' || type === 'inclusive';
+
 const BRANCHES = new Set(['exclusive', 'parallel', 'inclusive', 'event-gateway']);
 
 export const isGateway = (type: string): boolean => BRANCHES.has(type);
 export const isEvent = (type: string): boolean =>
   type === 'start' ||
   type === 'end' ||
+  type === 'throw' ||
   type === 'timer' ||
   type === 'receive' ||
   type === 'reply' ||
   type === 'compensate';
 
 export const hasInput = (node: FlowNode): boolean => node.type !== 'start';
-export const hasOutput = (node: FlowNode): boolean => node.type !== 'end';
+export const hasOutput = (node: FlowNode): boolean => node.type !== 'end' && node.type !== 'throw';
 /** Gateways send many edges from their one port. */
 export const manyEdges = (node: FlowNode): boolean => BRANCHES.has(node.type);
 

@@ -10,7 +10,9 @@ export function template(name: TemplateName, key: string, title: Title): Graph {
       ...head,
       input: {
         type: 'object',
-        properties: { orderId: { type: 'string', title: 'Order number', examples: ['O-2026-1'] } },
+        properties: {
+          orderId: { type: 'string', title: 'Order number', 'x-title-zh-CN': '订单号', examples: ['O-2026-1'] },
+        },
         required: ['orderId'],
       },
       nodes: {
@@ -38,10 +40,16 @@ export function template(name: TemplateName, key: string, title: Title): Graph {
         type: 'object',
         required: ['orderId', 'sku', 'quantity', 'amount_cents'],
         properties: {
-          orderId: { type: 'string', title: { en: 'Order number', 'zh-CN': '订单号' }, examples: ['O-2026-1'] },
+          orderId: { type: 'string', title: 'Order number', 'x-title-zh-CN': '订单号', examples: ['O-2026-1'] },
           sku: { type: 'string', title: 'SKU', examples: ['SKU-1001'] },
-          quantity: { type: 'integer', title: { en: 'Quantity', 'zh-CN': '数量' }, minimum: 1, examples: [1] },
-          amount_cents: { type: 'integer', title: { en: 'Amount', 'zh-CN': '金额' }, minimum: 1, examples: [12900] },
+          quantity: { type: 'integer', title: 'Quantity', 'x-title-zh-CN': '数量', minimum: 1, examples: [1] },
+          amount_cents: {
+            type: 'integer',
+            title: 'Amount in cents',
+            'x-title-zh-CN': '金额（分）',
+            minimum: 1,
+            examples: [12900],
+          },
         },
       },
       businessKey: '=input.orderId',

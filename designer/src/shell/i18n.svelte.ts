@@ -3,6 +3,7 @@
 // picked by the `n` param.
 import type en from '../../messages/en.json';
 import type { Text } from '../api/shapes';
+import type { ProblemWords } from './problems';
 
 export const LOCALES = ['en', 'zh-CN'] as const;
 export type Locale = (typeof LOCALES)[number];
@@ -15,6 +16,7 @@ type Params = Record<string, string | number>;
 const STORED = 'stepwell.locale';
 let locale = $state<Locale>('en');
 let catalogue = $state.raw<Partial<Record<string, string>>>({});
+let problems = $state.raw<ProblemWords | null>(null);
 let plural = new Intl.PluralRules('en');
 
 export function currentLocale(): Locale {
@@ -30,8 +32,13 @@ function preferred(): Locale {
     : 'en';
 }
 
+/** How the checker's problems are told in this language; null where its own words are. */
+export const wordsOfProblems = (): ProblemWords | null => problems;
+
 async function load(next: Locale): Promise<void> {
   const loaded = next === 'en' ? await import('../../messages/en.json') : await import('../../messages/zh-CN.json');
+  problems =
+    next === 'en' ? null : ((await import('../../messages/problems.zh-CN.json')).default as unknown as ProblemWords);
   catalogue = loaded.default;
   plural = new Intl.PluralRules(next);
   locale = next;

@@ -71,6 +71,7 @@ import {
   Undo2,
   Upload,
   Variable,
+  WandSparkles,
   Waypoints,
   Workflow,
   Wrench,
@@ -154,6 +155,7 @@ export const icons = {
   flow: Workflow,
   wrench: Wrench,
   x: X,
+  wand: WandSparkles,
   zap: Zap,
 } as const;
 

@@ -12,6 +12,7 @@ use stepwell_core::decide::Table;
 use stepwell_core::expr::{Expr, Root, Scope};
 use stepwell_core::flow::check;
 use stepwell_core::problem::Problem;
+use stepwell_core::schema::{Schema, SchemaError};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 /// `{ "nodeTypes": [NodeType…] }`, as `GET /api/v1/node-types` gives them under `items`.
@@ -29,7 +30,8 @@ struct PreviewOptions {
     now: Option<Value>,
 }
 
-/// `{ "problems": [Problem…], "hash": "…" }`
+/// `{ "problems": [Problem…], "hash": "…" }`, or `{ "beyond": "…" }` if a schema in use says something that only the
+/// engine can check: then nothing is known of the document, and the engine must be asked.
 #[wasm_bindgen]
 pub fn check(document: &str, catalog: &str) -> String {
     let unreadable = |pointer: &str, error: &serde_json::Error| {
@@ -43,6 +45,9 @@ pub fn check(document: &str, catalog: &str) -> String {
         Ok(catalog) => catalog,
         Err(error) => return unreadable("/catalog", &error),
     };
+    if let Some(why) = beyond(&document, &catalog.node_types) {
+        return json!({ "beyond": why }).to_string();
+    }
     // A node type of a newer engine that cannot be read is as good as not loaded.
     let node_types = catalog.node_types.into_iter().filter_map(|mut node_type| {
         node_type.as_object_mut()?.remove("examples");
@@ -104,6 +109,18 @@ pub fn evaluate_table(table: &str, context: &str) -> String {
         Ok(answer) => json!({ "ok": true, "value": answer.output, "rows": answer.hits }).to_string(),
         Err(error) => refused(&error.message, &[]),
     }
+}
+
+/// What this build does not know of the schemas that a document's check would need.
+fn beyond(document: &Value, node_types: &[Value]) -> Option<String> {
+    let nodes = document.get("nodes").and_then(Value::as_object);
+    let used: Vec<&Value> = nodes.into_iter().flatten().filter_map(|(_, node)| node.get("uses")).collect();
+    let types = node_types.iter().filter(|node_type| node_type.get("uses").is_some_and(|uses| used.contains(&uses)));
+    let schemas = types.flat_map(|node_type| [node_type.get("config"), node_type.get("input")]).flatten();
+    schemas.chain(document.get("input")).find_map(|schema| match Schema::compile(schema) {
+        Err(SchemaError::Beyond(why)) => Some(why),
+        Ok(_) | Err(SchemaError::Broken(_)) => None,
+    })
 }
 
 fn roots(context: &Map<String, Value>) -> Vec<(&str, Root<'_>)> {

@@ -44,8 +44,9 @@ impl Measure {
     pub(crate) fn value(&mut self, value: &Value, depth: usize) -> Result<(), TooLarge> {
         match value {
             Value::Null | Value::Bool(_) => self.bytes(5),
-            Value::Number(_) => self.bytes(8),
-            Value::String(text) => self.bytes(text.len() + 2),
+            Value::Number(number) if number.is_f64() => self.bytes(25),
+            Value::Number(_) => self.bytes(20),
+            Value::String(text) => self.text(text),
             Value::Array(items) => {
                 self.level(depth)?;
                 self.bytes(2 + items.len())?;
@@ -55,14 +56,24 @@ impl Measure {
                 self.level(depth)?;
                 self.bytes(2)?;
                 fields.iter().try_for_each(|(key, field)| {
-                    self.bytes(key.len() + 4)?;
+                    self.text(key)?;
                     self.value(field, depth + 1)
                 })
             }
         }
     }
 
-    /// Counts text, punctuation with it.
+    /// Counts a text as JSON writes it, with its quotes and what follows them.
+    pub(crate) fn text(&mut self, text: &str) -> Result<(), TooLarge> {
+        let escaped = |byte: u8| match byte {
+            b'"' | b'\\' => 2,
+            0..=0x1f => 6,
+            _ => 1,
+        };
+        self.bytes(text.bytes().map(escaped).sum::<usize>() + 4)
+    }
+
+    /// Counts punctuation, and scalars at their longest.
     pub(crate) fn bytes(&mut self, bytes: usize) -> Result<(), TooLarge> {
         self.bytes += bytes;
         if self.bytes > COMPUTED_BYTES_MAX { Err(TooLarge::Bytes) } else { Ok(()) }

@@ -139,6 +139,9 @@ pub enum CommandError {
     Unknown,
     #[error("the instance has ended")]
     Ended,
+    /// Retry later: the instance is behind with what it was told.
+    #[error("too many commands wait for the instance")]
+    Full,
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
 }
@@ -256,6 +259,7 @@ impl<J: Journal, N: Nodes, C: Clock> Engine<J, N, C> {
                 Ok(())
             }
             CommandKept::Ended => Err(CommandError::Ended),
+            CommandKept::Full => Err(CommandError::Full),
             CommandKept::Unknown => Err(CommandError::Unknown),
         }
     }

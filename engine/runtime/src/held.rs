@@ -64,7 +64,8 @@ pub(crate) struct Held<J, N, C> {
     pub(crate) it: Option<Instance>,
     pub(crate) epoch: u64,
     pub(crate) stored_seq: u64,
-    /// Steps taken since the last commit, the first of them at `uncommitted_ms`.
+    /// Steps taken since the last commit, the first of them at `uncommitted_ms`. A chain of short pure
+    /// calls is committed every [`UNCOMMITTED_MS_MAX`] as well.
     entries: Vec<Entry>,
     uncommitted_ms: u64,
     taken: Vec<InboxId>,
@@ -128,11 +129,13 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
                     self.uncommitted_ms = at_ms;
                 }
                 self.entries.push(Entry { seq: it.seq, at_ms: it.now_ms, event });
-                if it.state() == State::Incident {
-                    self.answer = Some(answer(&it, false));
-                }
+                let stuck = (it.state() == State::Incident).then(|| answer(&it, false));
                 self.it = Some(it);
                 self.act(effects);
+                // A reply of the same batch is the answer, whatever else went wrong beside it.
+                if self.answer.as_ref().is_none_or(|waiting| !waiting.replied) {
+                    self.answer = stuck.or(self.answer.take());
+                }
             }
             Err(refused) => {
                 tracing::debug!(instance = %self.id, %refused, "an event was refused");
@@ -236,8 +239,13 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         let soon = it.due_ms().is_some_and(|due| due <= now_ms.saturating_add(LINGER_MS));
         let park = idle && (ended || !soon || self.engine.closing());
         let at_once = self.origin.as_ref().is_some_and(|origin| origin.at_once);
-        let leaves =
-            park || at_once || self.answer.is_some() || !self.licensed_by_commit.is_empty() || !self.taken.is_empty();
+        let overdue = !self.entries.is_empty() && now_ms >= self.uncommitted_ms.saturating_add(UNCOMMITTED_MS_MAX);
+        let leaves = park
+            || at_once
+            || overdue
+            || self.answer.is_some()
+            || !self.licensed_by_commit.is_empty()
+            || !self.taken.is_empty();
         if !leaves {
             return Ok(false);
         }
@@ -389,7 +397,8 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         let due_ms = self.it.as_ref().and_then(Instance::due_ms);
         let uncommitted = !self.entries.is_empty();
         let nap_ms = due_ms.map_or(u64::MAX, |due| due.saturating_sub(now_ms));
-        let nap_ms = if uncommitted { nap_ms.min(UNCOMMITTED_MS_MAX) } else { nap_ms };
+        let left_ms = self.uncommitted_ms.saturating_add(UNCOMMITTED_MS_MAX).saturating_sub(now_ms);
+        let nap_ms = if uncommitted { nap_ms.min(left_ms) } else { nap_ms };
         let engine = self.engine.clone();
         let live = self.live.clone();
         tokio::select! {
@@ -400,10 +409,6 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
             }
             () = rung(live.as_deref()) => self.look().await,
             () = nap(&engine, nap_ms) => {
-                if uncommitted {
-                    self.commit(false).await?;
-                    self.release();
-                }
                 self.fire_due();
                 Ok(())
             }

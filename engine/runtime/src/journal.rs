@@ -217,6 +217,8 @@ pub enum Posted {
     Buffered,
     /// The same id was posted before. Nothing was done.
     Duplicate,
+    /// So many wait for a taker of this (name, key) already that no more is kept. Nothing was done.
+    Full,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -224,5 +226,7 @@ pub enum CommandKept {
     Kept,
     /// The instance has ended; nothing was kept.
     Ended,
+    /// So many commands wait for the instance already that no more is kept.
+    Full,
     Unknown,
 }

@@ -5,7 +5,9 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use stepwell_core::machine::{Cut, CutReason, Failure, Outcome, Rejection};
+use stepwell_core::machine::{
+    Cut, CutReason, Failure, MESSAGE_KEY_BYTES_MAX, MESSAGE_NAME_BYTES_MAX, Outcome, Rejection,
+};
 use stepwell_core::value::{VALUE_DEPTH_MAX, too_deep};
 
 use crate::call::{cut, permanent};
@@ -14,8 +16,6 @@ use crate::contract;
 /// See `wit/types.wit` for all of these.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 2000;
 const CODE_BYTES_MAX: usize = 64;
-const WAIT_MESSAGE_BYTES_MAX: usize = 200;
-const WAIT_KEY_BYTES_MAX: usize = 500;
 
 /// An answer as it crossed the boundary: JSON is still text.
 pub(crate) enum Said {
@@ -37,7 +37,8 @@ impl Said {
                 Outcome::Done { output: json("output", &output)?, port: port.into() }
             }
             Self::Wait(contract::Waiting { message, key, timeout_ms, memo }) => {
-                let within = (1..=WAIT_MESSAGE_BYTES_MAX).contains(&message.len()) && key.len() <= WAIT_KEY_BYTES_MAX;
+                let within = (1..=MESSAGE_NAME_BYTES_MAX).contains(&message.len())
+                    && (1..=MESSAGE_KEY_BYTES_MAX).contains(&key.len());
                 if !within {
                     let (name, key) = (message.len(), key.len());
                     let message = format!("waits for a message of {name} bytes with a key of {key} bytes");

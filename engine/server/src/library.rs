@@ -208,9 +208,10 @@ impl Library {
             Published::FileSeen => return Err(PublishError::FileSeen),
             Published::DraftMoved(draft) => return Err(PublishError::DraftMoved(draft.map(Box::new))),
             Published::PathTaken { path, flow: owner } => {
-                let at = flow.triggers.iter().position(|trigger| trigger.path == path).unwrap_or_default();
+                let at = flow.triggers.iter().position(|trigger| trigger.path == path);
+                let pointer = at.map_or_else(|| "/key".to_owned(), |at| format!("/triggers/{at}/path"));
                 let message = format!("/t/{path} starts flow {owner}");
-                let problem = Problem::error("TRIGGER_PATH_TAKEN", format!("/triggers/{at}/path"), message);
+                let problem = Problem::error("TRIGGER_PATH_TAKEN", pointer, message);
                 return Err(PublishError::Problems(vec![problem.fix("choose another path")]));
             }
         };

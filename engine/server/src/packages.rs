@@ -15,6 +15,7 @@ use stepwell_core::problem::Problem;
 use stepwell_runtime::journal::Unavailable;
 use stepwell_sandbox::{Connection, Grants, PluginInfo, Sandbox};
 use stepwell_store::{Act, NewPlugin, PluginKept, PluginStatus, Store};
+use tokio::sync::Mutex;
 
 use crate::grants::GrantsFile;
 use crate::http::App;
@@ -93,8 +94,10 @@ pub(crate) async fn restore(sandbox: &Sandbox, store: &Store) -> Result<usize, U
     Ok(restored)
 }
 
-/// Puts the store's connections and grants in force.
-pub(crate) async fn enforce(sandbox: &Sandbox, store: &Store) -> Result<(), GrantsError> {
+/// Puts the store's connections and grants in force. One at a time: an older reading must not be put in
+/// force after a newer one, or a grant that was taken back would stay.
+pub(crate) async fn enforce(sandbox: &Sandbox, store: &Store, turn: &Mutex<()>) -> Result<(), GrantsError> {
+    let _turn = turn.lock().await;
     let mut grants = Grants::default();
     for connection in store.connections().await? {
         let spec: Connection = serde_json::from_value(connection.spec)

@@ -113,7 +113,8 @@ async fn assemble(config: Config, login: Option<&str>, stop: watch::Receiver<boo
         let act = Act { by: "file:grants".to_owned(), at_ms: clock.now_ms() };
         packages::install(&store, grants, &act).await?;
     }
-    packages::enforce(&sandbox, &store).await?;
+    let granting = tokio::sync::Mutex::default();
+    packages::enforce(&sandbox, &store, &granting).await?;
     let fresh = Value::String(uuid::Uuid::now_v7().to_string());
     let engine_id = store.put_setting("engine", &fresh, true).await?;
     let engine = Engine::start_up(store, sandbox, clock, &Options::default());
@@ -128,6 +129,7 @@ async fn assemble(config: Config, login: Option<&str>, stop: watch::Receiver<boo
         started_ms: clock.now_ms(),
         underway: http::Underway::default(),
         loading: tokio::sync::Mutex::default(),
+        granting,
         stop,
         config,
     }))

@@ -244,9 +244,7 @@ fn trigger(row: &Row<'_>) -> Result<TriggerRow> {
 fn freeze(tx: &mut Tx<'_>, publish: &Publish, document: &str, catalog: &str) -> Result<Published> {
     let Publish { flow, hash, label, act, triggers, .. } = publish;
     tx.hold(flow)?;
-    if !triggers.is_empty() {
-        tx.hold(PATHS)?;
-    }
+    tx.hold(PATHS)?;
     if let Some(refused) = refuse(tx.db, publish)? {
         return Ok(refused);
     }
@@ -278,8 +276,9 @@ fn freeze(tx: &mut Tx<'_>, publish: &Publish, document: &str, catalog: &str) -> 
     )?;
     if let Some(revision) = publish.revision {
         tx.db.execute(
-            "update draft set base_version = ?2, hash = ?3 where flow = ?1 and revision = ?4",
-            &values![flow, version, hash, integer(revision)],
+            "update draft set base_version = ?2, hash = case when document = ?5 then ?3 else hash end
+             where flow = ?1 and revision = ?4",
+            &values![flow, version, hash, integer(revision), document],
         )?;
     }
     tx.db.execute("delete from http_trigger where flow = ?1", &values![flow])?;
@@ -309,11 +308,14 @@ fn refuse(db: &mut Db, publish: &Publish) -> Result<Option<Published>> {
             return Ok(Some(Published::DraftMoved(current)));
         }
     }
-    for (path, _) in &publish.triggers {
-        let owner: Option<String> =
-            db.first("select flow from http_trigger where path = ?1 and flow <> ?2", &values![path, flow], |row| {
-                row.get(0)
-            })?;
+    // A flow's own path is its key; neither that nor a named path may be another flow's.
+    for path in publish.triggers.iter().map(|(path, _)| path).chain([flow]) {
+        let owner: Option<String> = db.first(
+            "select flow from http_trigger where path = ?1 and flow <> ?2
+             union all select key from flow where key = ?1 and key <> ?2",
+            &values![path, flow],
+            |row| row.get(0),
+        )?;
         if let Some(owner) = owner {
             return Ok(Some(Published::PathTaken { path: path.clone(), flow: owner }));
         }

@@ -239,7 +239,7 @@ fn keep(tx: &mut Tx<'_>, message: &Message, payload: &str) -> Result<std::result
         })?;
     if kept >= KEPT_MAX {
         tx.db.execute("delete from seen where message = ?1 and id = ?2", &values![name, id])?;
-        return Ok(Err(Unavailable(format!("{KEPT_MAX} messages {name:?} wait for takers of {key:?}"))));
+        return Ok(Ok(Posted::Full));
     }
     let n = tx.next_id();
     tx.db.execute(
@@ -278,7 +278,7 @@ impl Order {
         let kept: i64 =
             tx.db.only("select count(*) from inbox where instance = ?1", &values![instance], |row| row.get(0))?;
         if kept >= KEPT_MAX {
-            return Ok(Err(Unavailable(format!("{KEPT_MAX} commands wait for instance {}", self.instance))));
+            return Ok(Ok(CommandKept::Full));
         }
         let n = tx.next_id();
         tx.db.execute(

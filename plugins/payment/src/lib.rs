@@ -144,7 +144,7 @@ mod tests {
             (Message, r#"{"status":"PAID"}"#, r#"done out {"payment":"P1","status":"PAID"}"#),
             (Message, r#"{"status":"FAILED"}"#, "rejected PAYMENT_FAILED "),
             (Message, r#"{"status":"PAID","amount_cents":989}"#, "rejected PAYMENT_MISMATCH "),
-            (Message, r#"{"status":"PAID","payment":"P2"}"#, "wait payment o1 1800000 "),
+            (Message, r#"{"status":"PAID","payment":"P2"}"#, "wait payment o1 - "),
             (Message, r#"{"status":"PAYING"}"#, "wait payment o1 1800000 "),
             (Message, "7", "rejected PAYMENT_MISMATCH "),
             (Timeout, "null", "rejected PAYMENT_TIMEOUT "),

@@ -59,9 +59,10 @@ pub(crate) fn resume(config: &Config, memo: &Memo, signal: &Signal) -> Result<Ou
             let mismatch =
                 |what: &str| rejected("PAYMENT_MISMATCH", format!("the callback for order {} {what}", memo.order));
             let callback: Callback = serde_json::from_str(&signal.payload).map_err(|_| mismatch("does not read"))?;
-            // A late word about an earlier payment of the order settles nothing about this one.
+            // A late word about an earlier payment of the order settles nothing about this one: the wait
+            // goes on, and ends when it would have.
             if callback.payment.is_some_and(|payment| payment != memo.payment) {
-                return by_status(config, memo, "PAYING");
+                return wait(&config.message, &memo.order, None, memo);
             }
             if callback.amount_cents.is_some_and(|amount| amount != memo.amount_cents) {
                 return Err(mismatch("is about another amount"));

@@ -1,30 +1,28 @@
-//! What is measured: the engine, Node-RED, a plain Node.js function. Each is started fresh and asked two orders first.
+//! What is measured: the engine, and its peers (`peers`). Each is started fresh and asked two orders first.
 //!
 //! Invariant: no subject is measured whose answers to those two orders are wrong.
 
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use super::load::{self, BODIES, Load, Target};
-use super::material;
+use super::{material, peers};
 use crate::artifacts::Profile;
 use crate::launch::{self, Engine};
 use crate::process::{self, Daemon};
-use crate::steps::Steps;
 use crate::{dist, http, paths};
 
-const READY_LIMIT: Duration = Duration::from_mins(1);
 const DATABASE: &str = "stepwell.db";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Stepwell,
     NodeRed,
+    Restate,
     Node,
 }
 
@@ -33,6 +31,7 @@ impl Kind {
         match self {
             Self::Stepwell => "stepwell",
             Self::NodeRed => "node-red",
+            Self::Restate => "restate",
             Self::Node => "node",
         }
     }
@@ -41,6 +40,7 @@ impl Kind {
         match self {
             Self::Stepwell => "/api/v1/flows/order-5/instances?wait=10s",
             Self::NodeRed | Self::Node => "/order-5",
+            Self::Restate => "/orders/order5",
         }
     }
 }
@@ -54,7 +54,8 @@ pub(crate) struct Prepared {
 
 pub(crate) struct Subject {
     kind: Kind,
-    daemon: Daemon,
+    /// The one that is asked first; a peer may need another beside it.
+    daemons: Vec<Daemon>,
     address: SocketAddr,
     token: Option<String>,
     data: PathBuf,
@@ -84,23 +85,24 @@ impl Subject {
         let data = folder.join("data");
         clear(&data)?;
         let begun = Instant::now();
-        let daemon = match kind {
+        let daemons = match kind {
             Kind::Stepwell => {
                 dist::copy_folder(&prepared.data, &data)?;
-                stepwell(&data, &prepared.token, address)?
+                vec![stepwell(&data, &prepared.token, address)?]
             }
-            Kind::NodeRed => node_red(folder, &data, address)?,
-            Kind::Node => node(folder, address)?,
+            Kind::NodeRed => vec![peers::node_red(folder, &data, address)?],
+            Kind::Restate => peers::restate(folder, &data, address)?,
+            Kind::Node => vec![peers::node(folder, address)?],
         };
         let token = (kind == Kind::Stepwell).then(|| prepared.token.clone());
-        let mut subject = Self { kind, daemon, address, token, data, started_ms: 0 };
+        let mut subject = Self { kind, daemons, address, token, data, started_ms: 0 };
         subject.probe()?;
         subject.started_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         Ok(subject)
     }
 
-    pub(crate) fn pid(&self) -> u32 {
-        self.daemon.pid()
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        self.daemons.iter().map(Daemon::pid).collect()
     }
 
     fn wraps(&self) -> bool {
@@ -131,7 +133,7 @@ impl Subject {
         look: impl FnMut(),
     ) -> Result<Load> {
         let url = format!("http://{}{}", self.address, self.kind.path());
-        let prefix = format!("{phase}{}", self.pid());
+        let prefix = format!("{phase}{}", self.daemons.first().map_or(0, Daemon::pid));
         let target = Target { url: &url, wrap: self.wraps(), token: self.token.as_deref(), prefix: &prefix };
         load::run(&target, connections, seconds, folder, look)
     }
@@ -153,12 +155,14 @@ impl Subject {
 
     /// Stops the subject. Returns what the engine's database grew by, once all is in its one file.
     pub(crate) fn stop_and_weigh(mut self, prepared: &Prepared) -> Result<Option<u64>> {
-        let stopped = self.daemon.stop();
+        for daemon in &mut self.daemons {
+            let stopped = daemon.stop();
+            if self.kind == Kind::Stepwell && !stopped.is_some_and(|status| status.success()) {
+                bail!("the engine did not stop cleanly\n{}", process::tail(&daemon.log, 30));
+            }
+        }
         if self.kind != Kind::Stepwell {
             return Ok(None);
-        }
-        if !stopped.is_some_and(|status| status.success()) {
-            bail!("the engine did not stop cleanly\n{}", process::tail(&self.daemon.log, 30));
         }
         Ok(Some(database_bytes(&self.data).saturating_sub(prepared.database_bytes)))
     }
@@ -167,46 +171,6 @@ impl Subject {
 fn stepwell(data: &Path, token: &str, address: SocketAddr) -> Result<Daemon> {
     let log = paths::logs().join("bench-stepwell.log");
     Engine { profile: Profile::Release, data, address, token, shop: None, log: &log }.start()
-}
-
-fn node_red(folder: &Path, data: &Path, address: SocketAddr) -> Result<Daemon> {
-    dist::copy_folder(&material("peers/node-red"), data)?;
-    let mut command = peer_node(folder);
-    command.arg(folder.join("peers/node_modules/node-red/red.js")).arg("--userDir").arg(data);
-    command.arg("--settings").arg(data.join("settings.cjs")).args(["--port", &address.port().to_string()]);
-    let mut daemon = Daemon::spawn("node-red", &mut command, &paths::logs().join("bench-node-red.log"))?;
-    daemon.wait_ready(address, "/ready", READY_LIMIT)?;
-    Ok(daemon)
-}
-
-fn node(folder: &Path, address: SocketAddr) -> Result<Daemon> {
-    let mut command = peer_node(folder);
-    command.arg(material("peers/node.mjs")).arg(address.port().to_string());
-    let mut daemon = Daemon::spawn("node", &mut command, &paths::logs().join("bench-node.log"))?;
-    daemon.wait_ready(address, "/", READY_LIMIT)?;
-    Ok(daemon)
-}
-
-/// Node.js of the version that the peers ask for, from npm, whatever this machine has.
-fn peer_node(folder: &Path) -> Command {
-    let mut command = Command::new(folder.join("peers/node_modules/node/bin/node"));
-    command.env("NODE_ENV", "production");
-    command
-}
-
-/// Node-RED and its Node.js, in the versions of `tests/bench/peers/package.json`, under `folder`.
-pub(crate) fn install_peers(steps: &mut Steps, folder: &Path) -> Result<()> {
-    let peers = folder.join("peers");
-    fs::create_dir_all(&peers)?;
-    let wanted = fs::read(material("peers/package.json"))?;
-    let stamp = peers.join("node_modules/.installed.json");
-    if fs::read(&stamp).is_ok_and(|installed| installed == wanted) {
-        return Ok(());
-    }
-    fs::write(peers.join("package.json"), &wanted)?;
-    let mut command = Command::new("npm");
-    steps.run("peers", command.args(["install", "--no-audit", "--no-fund", "--omit=dev"]).current_dir(&peers))?;
-    fs::write(&stamp, wanted).context("npm left no node_modules")
 }
 
 fn clear(folder: &Path) -> Result<()> {

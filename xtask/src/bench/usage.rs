@@ -1,4 +1,4 @@
-//! What a process has used, as the kernel counts it (`/proc`).
+//! What processes have used, as the kernel counts it (`/proc`).
 
 use std::fs;
 
@@ -14,7 +14,18 @@ pub(crate) struct Usage {
     pub(crate) written_bytes: u64,
 }
 
-pub(crate) fn read(pid: u32) -> Result<Usage> {
+/// What these processes have used, together.
+pub(crate) fn read(pids: &[u32]) -> Result<Usage> {
+    let mut all = Usage { cpu_ms: 0, written_bytes: 0 };
+    for &pid in pids {
+        let one = read_one(pid)?;
+        all.cpu_ms += one.cpu_ms;
+        all.written_bytes += one.written_bytes;
+    }
+    Ok(all)
+}
+
+fn read_one(pid: u32) -> Result<Usage> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).context("the process is gone")?;
     let io = fs::read_to_string(format!("/proc/{pid}/io")).context("the kernel does not tell what is written")?;
     Ok(Usage {
@@ -23,10 +34,10 @@ pub(crate) fn read(pid: u32) -> Result<Usage> {
     })
 }
 
-/// Resident memory; 0 when the process is gone.
-pub(crate) fn rss_bytes(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    field(&status, "VmRSS:").unwrap_or(0) * 1024
+/// Resident memory of these processes together; one that is gone has none.
+pub(crate) fn rss_bytes(pids: &[u32]) -> u64 {
+    let status = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    pids.iter().map(|pid| field(&status(pid), "VmRSS:").unwrap_or(0) * 1024).sum()
 }
 
 /// Fields 14 and 15. The program's name, in brackets before, may hold spaces.

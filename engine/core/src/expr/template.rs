@@ -49,13 +49,15 @@ impl Template {
 
     fn eval_within(&self, scope: &Scope<'_>, measure: &mut Measure, depth: usize) -> Result<Value, ValueError> {
         match self {
-            // As large as the document has it, and that is bounded.
-            Self::Literal(value) => Ok(value.clone()),
+            Self::Literal(value) => {
+                measure.value(value, depth)?;
+                Ok(value.clone())
+            }
             Self::Expr(expr) => expr.eval_within(scope, measure, depth),
             Self::Object(fields) => {
                 let mut map = Map::new();
                 for (key, field) in fields {
-                    measure.bytes(key.len() + 4)?;
+                    measure.text(key)?;
                     map.insert(key.to_string(), field.eval_within(scope, measure, depth + 1)?);
                 }
                 Ok(Value::Object(map))

@@ -137,7 +137,7 @@ impl<'a> Val<'a> {
             Self::Named(map) => {
                 measure.level(depth)?;
                 for (key, held) in map {
-                    measure.bytes(key.len() + 4)?;
+                    measure.text(key)?;
                     measure.value(&held.value, depth + 1)?;
                 }
                 Value::Object(map.iter().map(|(key, held)| (key.to_string(), (*held.value).clone())).collect())
@@ -153,7 +153,7 @@ impl<'a> Val<'a> {
                 measure.level(depth)?;
                 let fields = Rc::try_unwrap(fields).unwrap_or_else(|shared| shared.as_ref().clone());
                 let fields = fields.into_iter().map(|(key, value)| {
-                    measure.bytes(key.len() + 4)?;
+                    measure.text(&key)?;
                     Ok((key.into_owned(), value.into_value(measure, depth + 1)?))
                 });
                 Value::Object(fields.collect::<Result<Map<_, _>, ValueError>>()?)

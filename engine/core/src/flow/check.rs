@@ -38,6 +38,8 @@ pub const EDGES_MAX: usize = 8_000;
 pub const DOCUMENT_BYTES_MAX: usize = 1 << 20;
 /// How long a trigger's caller is kept, unless the document says otherwise.
 const TRIGGER_WAIT_MS: u64 = 10_000;
+/// Keys that would be mistaken for something else: `/api/v1/flows/check` is the checker.
+const KEYS_RESERVED: [&str; 1] = ["check"];
 /// How long a trigger's caller is kept at most.
 const TRIGGER_WAIT_MS_MAX: u64 = 60_000;
 
@@ -257,6 +259,10 @@ impl<'d> Checker<'d> {
             self.problem(
                 problem.fix("use small letters, digits, `_`, `-` and `.`, at most 64, a letter or digit first"),
             );
+        }
+        if KEYS_RESERVED.contains(&key.as_str()) {
+            let problem = Problem::error("FLOW_KEY", "/key", format!("`{key}` has a meaning of its own in paths"));
+            self.problem(problem.fix("choose another key"));
         }
         Some(key)
     }

@@ -125,17 +125,22 @@ pub enum NodeDocument {
     Task(Box<TaskDocument>),
     Decision(DecisionDocument),
     Exclusive(PlainDocument),
+    Inclusive(PlainDocument),
     Parallel(PlainDocument),
+    EventGateway(PlainDocument),
     Set(SetDocument),
     Timer(TimerDocument),
     Receive(ReceiveDocument),
     Reply(OutputDocument),
+    Throw(ThrowDocument),
     Compensate(PlainDocument),
 }
 
 /// A node with nothing of its own to say. Start: where an instance begins. Exclusive: the first
-/// edge whose `when` holds, else the default. Parallel: waits for all edges that arrive, then
-/// leaves by all. Compensate: undoes the completed steps, then goes on.
+/// edge whose `when` holds, else the default. Inclusive: every edge whose `when` holds, else the
+/// default; where several arrive, waits until no more can come. Parallel: waits for all edges that
+/// arrive, then leaves by all. Event gateway: waits for the first of the receives and timers after
+/// it. Compensate: undoes the completed steps, then goes on.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlainDocument {
@@ -156,6 +161,24 @@ pub struct OutputDocument {
     /// A template.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<Value>,
+}
+
+/// Fails the flow with a business error: completed steps are undone, and the caller is told the code.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ThrowDocument {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<Title>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notes: Option<String>,
+    /// Capital letters, digits and `_`, at most 64.
+    pub code: String,
+    /// For people: a text, or an expression that gives one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// A template.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Value>,
 }
 
 /// Work done by a plugin's node type.
@@ -322,10 +345,10 @@ pub struct EdgeDocument {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<String>,
     pub to: String,
-    /// An expression, without `=`. On edges that leave an exclusive node.
+    /// An expression, without `=`. On edges that leave an exclusive or inclusive node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<String>,
-    /// Taken when no other edge of its exclusive node is.
+    /// Taken when no other edge of its exclusive or inclusive node is.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub default: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -91,8 +91,13 @@ pub enum Kind {
     Decision(Box<Decision>),
     /// The first edge in document order whose `when` holds, else the default.
     Exclusive,
+    /// Every edge in document order whose `when` holds, else the default. Where several edges arrive,
+    /// waits until no token is left that could still come by another of them.
+    Inclusive,
     /// Waits for a token on every incoming edge, then sends one along every outgoing edge.
     Parallel,
+    /// Enters every receive and timer after it; the first that is over goes on, the others are dropped.
+    EventGateway,
     /// Writes `vars`, in document order; later entries see earlier ones.
     Set {
         vars: Vec<(Arc<str>, Template)>,
@@ -106,8 +111,17 @@ pub enum Kind {
     Reply {
         output: Template,
     },
+    /// Fails the scope with a business error.
+    Throw(Box<Throw>),
     /// Undoes the completed steps of the scope, then goes on along its edge.
     Compensate,
+}
+
+#[derive(Debug)]
+pub struct Throw {
+    pub code: String,
+    pub message: Template,
+    pub data: Option<Template>,
 }
 
 #[derive(Debug)]
@@ -128,7 +142,8 @@ pub struct Task {
     pub delivery: Delivery,
 }
 
-/// What a node type takes and gives; held at every call, on both sides of it.
+/// What a node type takes and gives; held at every call of a task, on both sides of it. An undo is not
+/// kept from being called: it must tolerate what it gets.
 #[derive(Debug, Default)]
 pub struct Contract {
     /// Of the mapped input.

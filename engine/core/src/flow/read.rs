@@ -16,9 +16,23 @@ use crate::problem::Problem;
 const TRIES_MAX: usize = 64;
 
 /// Constructs of the design that this release does not run.
-const LATER: [&str; 7] = ["inclusive", "event-gateway", "user-task", "external-task", "call", "for-each", "stage"];
-const NOW: [&str; 11] =
-    ["start", "end", "task", "decision", "exclusive", "parallel", "set", "timer", "receive", "reply", "compensate"];
+const LATER: [&str; 5] = ["user-task", "external-task", "call", "for-each", "stage"];
+const NOW: [&str; 14] = [
+    "start",
+    "end",
+    "task",
+    "decision",
+    "exclusive",
+    "inclusive",
+    "parallel",
+    "event-gateway",
+    "set",
+    "timer",
+    "receive",
+    "reply",
+    "throw",
+    "compensate",
+];
 
 /// The document's own fields, read one by one.
 pub(super) struct Reader<'d> {
@@ -99,6 +113,9 @@ impl<'d> Reader<'d> {
             "task" => NodeDocument::Task(Box::new(self.piece(&rest, pointer)?)),
             "decision" => NodeDocument::Decision(self.piece(&rest, pointer)?),
             "exclusive" => NodeDocument::Exclusive(self.piece(&rest, pointer)?),
+            "inclusive" => NodeDocument::Inclusive(self.piece(&rest, pointer)?),
+            "event-gateway" => NodeDocument::EventGateway(self.piece(&rest, pointer)?),
+            "throw" => NodeDocument::Throw(self.piece(&rest, pointer)?),
             "parallel" => NodeDocument::Parallel(self.piece(&rest, pointer)?),
             "set" => NodeDocument::Set(self.piece(&rest, pointer)?),
             "timer" => NodeDocument::Timer(self.piece(&rest, pointer)?),
@@ -106,7 +123,7 @@ impl<'d> Reader<'d> {
             "reply" => NodeDocument::Reply(self.piece(&rest, pointer)?),
             "compensate" => NodeDocument::Compensate(self.piece(&rest, pointer)?),
             other => {
-                let later = LATER.contains(&other) || other == "throw";
+                let later = LATER.contains(&other);
                 let message = if later {
                     format!("`{other}` is not in this release")
                 } else {

@@ -1,7 +1,6 @@
 //! The facts given to [`step`](super::step), as they stand in the journal.
 //!
-//! Invariant: the JSON form is a published format. A variant or field is added, never renamed; a
-//! corpus of recorded journals is replayed by every build.
+//! Invariant: the JSON form is a published format. A variant or field is added, never renamed.
 
 use std::sync::Arc;
 

@@ -13,6 +13,7 @@
 //! Invariant: a step whose outcome is not known is remembered before the flow goes on without it,
 //! so that its undo is called.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -21,7 +22,7 @@ use super::instance::{At, Error, Token, TokenId, Visit};
 use super::walk::Walk;
 use super::{Cut, CutReason, Failure, FailureClass, Op, Outcome, UNDO_ATTEMPTS};
 use crate::catalog::EffectClass;
-use crate::flow::{Catch, Delivery, Kind, NodeIx, Retry};
+use crate::flow::{Catch, Delivery, Flow, Kind, NodeIx, Retry};
 use crate::value::Held;
 
 /// A failure, classed.
@@ -36,12 +37,13 @@ struct Fault {
 
 impl Walk<'_> {
     pub(super) fn returned(&mut self, id: TokenId, outcome: &Outcome) {
-        let Some(Token { node, visit, since_ms, at: At::Calling(state) }) = self.it.tokens.remove(&id) else { return };
+        let Some(Token { node, visit, since_ms, at: At::Calling(state), .. }) = self.it.tokens.remove(&id) else {
+            return;
+        };
         if state.undoing.is_some() {
             self.undo_returned(id, node, visit, since_ms, state, outcome);
         } else {
-            let refused = self.breaks_contract(node, outcome);
-            let outcome = refused.as_ref().unwrap_or(outcome);
+            let outcome = &*as_taken(self.flow, node, outcome);
             if self.it.unwinding.is_some() {
                 self.drained(node, visit, &state, outcome);
             } else {
@@ -49,15 +51,6 @@ impl Walk<'_> {
             }
         }
         self.run();
-    }
-
-    /// An answer that the node type does not promise counts as an output that could not be read.
-    fn breaks_contract(&self, node: NodeIx, outcome: &Outcome) -> Option<Outcome> {
-        let (Kind::Task(task), Outcome::Done { port, output }) = (&self.flow.nodes[node].kind, outcome) else {
-            return None;
-        };
-        let message = task.contract.refuses_output(port, output)?;
-        Some(Outcome::Cut(Cut { reason: CutReason::Output, message }))
     }
 
     fn forward_returned(
@@ -82,9 +75,9 @@ impl Walk<'_> {
                 state.asked = None;
                 // The node began something: whatever ends the wait early must undo it.
                 state.maybe_done = true;
-                let due_ms = timeout_ms.map(|timeout| self.it.now_ms.saturating_add(timeout));
+                let due_ms = self.wait_end(*timeout_ms, &mut state);
                 let at = At::Waiting { message: message.clone(), key: key.clone(), due_ms, visit: Some(state) };
-                self.it.tokens.insert(id, Token { node, visit, since_ms, at });
+                self.it.tokens.insert(id, Token { node, visit, since_ms, at, race: None });
             }
             Outcome::NeverRan => {
                 // The answer to a query: nothing happened, so the failure that made us ask is an ordinary one.
@@ -122,6 +115,12 @@ impl Walk<'_> {
         }
     }
 
+    /// When a wait ends: at its own time, or at that of the wait it goes on with.
+    fn wait_end(&self, timeout_ms: Option<u64>, state: &mut Visit) -> Option<u64> {
+        let before = state.wait_due_ms.take();
+        timeout_ms.map(|timeout| self.it.now_ms.saturating_add(timeout)).or(before)
+    }
+
     /// The table, from `retry` on.
     fn failed(&mut self, id: TokenId, node: NodeIx, visit: u32, since_ms: u64, mut state: Box<Visit>, fault: Fault) {
         let flow = self.flow;
@@ -132,8 +131,8 @@ impl Walk<'_> {
         let class = fault.error.class;
         let once = task.delivery == Delivery::AtMostOnce;
         if once && fault.unknown {
-            let at = At::Incident { error: fault.error, visit: Some(state) };
-            self.it.tokens.insert(id, Token { node, visit, since_ms, at });
+            let at = At::Incident { error: fault.error, visit: Some(state), stopped: None };
+            self.it.tokens.insert(id, Token { node, visit, since_ms, at, race: None });
             return;
         }
         let worth_it = !matches!(class, FailureClass::Rejected | FailureClass::Permanent | FailureClass::Flow);
@@ -141,7 +140,7 @@ impl Walk<'_> {
             let wait_ms = backoff_ms(&task.retry, state.tries).max(fault.retry_after_ms);
             let due_ms = self.it.now_ms.saturating_add(wait_ms);
             let at = At::Retrying { visit: state, due_ms, error: fault.error };
-            self.it.tokens.insert(id, Token { node, visit, since_ms, at });
+            self.it.tokens.insert(id, Token { node, visit, since_ms, at, race: None });
             return;
         }
         if state.maybe_done && (class != FailureClass::Rejected || state.memo.is_some()) {
@@ -154,8 +153,8 @@ impl Walk<'_> {
             self.give_up(node, fault.error);
             return;
         }
-        let at = At::Incident { error: fault.error, visit: Some(state) };
-        self.it.tokens.insert(id, Token { node, visit, since_ms, at });
+        let at = At::Incident { error: fault.error, visit: Some(state), stopped: None };
+        self.it.tokens.insert(id, Token { node, visit, since_ms, at, race: None });
     }
 
     /// No attempts are left: the boundary handler, else by class.
@@ -261,7 +260,7 @@ impl Walk<'_> {
             Outcome::Waiting { message, key, timeout_ms, memo } => {
                 state.memo = Some(self.from_event(memo));
                 state.signal = None;
-                let due_ms = timeout_ms.map(|timeout| self.it.now_ms.saturating_add(timeout));
+                let due_ms = self.wait_end(*timeout_ms, &mut state);
                 At::Waiting { message: message.clone(), key: key.clone(), due_ms, visit: Some(state) }
             }
             Outcome::Failed(_) | Outcome::Cut(_) => {
@@ -272,12 +271,23 @@ impl Walk<'_> {
                     let due_ms = self.it.now_ms.saturating_add(wait_ms);
                     At::Retrying { visit: state, due_ms, error: fault.error }
                 } else {
-                    At::Incident { error: fault.error, visit: Some(state) }
+                    At::Incident { error: fault.error, visit: Some(state), stopped: None }
                 }
             }
         };
-        self.it.tokens.insert(id, Token { node, visit, since_ms, at });
+        self.it.tokens.insert(id, Token { node, visit, since_ms, at, race: None });
     }
+}
+
+/// What a forward call's outcome counts as: an answer that the node type does not promise is as good
+/// as an output that could not be read.
+pub fn as_taken<'o>(flow: &Flow, node: NodeIx, outcome: &'o Outcome) -> Cow<'o, Outcome> {
+    if let (Kind::Task(task), Outcome::Done { port, output }) = (&flow.nodes[node].kind, outcome)
+        && let Some(message) = task.contract.refuses_output(port, output)
+    {
+        return Cow::Owned(Outcome::Cut(Cut { reason: CutReason::Output, message }));
+    }
+    Cow::Borrowed(outcome)
 }
 
 /// A node cannot ask to be left alone for longer than this.

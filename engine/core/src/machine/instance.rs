@@ -123,6 +123,9 @@ pub struct Token {
     /// When the visit started.
     pub since_ms: u64,
     pub at: At,
+    /// The waits after one event gateway: the first that is over drops the others of its race.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub race: Option<TokenId>,
 }
 
 /// What a token is doing there.
@@ -155,9 +158,20 @@ pub enum At {
     Incident {
         error: Error,
         visit: Option<Box<Visit>>,
+        /// The wait that a limit stopped, and that a retry goes back to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stopped: Option<Wait>,
     },
     /// A `compensate` node, until everything is undone.
     Compensating,
+}
+
+/// A wait as it stood when it was stopped.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wait {
+    Message { message: Arc<str>, key: String, due_ms: Option<u64> },
+    Timer { due_ms: u64 },
 }
 
 /// One visit's call state: what is needed to make the same call again.
@@ -180,6 +194,10 @@ pub struct Visit {
     /// Undo only: the step that is undone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undoing: Option<Box<Done>>,
+    /// Resume only: when the wait that was resumed would have ended. A wait that follows without an end
+    /// of its own keeps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_due_ms: Option<u64>,
     /// Query only: the failure that made us ask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<Error>,

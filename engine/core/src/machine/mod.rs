@@ -10,14 +10,15 @@
 //! - An external effect is performed only after its event is in the journal, and perhaps more than
 //!   once, each time with the same key.
 //! - What an instance waits for ([`Instance::due_ms`], [`Instance::subscriptions`],
-//!   [`Instance::calls`]) is read off the instance; nothing is kept beside it.
+//!   [`resume`]) is read off the instance; nothing is kept beside it.
 //!
-//! Not here: which version an instance runs (`bind`); how effects are performed (`runtime`); how
+//! Not here: which version an instance runs (`server`); how effects are performed (`runtime`); how
 //! a failure is classed by the sandbox.
 
 mod call;
 mod event;
 mod fail;
+mod inclusive;
 mod instance;
 mod snapshot;
 mod step;
@@ -30,7 +31,8 @@ pub use call::{Call, Op};
 pub use event::{
     Command, Cut, CutReason, Entry, Event, Failure, FailureClass, Limit, Outcome, Refused, Rejection, Signal,
 };
-pub use instance::{At, Done, End, Error, Instance, State, Subscription, Token, TokenId, Unwinding, Visit};
+pub use fail::as_taken;
+pub use instance::{At, Done, End, Error, Instance, State, Subscription, Token, TokenId, Unwinding, Visit, Wait};
 pub use snapshot::{SNAPSHOT_BYTES_MAX, Snapshot, SnapshotError, snapshot};
 pub use step::{Effect, interrupted, resume, step};
 
@@ -40,5 +42,9 @@ pub const STEPS_PER_EVENT_MAX: u32 = 10_000;
 pub const VISITS_MAX: u32 = 10_000;
 /// Events of one instance, then an incident.
 pub const EVENTS_MAX: u64 = 50_000;
+/// Longest name of a message; see `waiting` in `wit/types.wit`.
+pub const MESSAGE_NAME_BYTES_MAX: usize = 200;
+/// Longest key of a message.
+pub const MESSAGE_KEY_BYTES_MAX: usize = 500;
 /// Tries of one undo before it becomes an incident.
 pub const UNDO_ATTEMPTS: u32 = 10;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::instance::{At, End, Error, Instance, State, TokenId, Visit};
+use super::instance::{At, End, Error, Instance, State, Token, TokenId, Visit, Wait};
 use super::walk::Walk;
 use super::{
     Call, Command, CutReason, EVENTS_MAX, Event, FailureClass, Limit, Op, Outcome, Refused, SNAPSHOT_BYTES_MAX, Signal,
@@ -134,7 +134,7 @@ fn can_command(flow: &Flow, it: &Instance, command: &Command) -> Result<(), Refu
 
 /// A join that can never fire has nothing to try again.
 fn can_retry(flow: &Flow, it: &Instance, token: TokenId) -> bool {
-    it.tokens.get(&token).is_some_and(|token| !matches!(flow.nodes[token.node].kind, Kind::Parallel))
+    it.tokens.get(&token).is_some_and(|token| !matches!(flow.nodes[token.node].kind, Kind::Parallel | Kind::Inclusive))
 }
 
 impl Walk<'_> {
@@ -149,6 +149,7 @@ impl Walk<'_> {
 
     fn timer_fired(&mut self, id: TokenId) {
         let Some(token) = self.it.tokens.remove(&id) else { return };
+        self.won(token.race);
         match token.at {
             At::Retrying { mut visit, .. } => {
                 visit.attempt += 1;
@@ -180,8 +181,10 @@ impl Walk<'_> {
 
     fn message_arrived(&mut self, id: TokenId, payload: &Arc<Value>) {
         let Some(token) = self.it.tokens.remove(&id) else { return };
-        let At::Waiting { visit, .. } = token.at else { return };
+        self.won(token.race);
+        let At::Waiting { visit, due_ms, .. } = token.at else { return };
         if let Some(mut visit) = visit {
+            visit.wait_due_ms = due_ms;
             visit.op = Op::Resume;
             visit.attempt += 1;
             visit.tries = 1;
@@ -238,10 +241,19 @@ impl Walk<'_> {
             return;
         }
         let Some(token) = self.it.tokens.get(&id) else { return };
-        let At::Incident { visit, .. } = &token.at else { return };
-        let (node, count, since_ms) = (token.node, token.visit, token.since_ms);
-        let visit = visit.clone();
+        let At::Incident { visit, stopped, .. } = &token.at else { return };
+        let (node, count, since_ms, race) = (token.node, token.visit, token.since_ms, token.race);
+        let (visit, stopped) = (visit.clone(), stopped.clone());
         self.it.tokens.remove(&id);
+        if let Some(wait) = stopped {
+            // Nothing was called: the wait goes on as it stood, with the end it had.
+            let at = match wait {
+                Wait::Message { message, key, due_ms } => At::Waiting { message, key, due_ms, visit },
+                Wait::Timer { due_ms } => At::Timer { due_ms },
+            };
+            self.it.tokens.insert(id, Token { node, visit: count, since_ms, at, race });
+            return;
+        }
         match visit {
             Some(mut visit) => {
                 visit.attempt += 1;

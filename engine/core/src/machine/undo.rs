@@ -74,6 +74,7 @@ impl Walk<'_> {
                 memo: None,
                 signal: None,
                 undoing: Some(Box::new(done)),
+                wait_due_ms: None,
                 asked: None,
             };
             self.call(id, node, visit, self.it.now_ms, Box::new(state));

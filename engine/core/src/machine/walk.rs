@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::instance::{At, Done, End, Error, Instance, State, Token, TokenId, Visit};
-use super::{Call, Effect, FailureClass, Op, STEPS_PER_EVENT_MAX, VISITS_MAX};
+use super::instance::{At, Done, End, Error, Instance, State, Token, TokenId, Visit, Wait};
+use super::{Call, Effect, FailureClass, MESSAGE_KEY_BYTES_MAX, Op, STEPS_PER_EVENT_MAX, VISITS_MAX};
 use crate::expr::{Expr, Root, Scope, Template, ValueError};
-use crate::flow::{DONE, Decision, EdgeIx, Flow, Kind, NodeIx, Task, TimerKind, Undo};
+use crate::flow::{DONE, Decision, EdgeIx, Flow, Kind, NodeIx, Task, Throw, TimerKind, Undo};
 use crate::value::Held;
 
 /// One event's work on one instance.
@@ -23,6 +23,8 @@ pub(super) struct Walk<'f> {
     effects: Vec<Effect>,
     /// Nodes about to be entered, and the edge each is entered by.
     arrivals: VecDeque<(NodeIx, Option<EdgeIx>)>,
+    /// The event gateway whose waits are being entered.
+    race: Option<TokenId>,
     steps: u32,
 }
 
@@ -30,7 +32,7 @@ impl<'f> Walk<'f> {
     pub(super) fn new(flow: &'f Flow, mut it: Instance, at_ms: u64) -> Self {
         it.seq += 1;
         it.now_ms = it.now_ms.max(at_ms);
-        Self { flow, it, effects: Vec::new(), arrivals: VecDeque::new(), steps: 0 }
+        Self { flow, it, effects: Vec::new(), arrivals: VecDeque::new(), race: None, steps: 0 }
     }
 
     pub(super) fn finish(self) -> (Instance, Vec<Effect>) {
@@ -69,17 +71,20 @@ impl<'f> Walk<'f> {
             if self.it.end.is_some() {
                 return;
             }
-            self.steps += 1;
-            let visits = self.it.visits.entry(self.flow.nodes[node].id.clone()).or_insert(0);
-            let visit = *visits + 1;
-            if self.steps > STEPS_PER_EVENT_MAX || visit > VISITS_MAX {
-                let text = format!("{} visits; the loop does not come to an end", *visits);
-                self.incident(node, visit, "LOOP_LIMIT", text);
-                continue;
-            }
-            *visits = visit;
-            self.enter(node, visit, by);
+            self.visit(node, by);
         }
+    }
+
+    fn visit(&mut self, node: NodeIx, by: Option<EdgeIx>) {
+        self.steps += 1;
+        let visits = self.it.visits.entry(self.flow.nodes[node].id.clone()).or_insert(0);
+        let visit = *visits + 1;
+        if self.steps > STEPS_PER_EVENT_MAX || visit > VISITS_MAX {
+            let text = format!("{} visits; the loop does not come to an end", *visits);
+            return self.incident(node, visit, "LOOP_LIMIT", text);
+        }
+        *visits = visit;
+        self.enter(node, visit, by);
     }
 
     fn enter(&mut self, node: NodeIx, visit: u32, by: Option<EdgeIx>) {
@@ -108,6 +113,14 @@ impl<'f> Walk<'f> {
                 }
                 Err(error) => self.no_value(node, visit, &error),
             },
+            Kind::Inclusive if flow.nodes[node].incoming.len() > 1 => {
+                if let Some(edge) = by {
+                    self.place(node, visit, At::Joining { edge });
+                }
+            }
+            Kind::Inclusive => self.leave_by_all_that_hold(node, visit),
+            Kind::EventGateway => self.race(node),
+            Kind::Throw(throw) => self.throw(node, visit, throw),
             Kind::Parallel => self.join(node, visit, by),
             Kind::Set { vars } => self.set(node, visit, vars),
             Kind::Timer(timer) => self.wait_until(node, visit, timer),
@@ -151,6 +164,7 @@ impl<'f> Walk<'f> {
             memo: None,
             signal: None,
             undoing: None,
+            wait_due_ms: None,
             asked: None,
         };
         let id = self.next_token();
@@ -209,6 +223,37 @@ impl<'f> Walk<'f> {
         self.leave(node, DONE);
     }
 
+    /// Enters every wait after an event gateway, as one race.
+    fn race(&mut self, node: NodeIx) {
+        let flow = self.flow;
+        self.race = Some(self.next_token());
+        for &edge in &flow.nodes[node].out {
+            self.visit(flow.edges[edge].to, Some(edge));
+        }
+        self.race = None;
+    }
+
+    /// A wait is over: the others of its race are dropped.
+    pub(super) fn won(&mut self, race: Option<TokenId>) {
+        if race.is_some() {
+            self.it.tokens.retain(|_, token| token.race != race);
+        }
+    }
+
+    fn throw(&mut self, node: NodeIx, visit: u32, throw: &Throw) {
+        let message = self.template(&throw.message);
+        let data = throw.data.as_ref().map(|data| self.template(data)).transpose();
+        match (message, data) {
+            (Ok(message), Ok(data)) => {
+                let message = message.as_str().map_or_else(|| message.to_string(), str::to_owned);
+                let mut error = self.error(FailureClass::Rejected, &throw.code, message, node);
+                error.data = data.map(Arc::new);
+                self.unwind(None, Some(error));
+            }
+            (Err(error), _) | (_, Err(error)) => self.no_value(node, visit, &error),
+        }
+    }
+
     fn wait_until(&mut self, node: NodeIx, visit: u32, timer: &TimerKind) {
         let due = match timer {
             TimerKind::AfterMs(after) => Ok(self.it.now_ms.saturating_add(*after)),
@@ -238,7 +283,10 @@ impl<'f> Walk<'f> {
 
     fn key_text(&self, key: &Expr) -> Result<String, ValueError> {
         match self.with_scope(|scope| key.eval(scope))? {
-            Value::String(text) if !text.is_empty() => Ok(text),
+            Value::String(text) if (1..=MESSAGE_KEY_BYTES_MAX).contains(&text.len()) => Ok(text),
+            Value::String(text) => Err(ValueError {
+                message: format!("a message key has 1 to {MESSAGE_KEY_BYTES_MAX} bytes, not {}", text.len()),
+            }),
             Value::Number(number) => Ok(number.to_string()),
             other => Err(ValueError { message: format!("a message key must be text or a number, not {other}") }),
         }
@@ -254,13 +302,14 @@ impl<'f> Walk<'f> {
 
     pub(super) fn place(&mut self, node: NodeIx, visit: u32, at: At) -> TokenId {
         let id = self.next_token();
-        self.it.tokens.insert(id, Token { node, visit, since_ms: self.it.now_ms, at });
+        let race = self.race.filter(|_| matches!(at, At::Waiting { .. } | At::Timer { .. } | At::Incident { .. }));
+        self.it.tokens.insert(id, Token { node, visit, since_ms: self.it.now_ms, at, race });
         id
     }
 
     /// Stands the token in a call and asks for it.
     pub(super) fn call(&mut self, id: TokenId, node: NodeIx, visit: u32, since_ms: u64, state: Box<Visit>) {
-        let token = Token { node, visit, since_ms, at: At::Calling(state) };
+        let token = Token { node, visit, since_ms, at: At::Calling(state), race: None };
         if let At::Calling(state) = &token.at {
             let call = call(self.flow, &self.it, id, &token, state);
             self.effects.extend(call.map(|call| Effect::Call(Box::new(call))));
@@ -270,10 +319,10 @@ impl<'f> Walk<'f> {
 
     pub(super) fn incident(&mut self, node: NodeIx, visit: u32, code: &str, message: String) {
         let error = self.error(FailureClass::Flow, code, message, node);
-        self.place(node, visit, At::Incident { error, visit: None });
+        self.place(node, visit, At::Incident { error, visit: None, stopped: None });
     }
 
-    fn no_value(&mut self, node: NodeIx, visit: u32, error: &ValueError) {
+    pub(super) fn no_value(&mut self, node: NodeIx, visit: u32, error: &ValueError) {
         self.incident(node, visit, "EXPRESSION_FAILED", error.message.clone());
     }
 
@@ -292,6 +341,9 @@ impl<'f> Walk<'f> {
 
     /// After all moves: has the instance ended, or can it never go on?
     pub(super) fn settle(&mut self) {
+        while self.fire_inclusive() {
+            self.run();
+        }
         if self.it.end.is_some() || self.it.unwinding.is_some() {
             return;
         }
@@ -308,7 +360,7 @@ impl<'f> Walk<'f> {
                     node: Some(self.flow.nodes[token.node].id.clone()),
                     data: None,
                 };
-                token.at = At::Incident { error, visit: None };
+                token.at = At::Incident { error, visit: None, stopped: None };
             }
         }
     }
@@ -317,12 +369,15 @@ impl<'f> Walk<'f> {
     pub(super) fn stop_at_the_limit(&mut self, code: &str, message: &str) {
         self.effects.retain(|effect| !matches!(effect, Effect::Call(_)));
         for token in self.it.tokens.values_mut() {
-            let visit = match &token.at {
+            let (visit, stopped) = match &token.at {
                 // Its answer will come too late to be taken.
-                At::Calling(visit) => Some(Box::new(Visit { maybe_done: true, ..(**visit).clone() })),
-                At::Retrying { visit, .. } => Some(visit.clone()),
-                At::Waiting { visit, .. } => visit.clone(),
-                At::Timer { .. } => None,
+                At::Calling(visit) => (Some(Box::new(Visit { maybe_done: true, ..(**visit).clone() })), None),
+                At::Retrying { visit, .. } => (Some(visit.clone()), None),
+                At::Waiting { message, key, due_ms, visit } => {
+                    let wait = Wait::Message { message: message.clone(), key: key.clone(), due_ms: *due_ms };
+                    (visit.clone(), Some(wait))
+                }
+                At::Timer { due_ms } => (None, Some(Wait::Timer { due_ms: *due_ms })),
                 At::Joining { .. } | At::Incident { .. } | At::Compensating => continue,
             };
             let error = Error {
@@ -332,7 +387,7 @@ impl<'f> Walk<'f> {
                 node: Some(self.flow.nodes[token.node].id.clone()),
                 data: None,
             };
-            token.at = At::Incident { error, visit };
+            token.at = At::Incident { error, visit, stopped };
         }
     }
 
@@ -373,7 +428,7 @@ impl<'f> Walk<'f> {
         }
     }
 
-    fn with_scope<R>(&self, read: impl FnOnce(&Scope<'_>) -> R) -> R {
+    pub(super) fn with_scope<R>(&self, read: impl FnOnce(&Scope<'_>) -> R) -> R {
         let facts = facts(self.flow, &self.it);
         read(&Scope {
             roots: &[

@@ -80,6 +80,16 @@ impl Auth {
         Ok(ADMIN)
     }
 
+    /// Whether a token would buy a session now.
+    pub(crate) fn admits(&self, token: &str) -> Answer<()> {
+        let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        let login = *self.login.lock().unwrap_or_else(PoisonError::into_inner);
+        if same(&digest, &self.admin) || login.is_some_and(|link| same(&digest, &link)) {
+            return Ok(());
+        }
+        Err(Refusal::say(Code::Unauthenticated, "the token is not valid, or its login link was used"))
+    }
+
     /// Buys a session's cookie value with an API token, or with the login link's.
     pub(crate) fn log_in(&self, token: &str, now_ms: u64) -> Answer<String> {
         let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();

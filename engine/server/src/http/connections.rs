@@ -151,7 +151,7 @@ fn keep_hidden(spec: &mut Value, before: &Value) {
 }
 
 async fn enforce(app: &App) -> Answer<()> {
-    match packages::enforce(app.engine.nodes(), app.engine.journal()).await {
+    match packages::enforce(app.engine.nodes(), app.engine.journal(), &app.granting).await {
         Ok(()) => Ok(()),
         Err(GrantsError::Refused(problems)) => Err(Refusal::with(Code::BodyInvalid, problems)),
         Err(GrantsError::Unreadable { name, reason }) => {

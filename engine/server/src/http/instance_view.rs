@@ -214,7 +214,11 @@ impl Replay {
     fn note_event(&mut self, subject: Option<&Subject>, entry: &Entry) {
         let Some(run) = subject.and_then(|subject| self.nodes.get_mut(subject.node.as_str())) else { return };
         match &entry.event {
-            Event::NodeReturned { op, outcome, .. } => run.returned(*op, outcome),
+            Event::NodeReturned { op: Op::Undo, outcome, .. } => run.returned(Op::Undo, outcome),
+            Event::NodeReturned { op, outcome, .. } => match subject.and_then(|one| self.flow.node(&one.node)) {
+                Some(node) => run.returned(*op, &stepwell_core::machine::as_taken(&self.flow, node, outcome)),
+                None => {}
+            },
             Event::MessageArrived { payload, .. } => {
                 run.last_output = Some(payload.clone());
                 run.port = Some(DONE.to_owned());

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use stepwell_core::machine::{Command, EVENTS_MAX, Entry, Error, Instance, State as InstanceState, TokenId};
+use stepwell_core::problem::Problem;
 use stepwell_runtime::CommandError;
 use stepwell_store::{Cursor, Filter, InstanceDetail as Stored, InstanceSummary as Row};
 
@@ -116,9 +117,15 @@ pub(super) struct JournalItem {
     data: Map<String, Value>,
 }
 
+const REASON_CHARS_MAX: usize = 1_000;
+/// An instance at its limit of events may still be undone, which adds some.
+const JOURNAL_ENTRIES_MAX: u32 = 100_000;
+const _: () = assert!(JOURNAL_ENTRIES_MAX as u64 == 2 * EVENTS_MAX);
+
 #[derive(Deserialize, Default, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct ReasonBody {
+    /// At most 1,000 characters.
     reason: Option<String>,
 }
 
@@ -197,7 +204,7 @@ async fn replay(app: &App, id: &str) -> Answer<(Stored, Replay)> {
     let store = app.engine.journal();
     let stored =
         store.instance(id).await?.ok_or_else(|| Refusal::say(Code::InstanceNotFound, format!("no instance {id}")))?;
-    let entries = store.journal(id, 0, u32::try_from(EVENTS_MAX).unwrap_or(u32::MAX)).await?;
+    let entries = store.journal(id, 0, JOURNAL_ENTRIES_MAX).await?;
     let flow = app.engine.flow(&stored.summary.flow, stored.summary.version).await?;
     let replay = Replay::of(flow, id, stored.summary.version, &entries);
     Ok((stored, replay))
@@ -281,6 +288,7 @@ async fn send(app: &App, id: &str, command: Command, caller: Caller) -> Answer<R
     match app.engine.command(id, command, caller.user).await {
         Ok(()) => Ok((StatusCode::ACCEPTED, Json(json!({ "id": id }))).into_response()),
         Err(CommandError::Unknown) => Err(Refusal::say(Code::InstanceNotFound, format!("no instance {id}"))),
+        Err(CommandError::Full) => Err(Refusal::say(Code::QueueFull, "too many commands wait for the instance")),
         Err(CommandError::Ended) => Err(Refusal::new(Code::InstanceEnded)),
         Err(CommandError::Unavailable(error)) => Err(error.into()),
     }
@@ -299,8 +307,7 @@ pub(super) async fn cancel(
     Extension(caller): Extension<Caller>,
     Raw(bytes): Raw,
 ) -> Answer<Response> {
-    let asked: ReasonBody = optional(&bytes)?;
-    send(&app, &id, Command::Cancel { reason: asked.reason.unwrap_or_default() }, caller).await
+    send(&app, &id, Command::Cancel { reason: reason(&bytes)? }, caller).await
 }
 
 /// Compensate an instance
@@ -315,8 +322,18 @@ pub(super) async fn compensate(
     Extension(caller): Extension<Caller>,
     Raw(bytes): Raw,
 ) -> Answer<Response> {
-    let asked: ReasonBody = optional(&bytes)?;
-    send(&app, &id, Command::Compensate { reason: asked.reason.unwrap_or_default() }, caller).await
+    send(&app, &id, Command::Compensate { reason: reason(&bytes)? }, caller).await
+}
+
+/// Why somebody asks: shown in every list, so it is kept short.
+fn reason(bytes: &Bytes) -> Answer<String> {
+    let asked: ReasonBody = optional(bytes)?;
+    let text = asked.reason.unwrap_or_default();
+    if text.chars().count() > REASON_CHARS_MAX {
+        let problem = Problem::error("TEXT_LENGTH", "/reason", format!("at most {REASON_CHARS_MAX} characters"));
+        return Err(Refusal::with(Code::BodyInvalid, vec![problem]));
+    }
+    Ok(text)
 }
 
 /// Retry what stands in an incident

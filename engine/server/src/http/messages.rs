@@ -9,6 +9,7 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stepwell_core::flow::duration;
+use stepwell_core::machine::{MESSAGE_KEY_BYTES_MAX, MESSAGE_NAME_BYTES_MAX};
 use stepwell_core::problem::Problem;
 use stepwell_runtime::Clock;
 use stepwell_runtime::journal::{Message, Posted};
@@ -19,7 +20,7 @@ use super::{App, body};
 
 const TTL_MS: u64 = 24 * 60 * 60 * 1000;
 const TTL_MS_MAX: u64 = 30 * TTL_MS;
-const TEXT_CHARS_MAX: usize = 256;
+const ID_BYTES_MAX: usize = 256;
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -50,7 +51,7 @@ pub(super) struct MessageTaken {
 #[utoipa::path(post, path = "/api/v1/messages", tag = "messages", request_body = MessageBody,
     responses((status = 202, body = MessageTaken, description = "Kept; on disk"),
               (status = 200, body = MessageTaken, description = "The same id came before"),
-              (status = 422, body = RefusalBody)))]
+              (status = 422, body = RefusalBody), (status = 429, body = RefusalBody)))]
 pub(super) async fn post(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
@@ -71,6 +72,7 @@ pub(super) async fn post(
         Posted::Awaited(_) => (StatusCode::ACCEPTED, Value::Bool(true)),
         Posted::Buffered => (StatusCode::ACCEPTED, "buffered".into()),
         Posted::Duplicate => (StatusCode::OK, "duplicate".into()),
+        Posted::Full => return Err(Refusal::say(Code::QueueFull, "nobody takes the messages of this name and key")),
     };
     Ok((status, Json(MessageTaken { id, delivered })).into_response())
 }
@@ -79,9 +81,14 @@ pub(super) async fn post(
 fn check(asked: &MessageBody) -> Answer<(String, u64)> {
     let id = asked.id.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
     let mut problems = Vec::new();
-    for (at, text) in [("/name", &asked.name), ("/key", &asked.key), ("/id", &id)] {
-        if text.is_empty() || text.chars().count() > TEXT_CHARS_MAX {
-            problems.push(Problem::error("TEXT_LENGTH", at, format!("1 to {TEXT_CHARS_MAX} characters")));
+    let texts = [
+        ("/name", &asked.name, MESSAGE_NAME_BYTES_MAX),
+        ("/key", &asked.key, MESSAGE_KEY_BYTES_MAX),
+        ("/id", &id, ID_BYTES_MAX),
+    ];
+    for (at, text, most) in texts {
+        if !(1..=most).contains(&text.len()) {
+            problems.push(Problem::error("TEXT_LENGTH", at, format!("1 to {most} bytes")));
         }
     }
     let ttl_ms = match asked.ttl.as_deref().map(duration::parse_ms) {

@@ -61,6 +61,8 @@ pub(crate) struct Shared {
     pub underway: Underway,
     /// Held while a plugin is kept and put in force.
     pub loading: tokio::sync::Mutex<()>,
+    /// Held while grants are read and put in force.
+    pub granting: tokio::sync::Mutex<()>,
     /// Turns true when connections are to be closed.
     pub stop: watch::Receiver<bool>,
 }

@@ -70,6 +70,7 @@ codes! {
     PluginRefused "PLUGIN_REFUSED" 422 "The component cannot be loaded"
     PreconditionRequired "PRECONDITION_REQUIRED" 428 "Say which revision is changed"
     Internal "INTERNAL" 500 "The engine made a mistake"
+    QueueFull "QUEUE_FULL" 429 "Too many are waiting already"
     Overloaded "OVERLOADED" 503 "Too much is under way"
     ShuttingDown "SHUTTING_DOWN" 503 "The engine is shutting down"
     StoreUnavailable "STORE_UNAVAILABLE" 503 "The database does not answer"
@@ -154,7 +155,7 @@ impl Refusal {
         let mut response: Response<Body> = (status, Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         if status == StatusCode::UNAUTHORIZED {

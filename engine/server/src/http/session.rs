@@ -33,10 +33,12 @@ pub(super) struct Session {
               (status = 401, body = RefusalBody, description = "The token is not valid")))]
 pub(super) async fn log_in(State(app): State<App>, body::Json(asked): body::Json<LogIn>) -> Answer<Response> {
     let now_ms = app.clock.now_ms();
-    // A refused one leaves no row: anyone may try, and must not fill the disk.
-    let cookie = app.auth.log_in(&asked.token, now_ms)?;
+    // A refused one leaves no row: anyone may try, and must not fill the disk. The row comes before the
+    // login, so that a link is not used up when the row cannot be written.
+    app.auth.admits(&asked.token)?;
     let act = Act { by: ADMIN.user.to_owned(), at_ms: now_ms };
     app.engine.journal().audit(act, "session.login", "session", Value::Null).await?;
+    let cookie = app.auth.log_in(&asked.token, now_ms)?;
     let line = format!("{COOKIE}={cookie}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict", SESSION_MS / 1000);
     let line = HeaderValue::from_str(&line).map_err(|_| Refusal::new(Code::Internal))?;
     let mut response = Json(Session { user: "admin", roles: ADMIN.roles }).into_response();

@@ -12,12 +12,13 @@ use crate::decide::Table;
 use crate::expr::Template;
 use crate::flow::document::{
     BoundaryDocument, BoundaryKind, DecisionDocument, DeliveryDocument, NodeDocument, ReceiveDocument, RetryDocument,
-    SetDocument, TaskDocument, TimerDocument, UndoDocument,
+    SetDocument, TaskDocument, ThrowDocument, TimerDocument, UndoDocument,
 };
 use crate::flow::duration::DURATION_MS_MAX;
 use crate::flow::pointer::{child, nearest};
 use crate::flow::{
-    Boundary, Callee, Catch, Contract, DONE, Decision, Delivery, Kind, NodeIx, Retry, TIMEOUT, Task, TimerKind, Undo,
+    Boundary, Callee, Catch, Contract, DONE, Decision, Delivery, Kind, NodeIx, Retry, TIMEOUT, Task, Throw, TimerKind,
+    Undo,
 };
 use crate::problem::Problem;
 
@@ -28,6 +29,8 @@ const CALL_TIMEOUT_MS_MAX: u64 = 3_600_000;
 const ATTEMPTS_MAX: u32 = 100;
 const FACTOR_MAX: f64 = 10.0;
 const ID_BYTES_MAX: usize = 64;
+/// Of a business error.
+const CODE_BYTES_MAX: usize = 64;
 
 impl Checker<'_> {
     pub(super) fn compile_nodes(&mut self) {
@@ -67,6 +70,12 @@ impl Checker<'_> {
         let kind = match document {
             NodeDocument::Start(_) => Some(Kind::Start),
             NodeDocument::Exclusive(_) => Some(Kind::Exclusive),
+            NodeDocument::Inclusive(_) => Some(Kind::Inclusive),
+            NodeDocument::EventGateway(_) => Some(Kind::EventGateway),
+            NodeDocument::Throw(throw) => {
+                ports = Some(Vec::new());
+                Some(self.throw(node, throw, &pointer))
+            }
             NodeDocument::Parallel(_) => Some(Kind::Parallel),
             NodeDocument::Compensate(_) => Some(Kind::Compensate),
             NodeDocument::End(end) => {
@@ -364,6 +373,19 @@ impl Checker<'_> {
             self.readings.push(Reading { node: Some(node), pointer: pointer.clone(), expr, sees });
         });
         Some(Kind::Decision(Box::new(Decision { table, with })))
+    }
+
+    fn throw(&mut self, node: NodeIx, throw: ThrowDocument, pointer: &str) -> Kind {
+        let letters = |letter: u8| letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == b'_';
+        if !(1..=CODE_BYTES_MAX).contains(&throw.code.len()) || !throw.code.bytes().all(letters) {
+            let message = format!("`{}` is no code", throw.code);
+            let problem = Problem::error("ERROR_CODE", child(pointer, "code"), message);
+            self.on(node, problem.fix("use capital letters, digits and `_`, at most 64"));
+        }
+        let message = Value::String(throw.message.unwrap_or_default());
+        let message = self.template(node, &message, &child(pointer, "message"), &Sees::Flow);
+        let data = throw.data.map(|data| self.template(node, &data, &child(pointer, "data"), &Sees::Flow));
+        Kind::Throw(Box::new(Throw { code: throw.code, message, data }))
     }
 
     fn set(&mut self, node: NodeIx, set: &SetDocument, pointer: &str) -> Kind {

@@ -45,7 +45,7 @@ impl Checker<'_> {
     }
 
     fn compile_edge(&mut self, edge: &EdgeDocument, from: NodeIx, to: NodeIx, pointer: String) {
-        let ends = matches!(self.nodes[from].kind, Some(Kind::End { .. }));
+        let ends = matches!(self.nodes[from].kind, Some(Kind::End { .. } | Kind::Throw(_)));
         if ends {
             let message = "nothing leaves an end";
             self.on(from, Problem::error("EDGE_FROM_END", &pointer, message).fix("remove the edge"));
@@ -71,9 +71,11 @@ impl Checker<'_> {
             self.on(from, Problem::error("UNKNOWN_PORT", child(&pointer, "port"), message).fix(fix));
         }
         let exclusive = matches!(self.nodes[from].kind, Some(Kind::Exclusive));
+        // An inclusive node that only joins leaves by its one edge.
+        let inclusive = matches!(self.nodes[from].kind, Some(Kind::Inclusive));
         let conditional = edge.when.is_some() || edge.default;
-        if conditional && !exclusive && self.nodes[from].kind.is_some() {
-            let message = "only edges that leave an exclusive node have a condition";
+        if conditional && !exclusive && !inclusive && self.nodes[from].kind.is_some() {
+            let message = "only edges that leave an exclusive or inclusive node have a condition";
             self.on(
                 from,
                 Problem::error("CONDITION_MISPLACED", &pointer, message).fix("put an exclusive node before it"),
@@ -121,7 +123,10 @@ impl Checker<'_> {
         let mut taken: BTreeMap<(NodeIx, Arc<str>), usize> = BTreeMap::new();
         let mut twice = Vec::new();
         for line in &self.edges {
-            let branches = matches!(self.nodes[line.from].kind, Some(Kind::Exclusive | Kind::Parallel) | None);
+            let branches = matches!(
+                self.nodes[line.from].kind,
+                Some(Kind::Exclusive | Kind::Inclusive | Kind::Parallel | Kind::EventGateway) | None
+            );
             let seen = taken.entry((line.from, line.port.clone())).or_insert(0);
             *seen += 1;
             if *seen > 1 && !branches {
@@ -141,14 +146,18 @@ impl Checker<'_> {
         let (Some(kind), Some(ports)) = (&entry.kind, &entry.ports) else { return };
         let out: Vec<&Line> = self.edges.iter().filter(|line| line.from == node).collect();
         let pointer = entry.pointer.clone();
-        if matches!(kind, Kind::End { .. }) {
+        if matches!(kind, Kind::End { .. } | Kind::Throw(_)) {
             return;
         }
         if out.is_empty() {
             let problem = Problem::error("DEAD_END", pointer, format!("nothing comes after `{}`", entry.id));
             return self.on(node, problem.fix("draw an edge to the next node, or to an end"));
         }
-        if matches!(kind, Kind::Exclusive) {
+        if matches!(kind, Kind::EventGateway) {
+            return self.check_race(node);
+        }
+        let branches = out.iter().any(|line| line.when.is_some() || line.default) || out.len() > 1;
+        if matches!(kind, Kind::Exclusive) || (matches!(kind, Kind::Inclusive) && branches) {
             let defaults = out.iter().filter(|line| line.default).count();
             if defaults > 1 {
                 let problem =
@@ -177,6 +186,29 @@ impl Checker<'_> {
                 Problem::warning("PORT_WITHOUT_EDGE", &pointer, format!("what leaves by `{port}` ends there"))
                     .fix(format!("draw an edge from `{port}`"))
             };
+            self.on(node, problem);
+        }
+    }
+}
+
+impl Checker<'_> {
+    /// An event gateway races waits, each of which it alone leads to.
+    fn check_race(&mut self, node: NodeIx) {
+        let mut problems = Vec::new();
+        for line in self.edges.iter().filter(|line| line.from == node) {
+            let next = &self.nodes[line.to];
+            let waits = matches!(next.kind, Some(Kind::Receive { .. } | Kind::Timer(_)) | None);
+            let alone = self.edges.iter().filter(|other| other.to == line.to).count() == 1;
+            if !waits {
+                let message = format!("`{}` does not wait: an event gateway leads to receives and timers", next.id);
+                problems.push(Problem::error("RACE_WITHOUT_WAIT", &line.pointer, message).fix("put a wait between"));
+            } else if !alone {
+                let message = format!("something else leads to `{}` as well", next.id);
+                let problem = Problem::error("RACE_SHARED", &line.pointer, message);
+                problems.push(problem.fix("give the gateway a wait of its own"));
+            }
+        }
+        for problem in problems {
             self.on(node, problem);
         }
     }

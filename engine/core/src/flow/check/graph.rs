@@ -81,7 +81,7 @@ impl Checker<'_> {
         }
         let graph = Graph::of(self);
         let starts = self.of_kind(|kind| matches!(kind, Kind::Start));
-        let ends = self.of_kind(|kind| matches!(kind, Kind::End { .. }));
+        let ends = self.of_kind(|kind| matches!(kind, Kind::End { .. } | Kind::Throw(_)));
         self.check_ends(&starts, &ends);
         let unread = (0..self.nodes.len()).any(|node| self.nodes[node].kind.is_none());
         if let [start] = starts[..] {
@@ -149,7 +149,7 @@ impl Checker<'_> {
     /// A join waits for a token on each of its edges: any two of them must be able to hold one at
     /// the same time, so they come from different branches of one parallel node.
     fn check_joins(&mut self, graph: &Graph) {
-        let splits = self.of_kind(|kind| matches!(kind, Kind::Parallel));
+        let splits = self.of_kind(|kind| matches!(kind, Kind::Parallel | Kind::Inclusive));
         let splits: Vec<NodeIx> = splits.into_iter().filter(|&node| graph.out[node].len() > 1).collect();
         let joins = self.of_kind(|kind| matches!(kind, Kind::Parallel));
         for join in joins.into_iter().filter(|&node| graph.into[node].len() > 1) {
@@ -195,7 +195,8 @@ impl Checker<'_> {
 
     /// An external step that stays done although the flow is compensated.
     fn check_undo(&mut self, graph: &Graph) {
-        let may_fail = self.of_kind(|kind| matches!(kind, Kind::Task(_) | Kind::Compensate | Kind::Receive { .. }));
+        let may_fail = self
+            .of_kind(|kind| matches!(kind, Kind::Task(_) | Kind::Compensate | Kind::Receive { .. } | Kind::Throw(_)));
         let mut failing = Set::new(self.nodes.len());
         for node in may_fail {
             failing.add(node);
@@ -259,7 +260,7 @@ impl Checker<'_> {
         if writers.len() < 2 {
             return;
         }
-        let splits = self.of_kind(|kind| matches!(kind, Kind::Parallel));
+        let splits = self.of_kind(|kind| matches!(kind, Kind::Parallel | Kind::Inclusive));
         let mut told = BTreeSet::new();
         for split in splits.into_iter().filter(|&node| graph.out[node].len() > 1) {
             let branches: Vec<Set> =

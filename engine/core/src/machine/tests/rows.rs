@@ -274,3 +274,79 @@ fn a_loop_without_a_wait_is_stopped() {
         flow("start=start; s=set {\"vars\":{\"m\":1}}; g=exclusive; end=end", "start>s s>g g>end?input.n==1 g>s!");
     assert_eq!(play(&flow, &json!({ "n": 2 }), ""), " | incident LOOP_LIMIT");
 }
+
+#[test]
+fn an_inclusive_gateway_takes_every_branch_that_holds_and_waits_for_those_alone() {
+    let split = flow(
+        "start=start; s=inclusive; a=p; b=p; c=p; j=inclusive; end=end {\"output\":\"=nodes.a\"}",
+        "start>s s>a?input.n>1 s>b?input.n>3 s>c! a>j b>j c>j j>end",
+    );
+    for (n, script, wanted) in [
+        (5, "", "a b | running"),
+        (5, "a:ok=1", "a b | running"),
+        (5, "a:ok=1 b:ok", "a b | completed 1"),
+        (5, "b:ok a:ok=1", "a b | completed 1"),
+        (2, "a:ok=1", "a | completed 1"), // Nobody waits for a branch that was not taken.
+        (0, "c:ok", "c | completed null"),
+    ] {
+        assert_eq!(play(&split, &json!({ "n": n }), script), wanted, "{n}: {script}");
+    }
+    // A branch that ends elsewhere is waited for until it does.
+    let astray = flow(
+        "start=start; s=inclusive; a=p; b=p; x=exclusive; e=end; j=inclusive; end=end",
+        "start>s s>a?true s>b! a>j s>x?input.n>3 x>j?input.n>8 x>b! b>e j>end",
+    );
+    for (n, script, wanted) in [
+        (5, "a:ok", "a b | running null"), // The other cannot come to the join any more.
+        (5, "a:ok b:ok", "a b | completed null"),
+        (9, "a:ok", "a | completed null"),
+        (1, "a:ok", "a | completed null"),
+    ] {
+        assert_eq!(play(&astray, &json!({ "n": n }), script), wanted, "{n}: {script}");
+    }
+    // A loop behind a branch may still come: the join waits for it.
+    let looped = flow(
+        "start=start; s=inclusive; a=p; b=p; x=exclusive; j=inclusive; c=p; end=end",
+        "start>s s>a?true s>b?true s>c! a>j b>x x>b?nodes.b==1 x>j! j>c c>end",
+    );
+    for (script, wanted) in [
+        ("a:ok b:ok=1", "a b b | running"),
+        ("a:ok b:ok=1 b:ok=2", "a b b c | running"),
+        ("b:ok=2 a:ok", "a b c | running"),
+    ] {
+        assert_eq!(play(&looped, &json!({}), script), wanted, "{script}");
+    }
+}
+
+#[test]
+fn the_first_wait_after_an_event_gateway_drops_the_others() {
+    let flow = flow(
+        "start=start; g=event-gateway; m=receive {\"message\":\"m\",\"key\":\"k\"}; t=timer {\"after\":\"1m\"}; \
+         u=timer {\"after\":\"2m\"}; a=p; b=p; end=end",
+        "start>g g>m g>t g>u m>a t>b u>b a>end b>end",
+    );
+    table(
+        &flow,
+        &[
+            ("", " | waiting"),
+            ("msg", "a | running"),
+            ("msg msg", "a | late | running"),
+            ("msg a:ok", "a | completed null"),
+            ("tick", "b | running"),
+            ("tick b:ok", "b | completed null"),
+            ("full retry msg", "a | running"), // Put back after a limit, they are one race still.
+        ],
+    );
+}
+
+#[test]
+fn a_throw_fails_the_flow_with_its_code() {
+    let flow = flow(
+        "start=start; a=x; t=throw {\"code\":\"SOLD_OUT\",\"message\":\"='none of ' + input.sku\"}",
+        "start>a a>t",
+    );
+    for (script, wanted) in [("a:ok", "a a~ | compensating"), ("a:ok a:ok", "a a~ | compensated SOLD_OUT")] {
+        assert_eq!(play(&flow, &json!({ "sku": "S" }), script), wanted, "{script}");
+    }
+    assert_eq!(play(&flow, &json!({}), "a:ok"), "a | incident EXPRESSION_FAILED");
+}
