@@ -10,12 +10,17 @@ mod losses;
 
 use stepwell_tests::orders::Orders;
 use stepwell_tests::{Options, Stepwell, database};
+use tokio::sync::{Mutex, MutexGuard};
 
 /// Short, so that a test need not wait long for a lease to be over.
 const LEASE_SECONDS: &str = "2";
 
+/// Leases are short, so a machine that is kept busy by other tests would see engines die of nothing.
+static TURN: Mutex<()> = Mutex::const_new(());
+
 /// Three engines and their shop. Callbacks go to the first.
 struct Engines {
+    _turn: MutexGuard<'static, ()>,
     orders: Orders,
     second: Stepwell,
     third: Stepwell,
@@ -28,10 +33,11 @@ impl Engines {
             eprintln!("not tried: STEPWELL_TEST_POSTGRES names no server");
             return None;
         }
+        let turn = TURN.lock().await;
         let args = [&["--lease-seconds", LEASE_SECONDS], further].concat();
         let orders = Orders::start_with(Options::default().named("first", &args)).await;
         let second = orders.another("second", &args).await;
         let third = orders.another("third", &args).await;
-        Some(Self { orders, second, third })
+        Some(Self { _turn: turn, orders, second, third })
     }
 }
