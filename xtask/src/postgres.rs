@@ -1,4 +1,4 @@
-//! A PostgreSQL server for the tests: on a free port of this machine, with data of its own, gone afterwards.
+//! A `PostgreSQL` server for the tests: on a free port of this machine, with data of its own, gone afterwards.
 //!
 //! The machine's own binaries serve where it has some (the newest, or `POSTGRES_BIN` names their folder); otherwise
 //! those of an npm package. The server refuses to run as root, so for root it runs under a user that owns nothing.
