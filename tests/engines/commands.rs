@@ -16,8 +16,8 @@ async fn cancelled_from_elsewhere(further: &[&str]) {
     let body = json!({ "input": community_order("CANCEL-1") });
     let started = engines.second.post("/api/v1/flows/community_order/instances", &body).await.expect(202).json();
     let id = started["id"].as_str().unwrap();
-    three
-        .three
+    engines
+        .third
         .post(&format!("/api/v1/instances/{id}/cancel"), &json!({ "reason": "changed my mind" }))
         .await
         .expect(202);

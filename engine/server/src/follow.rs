@@ -54,7 +54,7 @@ async fn plugins(app: &App) {
 }
 
 async fn grants(app: &App) {
-    if let Err(error) = packages::enforce(app.engine.nodes(), app.engine.journal()).await {
+    if let Err(error) = packages::enforce(app.engine.nodes(), app.engine.journal(), &app.granting).await {
         tracing::error!(%error, "a grant given elsewhere is not in force here");
     }
 }
