@@ -15,7 +15,9 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 use stepwell_core::flow::{DONE, Flow, Kind, TIMEOUT};
-use stepwell_core::machine::{self, At, Call, Effect, Entry, Error, Event, Failure, Instance, Op, Outcome, TokenId, step};
+use stepwell_core::machine::{
+    self, At, Call, Effect, Entry, Error, Event, Failure, Instance, Op, Outcome, TokenId, step,
+};
 
 use super::instances::error_json;
 use super::time::rfc3339;
