@@ -84,13 +84,11 @@ impl Walk<'_> {
             }
         }
         if taken.is_empty() {
-            match default {
-                Some(edge) => taken.push(edge),
-                None => {
-                    let text = "no condition holds and there is no default".to_owned();
-                    return self.incident(node, visit, "NO_WAY_OUT", text);
-                }
-            }
+            let Some(edge) = default else {
+                let text = "no condition holds and there is no default".to_owned();
+                return self.incident(node, visit, "NO_WAY_OUT", text);
+            };
+            taken.push(edge);
         }
         for edge in taken {
             self.arrive(flow.edges[edge].to, Some(edge));

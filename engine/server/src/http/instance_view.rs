@@ -15,7 +15,9 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 use stepwell_core::flow::{DONE, Flow, Kind, TIMEOUT};
-use stepwell_core::machine::{At, Call, Effect, Entry, Error, Event, Failure, Instance, Op, Outcome, TokenId, step};
+use stepwell_core::machine::{
+    self, At, Call, Effect, Entry, Error, Event, Failure, Instance, Op, Outcome, TokenId, step,
+};
 
 use super::instances::error_json;
 use super::time::rfc3339;
@@ -215,10 +217,11 @@ impl Replay {
         let Some(run) = subject.and_then(|subject| self.nodes.get_mut(subject.node.as_str())) else { return };
         match &entry.event {
             Event::NodeReturned { op: Op::Undo, outcome, .. } => run.returned(Op::Undo, outcome),
-            Event::NodeReturned { op, outcome, .. } => match subject.and_then(|one| self.flow.node(&one.node)) {
-                Some(node) => run.returned(*op, &stepwell_core::machine::as_taken(&self.flow, node, outcome)),
-                None => {}
-            },
+            Event::NodeReturned { op, outcome, .. } => {
+                if let Some(node) = subject.and_then(|one| self.flow.node(&one.node)) {
+                    run.returned(*op, &machine::as_taken(&self.flow, node, outcome));
+                }
+            }
             Event::MessageArrived { payload, .. } => {
                 run.last_output = Some(payload.clone());
                 run.port = Some(DONE.to_owned());
