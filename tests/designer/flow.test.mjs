@@ -18,6 +18,8 @@ const draft = (page, key) =>
 
 /** Presses Tab until the keyboard stands on what `selector` names. */
 async function tabTo(page, selector) {
+  // The expression field comes with its editor, which is fetched when it is first wanted.
+  await page.waitForSelector(selector);
   const there = () => page.evaluate((wanted) => document.activeElement?.matches(wanted) ?? false, selector);
   for (let presses = 0; presses < 60; presses += 1) {
     if (await there()) return;
