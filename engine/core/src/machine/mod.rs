@@ -46,5 +46,11 @@ pub const EVENTS_MAX: u64 = 50_000;
 pub const MESSAGE_NAME_BYTES_MAX: usize = 200;
 /// Longest key of a message.
 pub const MESSAGE_KEY_BYTES_MAX: usize = 500;
+/// Whether a message can have this name or key: not empty, at most so many bytes, and without NUL,
+/// which not every database keeps.
+pub fn fits_message(text: &str, bytes_max: usize) -> bool {
+    (1..=bytes_max).contains(&text.len()) && !text.contains('\0')
+}
+
 /// Tries of one undo before it becomes an incident.
 pub const UNDO_ATTEMPTS: u32 = 10;

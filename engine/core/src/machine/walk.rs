@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::instance::{At, Done, End, Error, Instance, State, Token, TokenId, Visit, Wait};
-use super::{Call, Effect, FailureClass, MESSAGE_KEY_BYTES_MAX, Op, STEPS_PER_EVENT_MAX, VISITS_MAX};
+use super::{Call, Effect, FailureClass, MESSAGE_KEY_BYTES_MAX, Op, STEPS_PER_EVENT_MAX, VISITS_MAX, fits_message};
 use crate::expr::{Expr, Root, Scope, Template, ValueError};
 use crate::flow::{DONE, Decision, EdgeIx, Flow, Kind, NodeIx, Task, Throw, TimerKind, Undo};
 use crate::value::Held;
@@ -283,7 +283,7 @@ impl<'f> Walk<'f> {
 
     fn key_text(&self, key: &Expr) -> Result<String, ValueError> {
         match self.with_scope(|scope| key.eval(scope))? {
-            Value::String(text) if (1..=MESSAGE_KEY_BYTES_MAX).contains(&text.len()) => Ok(text),
+            Value::String(text) if fits_message(&text, MESSAGE_KEY_BYTES_MAX) => Ok(text),
             Value::String(text) => Err(ValueError {
                 message: format!("a message key has 1 to {MESSAGE_KEY_BYTES_MAX} bytes, not {}", text.len()),
             }),

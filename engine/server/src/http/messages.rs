@@ -9,7 +9,7 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stepwell_core::flow::duration;
-use stepwell_core::machine::{MESSAGE_KEY_BYTES_MAX, MESSAGE_NAME_BYTES_MAX};
+use stepwell_core::machine::{MESSAGE_KEY_BYTES_MAX, MESSAGE_NAME_BYTES_MAX, fits_message};
 use stepwell_core::problem::Problem;
 use stepwell_runtime::Clock;
 use stepwell_runtime::journal::{Message, Posted};
@@ -87,8 +87,8 @@ fn check(asked: &MessageBody) -> Answer<(String, u64)> {
         ("/id", &id, ID_BYTES_MAX),
     ];
     for (at, text, most) in texts {
-        if !(1..=most).contains(&text.len()) {
-            problems.push(Problem::error("TEXT_LENGTH", at, format!("1 to {most} bytes")));
+        if !fits_message(text, most) {
+            problems.push(Problem::error("TEXT_LENGTH", at, format!("1 to {most} bytes, none of them NUL")));
         }
     }
     let ttl_ms = match asked.ttl.as_deref().map(duration::parse_ms) {

@@ -345,8 +345,8 @@ fn admit(flow: &Flow, input: &Value, at: &str, given: Option<String>) -> Answer<
         (None, None) => None,
     };
     match key {
-        Some(key) if key.is_empty() || key.chars().count() > BUSINESS_KEY_CHARS_MAX => {
-            Err(business_key(at, &format!("1 to {BUSINESS_KEY_CHARS_MAX} characters")))
+        Some(key) if key.is_empty() || key.contains('\0') || key.chars().count() > BUSINESS_KEY_CHARS_MAX => {
+            Err(business_key(at, &format!("1 to {BUSINESS_KEY_CHARS_MAX} characters, none of them NUL")))
         }
         key => Ok(key),
     }
