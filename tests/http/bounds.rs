@@ -27,6 +27,11 @@ async fn what_is_taken_in_can_be_read_back_however_deep() {
         let message = json!({ "name": "none", "key": "k", "payload": nested(levels + 1) });
         engine.post("/api/v1/messages", &message).await.expect(status);
     }
+    // Not every database keeps a NUL: it is refused at the door, whichever is behind it.
+    let reply = engine.post("/api/v1/messages", &json!({ "name": "n", "key": "a\u{0}b" })).await.expect(422);
+    assert_eq!(reply.json()["problems"][0]["pointer"], "/key");
+    let body = json!({ "input": { "id": "n" }, "businessKey": "a\u{0}b" });
+    engine.post("/api/v1/flows/patient/instances", &body).await.expect(422);
     // The deepest one goes on, so it was read back from disk.
     engine.post("/api/v1/messages", &json!({ "name": "go", "key": "d99", "payload": nested(100) })).await.expect(202);
     until("the deep one ends", SOON, async || {

@@ -111,15 +111,6 @@ fn rows() -> Vec<Row> {
             "/input/b",
         ),
         Row("POST", "/t/sum", &[], text(json!({ "a": 1, "b": "two" })), 422, "INPUT_INVALID", "/b"),
-        Row(
-            "POST",
-            "/api/v1/messages",
-            &[],
-            text(json!({ "name": "n", "key": "a\u{0}b" })),
-            422,
-            "BODY_INVALID",
-            "/key",
-        ),
         Row("POST", "/api/v1/flows/a/publish", &[], text(no_end), 422, "FLOW_HAS_PROBLEMS", "/edges/0/to"),
         Row(
             "POST",
