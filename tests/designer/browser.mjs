@@ -80,3 +80,16 @@ export async function settled(page) {
     }
   });
 }
+
+/** Presses the plus on the flow's first line, as one who moves the pointer onto it. */
+export async function plusOnLine(page) {
+  await settled(page);
+  const line = await page.evaluate(() =>
+    document.querySelector('.svelte-flow__edge-path').getBoundingClientRect().toJSON(),
+  );
+  await page.mouse.move(line.x + line.width / 2, line.y - 60);
+  await page.mouse.move(line.x + line.width / 2, line.y);
+  await page.waitForSelector('.label.hover .plus');
+  await page.mouse.down();
+  await page.mouse.up();
+}

@@ -1,7 +1,7 @@
 // The real engine with its real plugins, and the stand-in shop behind them: what a new user does first, and what an
 // order goes through. Runs where SHOP_URL names the shop; `cargo xtask test designer-engine` starts both.
 import assert from 'node:assert/strict';
-import { settled } from './browser.mjs';
+import { plusOnLine } from './browser.mjs';
 
 const unique = () => `t${Date.now().toString(36)}${Math.floor(Math.random() * 1296).toString(36)}`;
 
@@ -49,15 +49,7 @@ export const tests = [
       await page.fill('dialog .input >> nth=0', title);
       await page.click('dialog .btn.primary');
       await page.waitForSelector('[data-face=start]');
-      await settled(page);
-      const line = await page.evaluate(() =>
-        document.querySelector('.svelte-flow__edge-path').getBoundingClientRect().toJSON(),
-      );
-      await page.mouse.move(line.x + line.width / 2, line.y - 60);
-      await page.mouse.move(line.x + line.width / 2, line.y);
-      await page.waitForSelector('.label.hover .plus');
-      await page.mouse.down();
-      await page.mouse.up();
+      await plusOnLine(page);
       await page.fill('dialog [role=combobox]', 'reserve');
       await page.keyboard.press('Enter');
       await page.waitForSelector('[data-face=reserve_stock]');

@@ -1,6 +1,6 @@
 // From nothing to a running instance, as a person does it: with the mouse, and with the keyboard alone.
 import assert from 'node:assert/strict';
-import { settled } from './browser.mjs';
+import { plusOnLine } from './browser.mjs';
 
 const unique = () => `t${Date.now().toString(36)}${Math.floor(Math.random() * 1296).toString(36)}`;
 const saved = (page) => page.waitForSelector('.save.saved');
@@ -55,15 +55,7 @@ export const tests = [
       const title = unique();
       await newFlow(page, engine, title);
       // The plus on the line from start to end.
-      await settled(page);
-      const line = await page.evaluate(() =>
-        document.querySelector('.svelte-flow__edge-path').getBoundingClientRect().toJSON(),
-      );
-      await page.mouse.move(line.x + line.width / 2, line.y - 60);
-      await page.mouse.move(line.x + line.width / 2, line.y);
-      await page.waitForSelector('.label.hover .plus');
-      await page.mouse.down();
-      await page.mouse.up();
+      await plusOnLine(page);
       await page.fill('dialog [role=combobox]', 'set');
       await page.keyboard.press('Enter');
       await page.waitForSelector('[data-face=set]');

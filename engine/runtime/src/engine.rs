@@ -217,7 +217,8 @@ impl<J: Journal, N: Nodes, C: Clock> Engine<J, N, C> {
         Ok(flow)
     }
 
-    /// Starts an instance; to be called in an async runtime. Nothing the caller does afterwards, or stops doing, changes its course.
+    /// Starts an instance; to be called in an async runtime. Nothing the caller does afterwards, or
+    /// stops doing, changes its course.
     pub fn start(&self, request: StartRequest) -> Result<Started, StartError> {
         if self.closing() {
             return Err(StartError::Overloaded);

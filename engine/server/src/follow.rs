@@ -48,6 +48,8 @@ async fn flows(app: &App) {
 }
 
 async fn plugins(app: &App) {
+    // In turn with what is loaded here: an older build must not come after a newer one of the same name.
+    let _turn = app.loading.lock().await;
     if let Err(error) = packages::restore(app.engine.nodes(), app.engine.journal()).await {
         tracing::error!(%error, "a plugin loaded elsewhere is not at hand here");
     }

@@ -222,7 +222,7 @@ fn want(tx: &mut Tx<'_>, instance: i64, owned: bool) -> Result<()> {
 }
 
 /// Keeps a message, unless it was posted before.
-fn keep(tx: &mut Tx<'_>, message: &Message, payload: &str) -> Result<std::result::Result<Posted, Unavailable>> {
+fn keep(tx: &mut Tx<'_>, message: &Message, payload: &str) -> Result<Posted> {
     let Message { name, key, id, at_ms, ttl_ms, by, payload: _ } = message;
     tx.hold_all(&BTreeSet::from([(&**name, &**key)]))?;
     let seen_until_ms = at_ms.saturating_add(SEEN_MS.max(*ttl_ms));
@@ -231,7 +231,7 @@ fn keep(tx: &mut Tx<'_>, message: &Message, payload: &str) -> Result<std::result
         &values![name, id, integer(seen_until_ms)],
     )?;
     if seen == 0 {
-        return Ok(Ok(Posted::Duplicate));
+        return Ok(Posted::Duplicate);
     }
     let kept: i64 =
         tx.db.only("select count(*) from inbox where message = ?1 and key = ?2", &values![name, key], |row| {
@@ -239,7 +239,7 @@ fn keep(tx: &mut Tx<'_>, message: &Message, payload: &str) -> Result<std::result
         })?;
     if kept >= KEPT_MAX {
         tx.db.execute("delete from seen where message = ?1 and id = ?2", &values![name, id])?;
-        return Ok(Ok(Posted::Full));
+        return Ok(Posted::Full);
     }
     let n = tx.next_id();
     tx.db.execute(
@@ -249,7 +249,7 @@ fn keep(tx: &mut Tx<'_>, message: &Message, payload: &str) -> Result<std::result
     )?;
     audit(tx, by, *at_ms, "message.post", name, &json!({ "key": key, "id": id }))?;
     let awaiting = wake_one(tx, name, key)?;
-    Ok(Ok(if awaiting.is_empty() { Posted::Buffered } else { Posted::Awaited(awaiting) }))
+    Ok(if awaiting.is_empty() { Posted::Buffered } else { Posted::Awaited(awaiting) })
 }
 
 /// A command in the form of columns.
@@ -265,20 +265,20 @@ struct Order {
 }
 
 impl Order {
-    fn run(&self, tx: &mut Tx<'_>) -> Result<std::result::Result<CommandKept, Unavailable>> {
+    fn run(&self, tx: &mut Tx<'_>) -> Result<CommandKept> {
         let found: Option<(i64, u8, bool)> = tx.db.first(
             "select i.n, i.state, i.owner <> 0 from instance as i where i.id = ?1 {lock i}",
             &values![&self.id],
             |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
         )?;
-        let Some((instance, state, owned)) = found else { return Ok(Ok(CommandKept::Unknown)) };
+        let Some((instance, state, owned)) = found else { return Ok(CommandKept::Unknown) };
         if state > 4 {
-            return Ok(Ok(CommandKept::Ended));
+            return Ok(CommandKept::Ended);
         }
         let kept: i64 =
             tx.db.only("select count(*) from inbox where instance = ?1", &values![instance], |row| row.get(0))?;
         if kept >= KEPT_MAX {
-            return Ok(Ok(CommandKept::Full));
+            return Ok(CommandKept::Full);
         }
         let n = tx.next_id();
         tx.db.execute(
@@ -287,7 +287,7 @@ impl Order {
         )?;
         audit(tx, &self.by, self.at_ms, &self.action, &self.instance, &self.detail)?;
         want(tx, instance, owned)?;
-        Ok(Ok(CommandKept::Kept))
+        Ok(CommandKept::Kept)
     }
 }
 
@@ -309,7 +309,7 @@ impl Store {
     pub(crate) async fn post(&self, message: Message) -> std::result::Result<Posted, Unavailable> {
         self.tell(message.at_ms);
         let payload = text(&*message.payload)?;
-        self.write(move |tx| keep(tx, &message, &payload)).await?
+        self.write(move |tx| keep(tx, &message, &payload)).await
     }
 
     pub(crate) async fn command(
@@ -325,6 +325,6 @@ impl Store {
         let detail = serde_json::to_value(&command).unwrap_or_default();
         let action = format!("instance.{}", detail.get("command").and_then(Json::as_str).unwrap_or("command"));
         let order = Order { instance: instance.to_owned(), id, body, by: by.to_owned(), at_ms, action, detail };
-        self.write(move |tx| order.run(tx)).await?
+        self.write(move |tx| order.run(tx)).await
     }
 }

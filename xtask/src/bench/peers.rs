@@ -33,8 +33,8 @@ pub(crate) fn restate(folder: &Path, data: &Path, address: SocketAddr) -> Result
     command.arg(material("peers/restate.mjs")).arg(steps.port().to_string());
     command.current_dir(folder.join("peers")).env("RESTATE_LOGGING", "WARN");
     let service = Daemon::spawn("restate-service", &mut command, &paths::logs().join("bench-restate-service.log"))?;
-    let packages = folder.join("peers/node_modules/@restatedev/restate-server-linux-x64/bin/restate-server");
-    let mut command = Command::new(packages);
+    let program = folder.join("peers/node_modules/@restatedev/restate-server-linux-x64/bin/restate-server");
+    let mut command = Command::new(program);
     command.arg("--base-dir").arg(data.join("restate")).current_dir(data);
     command.env("RESTATE_DISABLE_TELEMETRY", "true").env("RESTATE_LOG_FILTER", "warn");
     command.env("RESTATE_INGRESS__BIND_ADDRESS", address.to_string());

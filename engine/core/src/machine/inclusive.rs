@@ -84,10 +84,7 @@ impl Walk<'_> {
             }
         }
         if taken.is_empty() {
-            let Some(edge) = default else {
-                let text = "no condition holds and there is no default".to_owned();
-                return self.incident(node, visit, "NO_WAY_OUT", text);
-            };
+            let Some(edge) = default else { return self.no_way_out(node, visit) };
             taken.push(edge);
         }
         for edge in taken {

@@ -108,9 +108,7 @@ impl<'f> Walk<'f> {
             },
             Kind::Exclusive => match self.choose(node) {
                 Ok(Some(edge)) => self.arrive(flow.edges[edge].to, Some(edge)),
-                Ok(None) => {
-                    self.incident(node, visit, "NO_WAY_OUT", "no condition holds and there is no default".into());
-                }
+                Ok(None) => self.no_way_out(node, visit),
                 Err(error) => self.no_value(node, visit, &error),
             },
             Kind::Inclusive if flow.nodes[node].incoming.len() > 1 => {
@@ -320,6 +318,10 @@ impl<'f> Walk<'f> {
     pub(super) fn incident(&mut self, node: NodeIx, visit: u32, code: &str, message: String) {
         let error = self.error(FailureClass::Flow, code, message, node);
         self.place(node, visit, At::Incident { error, visit: None, stopped: None });
+    }
+
+    pub(super) fn no_way_out(&mut self, node: NodeIx, visit: u32) {
+        self.incident(node, visit, "NO_WAY_OUT", "no condition holds and there is no default".to_owned());
     }
 
     pub(super) fn no_value(&mut self, node: NodeIx, visit: u32, error: &ValueError) {

@@ -7,7 +7,7 @@
 //!
 //! Invariant: no schema reaches out: a `$ref` to anything but the schema itself is refused.
 //!
-//! Not here: which schema goes with what (`flow::check`, `runtime::admission`).
+//! Not here: which schema goes with what (`flow::check`, `machine`, `server`).
 
 #[cfg(all(test, feature = "full-schemas"))]
 mod agreement;

@@ -82,24 +82,29 @@ impl Auth {
 
     /// Whether a token would buy a session now.
     pub(crate) fn admits(&self, token: &str) -> Answer<()> {
+        let login = self.login.lock().unwrap_or_else(PoisonError::into_inner);
+        self.is_link(token, login.as_ref()).map(drop)
+    }
+
+    /// Whether the token is the login link's, and not an API token; or that it is neither.
+    fn is_link(&self, token: &str, login: Option<&[u8; 32]>) -> Answer<bool> {
         let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        let login = *self.login.lock().unwrap_or_else(PoisonError::into_inner);
-        if same(&digest, &self.admin) || login.is_some_and(|link| same(&digest, &link)) {
-            return Ok(());
+        if same(&digest, &self.admin) {
+            return Ok(false);
+        }
+        if login.is_some_and(|link| same(&digest, link)) {
+            return Ok(true);
         }
         Err(Refusal::say(Code::Unauthenticated, "the token is not valid, or its login link was used"))
     }
 
     /// Buys a session's cookie value with an API token, or with the login link's.
     pub(crate) fn log_in(&self, token: &str, now_ms: u64) -> Answer<String> {
-        let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        if !same(&digest, &self.admin) {
-            let mut login = self.login.lock().unwrap_or_else(PoisonError::into_inner);
-            if !login.is_some_and(|link| same(&digest, &link)) {
-                return Err(Refusal::say(Code::Unauthenticated, "the token is not valid, or its login link was used"));
-            }
+        let mut login = self.login.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_link(token, login.as_ref())? {
             *login = None;
         }
+        drop(login);
         let until = now_ms + SESSION_MS;
         let claim = format!("{until}.{}", random_token(9));
         let signature = self.sign(&claim);

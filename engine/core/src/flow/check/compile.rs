@@ -20,6 +20,7 @@ use crate::flow::{
     Boundary, Callee, Catch, Contract, DONE, Decision, Delivery, Kind, NodeIx, Retry, TIMEOUT, Task, Throw, TimerKind,
     Undo,
 };
+use crate::machine::{MESSAGE_NAME_BYTES_MAX, fits_message};
 use crate::problem::Problem;
 
 /// Of one attempt, unless the document says otherwise.
@@ -445,8 +446,8 @@ impl Checker<'_> {
     }
 
     fn receive(&mut self, node: NodeIx, receive: &ReceiveDocument, pointer: &str) -> Option<Kind> {
-        if receive.message.is_empty() || receive.message.len() > 128 {
-            let message = "a message's name has 1 to 128 letters";
+        if !fits_message(&receive.message, MESSAGE_NAME_BYTES_MAX) {
+            let message = format!("a message's name has 1 to {MESSAGE_NAME_BYTES_MAX} bytes");
             self.on(node, Problem::error("MESSAGE_NAME", child(pointer, "message"), message));
         }
         if receive.timeout.is_none() {

@@ -226,17 +226,7 @@ fn a_reply_is_said_once_and_the_flow_goes_on() {
 #[test]
 fn late_and_doubled_answers_are_refused() {
     let flow = flow("start=start; a=x {\"retry\":{\"attempts\":2}}; end=end", "start>a a>end");
-    let mut play = Play {
-        flow: &flow,
-        it: Instance::new("i".into(), 1),
-        entries: Vec::new(),
-        calls: Vec::new(),
-        under_way: Vec::new(),
-        keys: BTreeMap::new(),
-        said: Vec::new(),
-        now_ms: 1_000,
-    };
-    play.take(Event::Started { input: Arc::new(json!({})), business_key: None, priority: 0 });
+    let mut play = Play::of(&flow, &json!({}));
     let token = play.under_way[0].token;
     play.word("a:late");
     let answer = |attempt| Event::NodeReturned { token, attempt, op: Op::Run, outcome: outcome("ok") };
