@@ -14,6 +14,7 @@ mod edges;
 mod fit;
 mod graph;
 mod names;
+mod starts;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use crate::catalog::{Catalog, NodeType};
 use crate::expr::{Expr, expression_problem};
 use crate::problem::{Problem, Severity};
 use crate::schema::Schema;
+use starts::Starts;
 
 /// Most nodes of one flow.
 pub const NODES_MAX: usize = 2_000;
@@ -44,7 +46,7 @@ const KEYS_RESERVED: [&str; 1] = ["check"];
 const TRIGGER_WAIT_MS_MAX: u64 = 60_000;
 
 /// The document's own fields.
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 15] = [
     "stepwell",
     "kind",
     "key",
@@ -52,6 +54,8 @@ const FIELDS: [&str; 13] = [
     "summary",
     "input",
     "businessKey",
+    "businessKeyUnique",
+    "priority",
     "timezone",
     "triggers",
     "nodes",
@@ -225,14 +229,14 @@ impl<'d> Checker<'d> {
         let key = self.head();
         self.timezone();
         let input = self.input();
-        let business_key = self.business_key();
+        let starts = self.starts();
         let triggers = self.triggers();
         self.compile_nodes();
         self.compile_edges();
         self.check_layout();
         self.check_graph();
         self.check_names();
-        self.finish(key?, input, business_key, triggers)
+        self.finish(key?, input, starts, triggers)
     }
 
     fn head(&mut self) -> Option<String> {
@@ -289,11 +293,6 @@ impl<'d> Checker<'d> {
                 None
             }
         }
-    }
-
-    fn business_key(&mut self) -> Option<Expr> {
-        let text = self.reader.field::<String>("businessKey")?;
-        self.expression(&text, "/businessKey", None, Sees::Input)
     }
 
     /// A text field that is an expression if it begins with `=`, and itself if not.
@@ -388,13 +387,7 @@ impl<'d> Checker<'d> {
         self.reader.list::<Note>("notes");
     }
 
-    fn finish(
-        &mut self,
-        key: String,
-        input: Option<Schema>,
-        business_key: Option<Expr>,
-        triggers: Vec<Trigger>,
-    ) -> Option<Flow> {
+    fn finish(&mut self, key: String, input: Option<Schema>, starts: Starts, triggers: Vec<Trigger>) -> Option<Flow> {
         let read = self.nodes_read();
         let mut nodes = Vec::with_capacity(self.nodes.len());
         for (entry, read) in self.nodes.drain(..).zip(read) {
@@ -409,7 +402,9 @@ impl<'d> Checker<'d> {
         }
         let start = nodes.iter().position(|node| matches!(node.kind, Kind::Start))?;
         let timezone = self.timezone.name().to_owned();
-        Some(Flow { key, hash: String::new(), input, business_key, nodes, edges, start, timezone, triggers })
+        let Starts { business_key, unique, priority } = starts;
+        let hash = String::new();
+        Some(Flow { key, hash, input, business_key, unique, priority, nodes, edges, start, timezone, triggers })
     }
 
     /// Which nodes' outputs some expression reads: all of them where `nodes` is read as a whole.

@@ -15,7 +15,7 @@ pub mod document;
 pub mod duration;
 mod hash;
 pub(crate) mod pointer;
-mod read;
+pub(crate) mod read;
 
 use std::sync::Arc;
 
@@ -46,12 +46,25 @@ pub struct Flow {
     pub input: Option<Schema>,
     /// Makes a business key from the input where the caller gave none (`"businessKey": "=input.orderId"`).
     pub business_key: Option<Expr>,
+    /// Whether one business key may stand for more than one instance of the flow, whichever its version.
+    pub unique: Option<Unique>,
+    /// Makes a priority from the input where the caller gave none: a whole number, smaller is more urgent.
+    pub priority: Option<Expr>,
     pub nodes: Vec<Node>,
     pub edges: Vec<Edge>,
     pub start: NodeIx,
     /// IANA name; dates without a zone are read in it.
     pub timezone: String,
     pub triggers: Vec<Trigger>,
+}
+
+/// How far a business key stands for one instance of a flow, over all its versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unique {
+    /// Of those that have not ended, one has it.
+    Running,
+    /// One has it, for as long as the instance is kept.
+    Always,
 }
 
 #[derive(Debug)]
