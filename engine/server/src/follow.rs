@@ -1,5 +1,5 @@
 //! Follows what other engines on the same database do, as far as this one keeps it in memory: newest
-//! versions and paths, plugins, grants.
+//! versions, bindings and paths, plugins, grants.
 //!
 //! Not here: instances; who drives which is the store's (`take`), and no engine remembers another's.
 
@@ -23,6 +23,7 @@ pub(crate) async fn run(app: App) {
             Ok(FeedItem::Notice(_) | FeedItem::Instance(_)) => {}
             // What was missed is not known, so all of it is taken over.
             Err(RecvError::Lagged(_)) => {
+                removed(&app).await;
                 plugins(&app).await;
                 grants(&app).await;
                 flows(&app).await;
@@ -35,7 +36,10 @@ pub(crate) async fn run(app: App) {
 async fn take_over(app: &App, change: &Change) {
     match change {
         Change::Draft { .. } => {}
-        Change::Published { .. } => flows(app).await,
+        Change::Published { .. } | Change::Retired { .. } | Change::Binding { .. } | Change::Route { .. } => {
+            flows(app).await;
+        }
+        Change::PluginRemoved { digest, .. } => packages::forget(app.engine.nodes(), digest),
         Change::Plugin { .. } => plugins(app).await,
         Change::Grants => grants(app).await,
     }
@@ -52,6 +56,18 @@ async fn plugins(app: &App) {
     let _turn = app.loading.lock().await;
     if let Err(error) = packages::restore(app.engine.nodes(), app.engine.journal()).await {
         tracing::error!(%error, "a plugin loaded elsewhere is not at hand here");
+    }
+}
+
+async fn removed(app: &App) {
+    let kept = app.engine.journal().plugins().await;
+    let Ok(kept) = kept.inspect_err(|error| tracing::error!(%error, "a plugin removed elsewhere may be at hand here"))
+    else {
+        return;
+    };
+    let at_hand = app.engine.nodes().plugins().into_iter().map(|one| one.digest.to_string());
+    for digest in at_hand.filter(|digest| kept.iter().all(|one| one.digest != *digest)) {
+        packages::forget(app.engine.nodes(), &digest);
     }
 }
 

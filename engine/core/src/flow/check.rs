@@ -324,12 +324,8 @@ impl<'d> Checker<'d> {
         let mut triggers: Vec<Trigger> = Vec::new();
         for (index, trigger) in self.reader.list::<TriggerDocument>("triggers") {
             let pointer = format!("/triggers/{index}");
-            let letters = |letter: u8| letter.is_ascii_alphanumeric() || b"_-./".contains(&letter);
             let path = trigger.path;
-            let well_formed = (1..=200).contains(&path.len())
-                && path.bytes().all(letters)
-                && path.split('/').all(|part| !part.is_empty() && !part.starts_with('.'));
-            if !well_formed {
+            if !super::is_trigger_path(&path) {
                 let problem = Problem::error("TRIGGER_PATH", child(&pointer, "path"), format!("`{path}` is no path"));
                 self.problem(problem.fix("use letters, digits, `_`, `-`, `.` and `/`, without a leading slash"));
             }

@@ -276,6 +276,14 @@ pub struct Trigger {
     pub wait_ms: u64,
 }
 
+/// Whether a path below `/t/` is plain: letters, digits, `_`, `-`, and `.`, in parts that do not begin with a dot, with `/` between them.
+pub fn is_trigger_path(path: &str) -> bool {
+    let letters = |letter: u8| letter.is_ascii_alphanumeric() || b"_-./".contains(&letter);
+    (1..=200).contains(&path.len())
+        && path.bytes().all(letters)
+        && path.split('/').all(|part| !part.is_empty() && !part.starts_with('.'))
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TriggerAuth {
     /// An API token, as everywhere.

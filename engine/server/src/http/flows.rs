@@ -68,6 +68,9 @@ pub(super) struct VersionItem {
     hash: String,
     published_at: String,
     published_by: String,
+    /// Nothing is started on it any more since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retired_at: Option<String>,
     #[schema(value_type = BTreeMap<String, u64>)]
     counts: BTreeMap<&'static str, u64>,
 }
@@ -177,6 +180,7 @@ pub(super) async fn show(State(app): State<App>, Path(key): Path<String>) -> Ans
         hash: version.hash,
         published_at: rfc3339(version.published_ms),
         published_by: version.published_by,
+        retired_at: version.retired_ms.map(rfc3339),
         counts: counts_json(&version.counts),
     });
     Ok(Json(FlowDetail { flow: item(detail.summary), versions: versions.collect() }))
