@@ -63,6 +63,9 @@ pub struct Doors {
     pub triggers: Vec<TriggerRow>,
 }
 
+/// Rules of up to this size stand in the audit as they were set: its lists are read whole.
+const AUDITED_BYTES_MAX: usize = 4 * 1024;
+
 /// Where rules of a kind are kept, and how they are spoken of.
 struct Kind {
     table: &'static str,
@@ -106,7 +109,10 @@ impl Kind {
             ),
             &values![name, spec, integer(revision), integer(act.at_ms), &act.by],
         )?;
-        let detail = json!({ "revision": revision, "spec": *save.spec });
+        let mut detail = json!({ "revision": revision });
+        if spec.len() <= AUDITED_BYTES_MAX {
+            detail["spec"] = Json::clone(&save.spec);
+        }
         audit(tx, &act.by, act.at_ms, &format!("{action}.put"), name, &detail)?;
         notice(tx, act.at_ms, &change(name.clone()))?;
         let saved = Rules {

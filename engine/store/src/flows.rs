@@ -247,24 +247,20 @@ impl Store {
     pub async fn choice_counts(&self, flow: &str) -> std::result::Result<Vec<ChoiceCounts>, Unavailable> {
         let flow = flow.to_owned();
         self.read(move |db| {
-            let mut found: Vec<ChoiceCounts> = Vec::new();
+            let mut found: BTreeMap<(String, u32), Counts> = BTreeMap::new();
             let rows = db.query(
                 "select bound_by, version, state, cast(sum(instances) as bigint) from tally_by_choice where flow = ?1
-                 group by bound_by, version, state having sum(instances) > 0 order by bound_by, version",
+                 group by bound_by, version, state having sum(instances) > 0",
                 &values![&flow],
                 |row| Ok((row.get::<String>(0)?, row.get::<u32>(1)?, state(row, 2)?, natural(row, 3)?)),
             )?;
             for (bound_by, version, state, instances) in rows {
-                match found.last_mut().filter(|last| last.bound_by == bound_by && last.version == version) {
-                    Some(last) => last.counts.add(state, instances),
-                    None => {
-                        let mut counts = Counts::default();
-                        counts.add(state, instances);
-                        found.push(ChoiceCounts { bound_by, version, counts });
-                    }
-                }
+                found.entry((bound_by, version)).or_default().add(state, instances);
             }
-            Ok(found)
+            Ok(found
+                .into_iter()
+                .map(|((bound_by, version), counts)| ChoiceCounts { bound_by, version, counts })
+                .collect())
         })
         .await
     }

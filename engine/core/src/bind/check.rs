@@ -35,7 +35,7 @@ impl Route {
     }
 }
 
-fn checked<T>(document: &Value, not: &str, check: impl FnOnce(&mut Checker<'_>) -> Option<T>) -> Checked<T> {
+fn checked<T>(document: &Value, not: &str, check: impl FnOnce(&mut Checker<'_>) -> T) -> Checked<T> {
     let Some(fields) = document.as_object() else {
         return Checked { rules: None, problems: vec![Problem::error("WRONG_TYPE", "", not)] };
     };
@@ -43,7 +43,7 @@ fn checked<T>(document: &Value, not: &str, check: impl FnOnce(&mut Checker<'_>) 
     let rules = check(&mut checker);
     let mut problems = checker.reader.problems;
     let gone = |problem: &Problem| GONE.contains(&problem.code.as_str()) || problem.severity == Severity::Warning;
-    let rules = rules.filter(|_| problems.iter().all(gone));
+    let rules = problems.iter().all(gone).then_some(rules);
     problems.sort_by(|a, b| (&a.pointer, &a.code, &a.message).cmp(&(&b.pointer, &b.code, &b.message)));
     problems.dedup();
     Checked { rules, problems }
@@ -58,33 +58,33 @@ impl Checker<'_> {
         self.reader.problems.push(problem);
     }
 
-    fn binding(&mut self, versions: &Versions) -> Option<Binding> {
+    fn binding(&mut self, versions: &Versions) -> Binding {
         self.reader.unknown_fields(&["rules", "split", "default", "fallback", "off"]);
         let mut binding = Binding::none(versions);
-        let (mut names, mut named) = (HashSet::new(), Vec::new());
+        let (mut names, mut wanted) = (HashSet::new(), Vec::new());
         for (index, rule) in self.list::<Rule>("rules", RULES_MAX) {
             let pointer = format!("/rules/{index}");
             let version = self.version(&rule.version, &format!("{pointer}/version"), versions);
-            named.extend(version.version());
+            wanted.extend(version.version());
             let keyed = self.rule(&pointer, &rule, version, &mut names);
             binding.rules.extend(keyed.filter(|_| rule.enabled));
         }
         let variants = self.split(versions);
         if let Some((enabled, shares, versions)) = variants {
-            named.extend(versions);
+            wanted.extend(versions);
             binding.split = Some(shares).filter(|_| enabled);
         }
         for (field, place) in [("default", &mut binding.default), ("fallback", &mut binding.fallback)] {
             let Some(name) = self.reader.field::<VersionName>(field) else { continue };
             let version = self.version(&name, &format!("/{field}"), versions);
-            named.extend(version.version());
+            wanted.extend(version.version());
             *place = Some(version);
         }
         for (index, name) in self.list::<VersionName>("off", RULES_MAX) {
             binding.off.extend(self.version(&name, &format!("/off/{index}"), versions).version());
         }
-        binding.named = named;
-        Some(binding)
+        binding.named = wanted;
+        binding
     }
 
     fn rule(&mut self, at: &str, rule: &Rule, version: Target, names: &mut HashSet<String>) -> Option<Keyed> {
@@ -131,7 +131,7 @@ impl Checker<'_> {
         self.reader.unknown_fields(&["enabled", "salt", "variants"]);
         let enabled = self.reader.field("enabled").unwrap_or(true);
         let salt = self.reader.field::<String>("salt").unwrap_or_default();
-        let (mut names, mut named, mut shares) = (HashSet::new(), Vec::new(), Vec::new());
+        let (mut names, mut wanted, mut shares) = (HashSet::new(), Vec::new(), Vec::new());
         for (index, variant) in self.list::<Variant>("variants", VARIANTS_MAX) {
             let at = format!("/variants/{index}");
             self.name(&variant.name, &format!("{at}/name"), &mut names);
@@ -140,7 +140,7 @@ impl Checker<'_> {
                 self.problem(Problem::error("SPLIT_WEIGHT", format!("{at}/weight"), message).fix("weigh it less"));
             }
             let version = self.version(&variant.version, &format!("{at}/version"), versions);
-            named.extend(version.version());
+            wanted.extend(version.version());
             let version = if variant.enabled { version } else { Target::Gone };
             shares.push(Share { name: variant.name.into(), version, weight: variant.weight });
         }
@@ -152,10 +152,10 @@ impl Checker<'_> {
             let problem = Problem::error("SPLIT_WEIGHT", "/variants", "nothing has a weight");
             self.problem(problem.fix("give one variant at least a weight above 0"));
         }
-        (enabled, Shares { salt, variants: shares }, named)
+        (enabled, Shares { salt, variants: shares }, wanted)
     }
 
-    fn route<'v>(&mut self, versions: &impl Fn(&str) -> Option<&'v Versions>) -> Option<Route> {
+    fn route<'v>(&mut self, versions: &impl Fn(&str) -> Option<&'v Versions>) -> Route {
         self.reader.unknown_fields(&["auth", "wait", "rules"]);
         if self.reader.raw("rules").is_none() {
             let problem = Problem::error("MISSING_FIELD", "", "the route has no `rules`");
@@ -163,7 +163,7 @@ impl Checker<'_> {
         }
         let auth = self.reader.field::<RouteAuth>("auth");
         let wait_ms = self.wait();
-        let (mut names, mut named, mut rules) = (HashSet::new(), Vec::new(), Vec::new());
+        let (mut names, mut wanted, mut rules) = (HashSet::new(), Vec::new(), Vec::new());
         let mut always: Option<String> = None;
         for (index, rule) in self.list::<RouteRule>("rules", RULES_MAX) {
             let at = format!("/rules/{index}");
@@ -173,7 +173,7 @@ impl Checker<'_> {
                 self.problem(Problem::warning("RULE_NEVER_REACHED", at.as_str(), message).fix("move it up"));
             }
             let version = self.target(&rule, &at, versions);
-            named.push((Arc::from(rule.flow.as_str()), version.and_then(Target::version)));
+            wanted.push((Arc::from(rule.flow.as_str()), version.and_then(Target::version)));
             let Ok(when) = self.condition(rule.when.as_deref(), &at) else { continue };
             if rule.enabled {
                 if when.is_none() {
@@ -183,7 +183,7 @@ impl Checker<'_> {
                 rules.push(Way { when, to });
             }
         }
-        Some(Route { open: auth == Some(RouteAuth::None), wait_ms, rules, named })
+        Route { open: auth == Some(RouteAuth::None), wait_ms, rules, named: wanted }
     }
 
     fn wait(&mut self) -> u64 {

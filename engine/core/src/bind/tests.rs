@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
@@ -21,10 +22,8 @@ fn chosen(document: &Value, key: &str, input: &Value) -> String {
     let choice = binding.choose(&asked);
     let mut shown = choice.chosen.map_or("nothing".to_owned(), |(by, version)| format!("{version} {by}"));
     if let Some(passed) = choice.instead_of {
-        shown += &match passed.version {
-            Some(version) => format!(" for {version} {}", passed.by),
-            None => format!(" for {}", passed.by),
-        };
+        let version = passed.version.map_or(String::new(), |version| format!("{version} "));
+        let _ = write!(shown, " for {version}{}", passed.by); // Writing to a string cannot fail.
     }
     choice.skipped.iter().fold(shown, |shown, one| format!("{shown} skipped {}", one.rule))
 }

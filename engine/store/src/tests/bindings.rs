@@ -143,8 +143,7 @@ async fn a_start_and_a_removal_never_both_win() {
             (started, removed)
         };
         match (started, removed.unwrap()) {
-            (Ok(_), Removed::Needed(_)) => {}
-            (Err(AppendError::Retired), Removed::Gone) => {}
+            (Ok(_), Removed::Needed(_)) | (Err(AppendError::Retired), Removed::Gone) => {}
             both => panic!("{both:?}"),
         }
         published(&it.store, "f", &format!("{}", round + 3)).await;
