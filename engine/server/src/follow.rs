@@ -15,6 +15,8 @@ pub(crate) async fn run(app: App) {
         return;
     }
     let mut feed = app.engine.journal().feed();
+    // What was committed elsewhere between the first reading and this moment.
+    everything(&app).await;
     loop {
         match feed.recv().await {
             Ok(FeedItem::Notice(notice)) if notice.engine != app.engine.journal().number() => {
@@ -23,14 +25,18 @@ pub(crate) async fn run(app: App) {
             Ok(FeedItem::Notice(_) | FeedItem::Instance(_)) => {}
             // What was missed is not known, so all of it is taken over.
             Err(RecvError::Lagged(_)) => {
-                removed(&app).await;
-                plugins(&app).await;
-                grants(&app).await;
-                flows(&app).await;
+                everything(&app).await;
             }
             Err(RecvError::Closed) => return,
         }
     }
+}
+
+async fn everything(app: &App) {
+    removed(app).await;
+    plugins(app).await;
+    grants(app).await;
+    flows(app).await;
 }
 
 async fn take_over(app: &App, change: &Change) {
