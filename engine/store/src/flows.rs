@@ -61,6 +61,8 @@ pub struct FlowSummary {
     pub has_draft: bool,
     /// Publishing the draft would make a new version, as far as its hash tells.
     pub draft_differs: bool,
+    /// Rules pick the version of its starts.
+    pub has_binding: bool,
     pub updated_ms: u64,
     pub counts: Counts,
 }
@@ -366,11 +368,12 @@ fn refuse(db: &mut Db, publish: &Publish) -> Result<Option<Published>> {
 fn summaries(db: &mut Db, narrowed: &str, values: &[Value<'_>]) -> Result<Vec<FlowSummary>> {
     let sql = format!(
         "select f.key, f.kind, f.title, f.updated_ms, v.version, d.flow is not null,
-                d.flow is not null and (v.version is null or d.hash is distinct from v.hash)
+                d.flow is not null and (v.version is null or d.hash is distinct from v.hash), b.flow is not null
          from flow as f
          left join version as v on v.flow = f.key
               and v.version = (select max(version) from version where flow = f.key)
          left join draft as d on d.flow = f.key
+         left join binding as b on b.flow = f.key
          where {narrowed}"
     );
     db.query(&sql, values, |row| {
@@ -382,6 +385,7 @@ fn summaries(db: &mut Db, narrowed: &str, values: &[Value<'_>]) -> Result<Vec<Fl
             latest_version: row.get(4)?,
             has_draft: row.get(5)?,
             draft_differs: row.get(6)?,
+            has_binding: row.get(7)?,
             counts: Counts::default(),
         })
     })

@@ -45,6 +45,8 @@ pub(super) struct FlowItem {
     has_draft: bool,
     /// Publishing the draft would make a new version.
     draft_differs: bool,
+    /// Rules pick the version of its starts.
+    has_binding: bool,
     updated_at: String,
     #[schema(value_type = BTreeMap<String, u64>)]
     counts: BTreeMap<&'static str, u64>,
@@ -151,6 +153,7 @@ fn item(flow: FlowSummary) -> FlowItem {
         latest_version: flow.latest_version,
         has_draft: flow.has_draft,
         draft_differs: flow.draft_differs,
+        has_binding: flow.has_binding,
         updated_at: rfc3339(flow.updated_ms),
         counts: counts_json(&flow.counts),
     }
