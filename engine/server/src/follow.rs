@@ -33,7 +33,8 @@ pub(crate) async fn run(app: App) {
 }
 
 async fn everything(app: &App) {
-    removed(app).await;
+    let at_hand = app.engine.nodes().plugins().into_iter().map(|one| one.digest.to_string());
+    removed(app, at_hand.collect()).await;
     plugins(app).await;
     grants(app).await;
     flows(app).await;
@@ -45,7 +46,7 @@ async fn take_over(app: &App, change: &Change) {
         Change::Published { .. } | Change::Retired { .. } | Change::Binding { .. } | Change::Route { .. } => {
             flows(app).await;
         }
-        Change::PluginRemoved { digest, .. } => packages::forget(app.engine.nodes(), digest),
+        Change::PluginRemoved { digest, .. } => removed(app, vec![digest.clone()]).await,
         Change::Plugin { .. } => plugins(app).await,
         Change::Grants => grants(app).await,
     }
@@ -65,15 +66,16 @@ async fn plugins(app: &App) {
     }
 }
 
-async fn removed(app: &App) {
-    let kept = app.engine.journal().plugins().await;
-    let Ok(kept) = kept.inspect_err(|error| tracing::error!(%error, "a plugin removed elsewhere may be at hand here"))
-    else {
-        return;
-    };
-    let at_hand = app.engine.nodes().plugins().into_iter().map(|one| one.digest.to_string());
-    for digest in at_hand.filter(|digest| kept.iter().all(|one| one.digest != *digest)) {
-        packages::forget(app.engine.nodes(), &digest);
+/// Takes out those of these builds that are not in the store: one may have been loaded again since.
+async fn removed(app: &App, digests: Vec<String>) {
+    let _turn = app.loading.lock().await;
+    match app.engine.journal().plugins().await {
+        Ok(kept) => {
+            for digest in digests.iter().filter(|digest| kept.iter().all(|one| one.digest != **digest)) {
+                packages::forget(app.engine.nodes(), digest);
+            }
+        }
+        Err(error) => tracing::error!(%error, "a plugin removed elsewhere may be at hand here"),
     }
 }
 
