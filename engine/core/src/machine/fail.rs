@@ -95,8 +95,7 @@ impl Walk<'_> {
                     // The query itself failed: what we asked about is still not known.
                     fault = Fault { error: asked, unknown: true, ..fault };
                     state.maybe_done = true;
-                } else if fault.error.class == FailureClass::Transient && fault.answered && self.may_have_effect(node) {
-                    // An answer like 502 says that it went wrong, not that nothing was done.
+                } else if self.went_wrong_only(node, &fault) {
                     state.maybe_done = true;
                 } else if fault.unknown {
                     state.maybe_done = true;
@@ -113,6 +112,11 @@ impl Walk<'_> {
                 self.failed(id, node, visit, since_ms, state, fault);
             }
         }
+    }
+
+    /// An answer like 502 says that it went wrong, not that nothing was done.
+    fn went_wrong_only(&self, node: NodeIx, fault: &Fault) -> bool {
+        fault.error.class == FailureClass::Transient && fault.answered && self.may_have_effect(node)
     }
 
     /// When a wait ends: at its own time, or at that of the wait it goes on with.
@@ -235,7 +239,8 @@ impl Walk<'_> {
             Outcome::Waiting { .. } => self.remember(node, visit, state, None),
             Outcome::NeverRan => {}
             Outcome::Failed(_) | Outcome::Cut(_) => {
-                if state.maybe_done || self.class(node, outcome).unknown {
+                let fault = self.class(node, outcome);
+                if state.maybe_done || fault.unknown || self.went_wrong_only(node, &fault) {
                     self.remember(node, visit, state, None);
                 }
             }
