@@ -272,8 +272,9 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
                 self.inbox = taken.inbox.into();
                 Ok(true)
             }
-            Ok(_) => Err(Stop::NotOurs),
-            Err(_) => Err(Stop::Again),
+            // Another engine drove it on since it was parked. It is ours now, so it must not be left as it is.
+            Ok(Some(_)) | Err(_) => Err(Stop::Again),
+            Ok(None) => Err(Stop::NotOurs),
         }
     }
 
