@@ -17,7 +17,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use stepwell_core::catalog::EffectClass;
 use stepwell_core::flow::Flow;
 use stepwell_core::machine::{
-    self, Call, Effect, Entry, Event, Instance, Limit, Op, Outcome, SNAPSHOT_BYTES_MAX, State, TokenId,
+    self, Call, Cut, CutReason, Effect, Entry, Event, Instance, Limit, Op, Outcome, SNAPSHOT_BYTES_MAX, State, TokenId,
 };
 use tokio::sync::oneshot;
 
@@ -71,6 +71,8 @@ pub(crate) struct Held<J, N, C> {
     taken: Vec<InboxId>,
     /// External calls that wait for the commit.
     licensed_by_commit: Vec<Call>,
+    /// Calls that were under way when the instance was last let go: (token, attempt).
+    under_way: Vec<(TokenId, u32)>,
     calls: FuturesUnordered<CallFuture>,
     answer: Option<Answer>,
     pub(crate) waiters: Vec<Waiter>,
@@ -94,6 +96,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
             uncommitted_ms: 0,
             taken: Vec::new(),
             licensed_by_commit: Vec::new(),
+            under_way: Vec::new(),
             calls: FuturesUnordered::new(),
             answer: None,
             waiters: Vec::new(),
@@ -112,6 +115,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         }
         // Everything in the snapshot is committed: these calls are licensed.
         self.act(effects);
+        self.under_way = self.licensed_by_commit.iter().map(|call| (call.token, call.attempt)).collect();
         for event in events {
             self.take(event);
         }
@@ -177,8 +181,12 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
 
     fn make(&mut self, call: Call) {
         let (engine, about) = (self.engine.clone(), self.about.clone());
+        let again = self.under_way.contains(&(call.token, call.attempt));
         self.calls.push(Box::pin(async move {
-            let answer = engine.0.nodes.call(&about, &call).await;
+            let mut answer = engine.0.nodes.call(&about, &call).await;
+            if again {
+                answer.outcome = not_known(answer.outcome);
+            }
             engine.0.tally.count(&answer);
             (call.token, call.attempt, call.op, answer)
         }));
@@ -452,6 +460,17 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
             Stop::NotOurs => {}
             Stop::Again => self.engine.0.sweeper.take_again(&self.id),
         }
+    }
+}
+
+/// What a call that could not be made again counts as: it may have been made before the instance was let go.
+fn not_known(outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Cut(Cut { reason: CutReason::Breaker | CutReason::Missing, message }) => {
+            let message = format!("the call was under way before, and could not be made again: {message}");
+            Outcome::Cut(Cut { reason: CutReason::Crash, message })
+        }
+        known => known,
     }
 }
 
