@@ -19,6 +19,7 @@ use stepwell_core::flow::Flow;
 use stepwell_core::machine::{
     self, Call, Cut, CutReason, Effect, Entry, Event, Instance, Limit, Op, Outcome, SNAPSHOT_BYTES_MAX, State, TokenId,
 };
+use stepwell_core::planted;
 use tokio::sync::oneshot;
 
 use crate::engine::{Live, Waiter};
@@ -152,7 +153,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         for effect in effects {
             match effect {
                 Effect::Call(call) => {
-                    if call.callee.effect == EffectClass::External {
+                    if call.callee.effect == EffectClass::External && !planted::on("effect-before-commit") {
                         self.licensed_by_commit.push(*call);
                     } else {
                         self.make(*call);
@@ -161,6 +162,9 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
                 Effect::Reply(output) => {
                     let state = self.it.as_ref().map_or(State::Running, Instance::state);
                     self.answer = Some(Answer { state, output: Some(output), error: None, replied: true });
+                    if planted::on("reply-before-commit") {
+                        let _ = self.release();
+                    }
                 }
                 Effect::Ended(_) => {
                     self.calls.clear();
@@ -225,6 +229,9 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
                     self.waiting_for(&name, &key).map(|token| Event::MessageArrived { token, id, payload })
                 }
             };
+            if event.is_none() && planted::on("message-used-up-unread") {
+                self.taken.push(item.id)
+            }
             if let Some(event) = event {
                 self.taken.push(item.id);
                 self.take(event);
@@ -260,7 +267,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         if !self.entries.is_empty() || !self.taken.is_empty() || park {
             self.commit(park).await?;
         }
-        self.release();
+        self.release()?;
         // What came in during the last commit is looked at before the instance is let go.
         Ok(park && (ended || self.inbox.is_empty() || !self.again().await?))
     }
@@ -311,13 +318,20 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
             entries: std::mem::take(&mut self.entries),
             header,
             snapshot,
-            subscriptions,
+            subscriptions: if planted::on("subscription-not-stored") { Vec::new() } else { subscriptions },
             taken: std::mem::take(&mut self.taken),
             admission: self.origin.as_ref().map(|origin| origin.admission.clone()),
             park,
         };
         self.engine.0.tally.commits.fetch_add(1, Ordering::Relaxed);
+        if planted::on("start-acknowledged-early") {
+            let _ = self.origin.take().map(|origin| origin.committed.send(Ok(state)));
+        }
         match self.engine.0.journal.append(append).await {
+            Err(AppendError::Conflict(_)) if planted::on("conflict-ignored") => {
+                self.stored_seq = seq;
+                Ok(())
+            }
             Ok(appended) => {
                 self.stored_seq = seq;
                 self.inbox = appended.inbox.into();
@@ -387,17 +401,22 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         }
     }
 
-    /// What the commit licensed: answers go out, external calls are made.
-    fn release(&mut self) {
+    /// What the commit licensed: answers go out, external calls are made. An engine that stood still since
+    /// the commit may have been taken for dead: it makes no call, and takes the instance again first.
+    fn release(&mut self) -> Result<(), Stop> {
         if let Some(answer) = self.answer.take() {
             self.waiters.append(&mut self.engine.new_waiters(&self.id));
             for waiter in self.waiters.drain(..) {
                 let _ = waiter.send(answer.clone());
             }
         }
+        if !self.licensed_by_commit.is_empty() && !self.engine.0.journal.is_heard() && !planted::on("lease-ignored") {
+            return Err(Stop::Again);
+        }
         for call in std::mem::take(&mut self.licensed_by_commit) {
             self.make(call);
         }
+        Ok(())
     }
 
     /// Waits for the next thing to happen.

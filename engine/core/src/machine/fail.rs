@@ -23,6 +23,7 @@ use super::walk::Walk;
 use super::{Cut, CutReason, Failure, FailureClass, Op, Outcome, UNDO_ATTEMPTS};
 use crate::catalog::EffectClass;
 use crate::flow::{Catch, Delivery, Flow, Kind, NodeIx, Retry};
+use crate::planted;
 use crate::value::Held;
 
 /// A failure, classed.
@@ -44,7 +45,7 @@ impl Walk<'_> {
             self.undo_returned(id, node, visit, since_ms, state, outcome);
         } else {
             let outcome = &*as_taken(self.flow, node, outcome);
-            if self.it.unwinding.is_some() {
+            if self.it.unwinding.is_some() && !planted::on("late-answer-taken") {
                 self.drained(node, visit, &state, outcome);
             } else {
                 self.forward_returned(id, node, visit, since_ms, state, outcome);
@@ -149,7 +150,9 @@ impl Walk<'_> {
         }
         if state.maybe_done && (class != FailureClass::Rejected || state.memo.is_some()) {
             if self.handler(node, &fault.error).is_some() || compensates(class) {
-                self.remember(node, visit, &state, None);
+                if !planted::on("unknown-forgotten") {
+                    self.remember(node, visit, &state, None)
+                }
                 self.give_up(node, fault.error);
                 return;
             }
@@ -259,6 +262,9 @@ impl Walk<'_> {
     ) {
         let at = match outcome {
             Outcome::Done { .. } | Outcome::NeverRan => {
+                if planted::on("undo-twice") && self.it.seq % 2 == 0 {
+                    self.it.done.extend(state.undoing.map(|done| *done))
+                }
                 self.undone();
                 return;
             }

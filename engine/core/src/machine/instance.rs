@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::{FailureClass, Op, Signal};
 use crate::flow::NodeIx;
+use crate::planted;
 use crate::value::Held;
 
 /// Unique within an instance, in the order of making.
@@ -329,6 +330,7 @@ impl At {
 
     pub fn due_ms(&self) -> Option<u64> {
         match self {
+            Self::Timer { .. } if planted::on("timer-lost") => None,
             Self::Retrying { due_ms, .. } | Self::Timer { due_ms } => Some(*due_ms),
             Self::Waiting { due_ms, .. } => *due_ms,
             Self::Calling(_) | Self::Joining { .. } | Self::Incident { .. } | Self::Compensating => None,

@@ -10,6 +10,7 @@ use super::instance::{At, Done, End, Error, State, TokenId, Unwinding, Visit};
 use super::walk::Walk;
 use crate::catalog::EffectClass;
 use crate::flow::{DONE, Kind, NodeIx};
+use crate::planted;
 
 impl Walk<'_> {
     /// Stops every token but `by` and begins to undo. With `by`, that `compensate` token goes on
@@ -25,7 +26,9 @@ impl Walk<'_> {
             let (node, count) = (token.node, token.visit);
             let state = match &token.at {
                 // Under way: awaited, see `drained`. A call that cannot have an effect is just forgotten.
-                At::Calling(_) if !unmade && self.may_have_effect(node) => continue,
+                At::Calling(_) if !unmade && self.may_have_effect(node) && !planted::on("undo-before-the-answer") => {
+                    continue;
+                }
                 At::Calling(visit) | At::Retrying { visit, .. } => Some(visit.clone()),
                 At::Waiting { visit, .. } | At::Incident { visit, .. } => visit.clone(),
                 At::Timer { .. } | At::Joining { .. } | At::Compensating => None,
@@ -60,6 +63,9 @@ impl Walk<'_> {
         let Some(unwinding) = &self.it.unwinding else { return };
         if self.it.tokens.keys().any(|id| Some(*id) != unwinding.by) {
             return;
+        }
+        if planted::on("undo-in-wrong-order") {
+            self.it.done.reverse()
         }
         if let Some(done) = self.it.done.pop() {
             let id = self.next_token();

@@ -14,6 +14,7 @@ use super::instance::{At, Done, End, Error, Instance, State, Token, TokenId, Vis
 use super::{Call, Effect, FailureClass, MESSAGE_KEY_BYTES_MAX, Op, STEPS_PER_EVENT_MAX, VISITS_MAX, fits_message};
 use crate::expr::{Expr, Root, Scope, Template, ValueError};
 use crate::flow::{DONE, Decision, EdgeIx, Flow, Kind, NodeIx, Task, Throw, TimerKind, Undo};
+use crate::planted;
 use crate::value::Held;
 
 /// One event's work on one instance.
@@ -31,7 +32,7 @@ pub(super) struct Walk<'f> {
 impl<'f> Walk<'f> {
     pub(super) fn new(flow: &'f Flow, mut it: Instance, at_ms: u64) -> Self {
         it.seq += 1;
-        it.now_ms = it.now_ms.max(at_ms);
+        it.now_ms = if planted::on("clock-goes-back") { at_ms } else { it.now_ms.max(at_ms) };
         Self { flow, it, effects: Vec::new(), arrivals: VecDeque::new(), race: None, steps: 0 }
     }
 
@@ -78,7 +79,7 @@ impl<'f> Walk<'f> {
     fn visit(&mut self, node: NodeIx, by: Option<EdgeIx>) {
         self.steps += 1;
         let visits = self.it.visits.entry(self.flow.nodes[node].id.clone()).or_insert(0);
-        let visit = *visits + 1;
+        let visit = if planted::on("visit-not-counted") { 1 } else { *visits + 1 };
         if self.steps > STEPS_PER_EVENT_MAX || visit > VISITS_MAX {
             let text = format!("{} visits; the loop does not come to an end", *visits);
             return self.incident(node, visit, "LOOP_LIMIT", text);
@@ -131,7 +132,7 @@ impl<'f> Walk<'f> {
             },
             Kind::Reply { output } => match self.template(output) {
                 Ok(output) => {
-                    if self.it.reply.is_none() {
+                    if self.it.reply.is_none() || planted::on("reply-changes") {
                         let held = Held::computed(output);
                         self.effects.push(Effect::Reply(held.value.clone()));
                         self.it.reply = Some(held);
