@@ -146,6 +146,17 @@ impl Stepwell {
         status.expect("an exit status")
     }
 
+    /// As [`Self::restart`], in another environment.
+    pub async fn restart_in(&mut self, env: &[(&str, &str)]) {
+        self.options.env = env.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        self.restart().await;
+    }
+
+    /// Whether its process is gone without having been told to.
+    pub fn is_gone(&mut self) -> bool {
+        self.child.as_mut().is_none_or(|child| matches!(child.try_wait(), Ok(Some(_))))
+    }
+
     /// Starts the engine (again), on the same data and port. Ends it first if it still runs.
     pub async fn restart(&mut self) {
         self.kill9().await;

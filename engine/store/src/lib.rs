@@ -45,7 +45,7 @@ pub use drafts::{Draft, DraftSaved, Expect, SaveDraft};
 pub use feed::{Change, Committed, FeedItem, Notice, Places, PluginStatus};
 pub use flows::{Counts, FlowDetail, FlowSummary, Publish, Published, TriggerRow, Version, VersionSummary};
 pub use instances::{Cursor, Filter, InstanceDetail, InstanceSummary, Page};
-pub use open::{OpenError, Options};
+pub use open::{AbortAt, OpenError, Options};
 pub use plugins::{NewPlugin, Plugin, PluginKept};
 pub use store::{Act, Store};
 pub use sweep::Swept;
