@@ -34,6 +34,8 @@ pub struct Options {
     /// Further arguments of `serve`.
     pub args: Vec<String>,
     pub env: Vec<(String, String)>,
+    /// What a shell does before it becomes the engine: limits, mostly.
+    pub under: Option<String>,
 }
 
 impl Default for Options {
@@ -47,6 +49,7 @@ impl Default for Options {
             database: database(),
             args: Vec::new(),
             env: Vec::new(),
+            under: None,
         }
     }
 }
@@ -189,7 +192,14 @@ impl Stepwell {
 
     fn command(&self) -> Command {
         let log = File::options().create(true).append(true).open(self.folder.path().join("log")).expect("a log");
-        let mut command = Command::new(binary());
+        let mut command = match &self.options.under {
+            None => Command::new(binary()),
+            Some(first) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &format!("{first}; exec \"$@\""), "sh"]).arg(binary());
+                shell
+            }
+        };
         command.current_dir(self.folder.path()).arg("serve");
         command.arg("--data").arg(self.data()).arg("--listen").arg(&self.address);
         if let Some(database) = &self.options.database {

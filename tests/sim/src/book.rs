@@ -16,8 +16,9 @@ use stepwell_runtime::journal::{Append, Inbound, InboxItem};
 use crate::store::Store;
 
 /// What must hold, and when it is looked at.
-pub const INVARIANTS: [(&str, &str); 20] = [
+pub const INVARIANTS: [(&str, &str); 21] = [
     ("licence", "an external call is made only after a commit in which its token stands in that very call"),
+    ("lease", "an engine that was not heard of for its lease begins no external call"),
     ("one key per visit", "a visit has one key for ever, and a key one visit"),
     ("one effect per visit", "no visit has an effect under two keys, nor two effects"),
     ("at most once", "a task that may not be repeated is called once, and once more for each retry that was asked for"),

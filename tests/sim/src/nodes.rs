@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::shop::Wish;
 use crate::tell::{outcome_text, short};
-use crate::world::{Sim, World};
+use crate::world::{LEASE_MS, Sim, World};
 
 #[derive(Clone)]
 pub struct SimNodes {
@@ -88,7 +88,13 @@ impl Plan {
 impl Nodes for SimNodes {
     async fn call(&self, about: &About, call: &Call) -> Answer {
         let Self { sim, host } = self;
+        let begun_ms = sim.time.now_ms();
+        self.must_be_heard(call, begun_ms);
         sim.gate(*host).await;
+        let stood_ms = sim.time.now_ms() - begun_ms;
+        if stood_ms >= call.callee.timeout_ms.min(LEASE_MS) {
+            return Answer { outcome: cut(CutReason::Deadline), duration_us: 1, logs: Vec::new() }; // Too late to send anything.
+        }
         let plan = {
             let mut world = sim.world();
             let world = &mut *world;
@@ -133,6 +139,16 @@ fn cut(reason: CutReason) -> Outcome {
 }
 
 impl SimNodes {
+    fn must_be_heard(&self, call: &Call, now_ms: u64) {
+        let silent_ms = {
+            let world = self.sim.world();
+            if world.store.shared { now_ms.saturating_sub(world.hosts[self.host].heard_ms) } else { 0 }
+        };
+        if silent_ms >= LEASE_MS && call.callee.effect == EffectClass::External {
+            self.sim.fails("lease", format!("host {} calls {} after {silent_ms} ms of silence", self.host, call.node));
+        }
+    }
+
     /// A call that does not leave the process.
     async fn inside(&self, call: &Call, plan: &Plan) -> Outcome {
         let timeout_ms = call.callee.timeout_ms;
