@@ -10,7 +10,7 @@ use stepwell_tests::orders::{Orders, community_order};
 use stepwell_tests::until;
 
 const HOOK: &str = "STEPWELL_TEST_ABORT_AT_COMMIT";
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 /// More commits than any golden flow has: a run that never ends is noticed.
 const COMMITS_MAX: u32 = 40;
 
@@ -99,7 +99,7 @@ async fn start(orders: &Orders, story: &Story, order: &str) -> Option<String> {
     let body = json!({ "input": (story.input)(order) }).to_string();
     let reply = orders.engine.send("POST", &path, &[("idempotency-key", order)], body).await.ok()?;
     assert!(reply.status < 300, "{order}: {}", reply.text());
-    Some(reply.json()["id"].as_str().expect("an id").to_owned())
+    Some(reply.json()["id"].as_str().unwrap().to_owned())
 }
 
 async fn ended(orders: &Orders, id: &str) -> bool {
@@ -114,8 +114,7 @@ async fn outcome(orders: &Orders, id: &str, order: &str) -> Outcome {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut effects = orders.effects(order).await;
     effects.sort();
-    let mut events: Vec<String> =
-        journal["items"].as_array().expect("items").iter().map(|item| text(&item["type"])).collect();
+    let mut events: Vec<String> = journal["items"].as_array().unwrap().iter().map(|item| text(&item["type"])).collect();
     events.sort(); // Steps beside each other come back in either order.
     Outcome {
         state: text(&shown["state"]),

@@ -230,7 +230,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
                 }
             };
             if event.is_none() && planted::on("message-used-up-unread") {
-                self.taken.push(item.id)
+                self.taken.push(item.id);
             }
             if let Some(event) = event {
                 self.taken.push(item.id);

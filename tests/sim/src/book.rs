@@ -33,7 +33,7 @@ pub const INVARIANTS: [(&str, &str); 21] = [
         "an end is reached",
         "once all is well, an instance has ended, is an incident, or waits for something that exists",
     ),
-    ("undo of what may be", "only a step whose forward call was made is undone"),
+    ("undo of what may be", "only a step whose forward call a commit had allowed is undone"),
     ("undo once", "a step is undone under one key, and not again once it is known to be undone"),
     ("reverse order", "of the steps known to be done, the last one is undone first"),
     ("nothing left done", "after a compensation the shop has no effect left of any step that can be undone"),
@@ -74,12 +74,15 @@ pub struct Story {
     digest: u64,
 }
 
+/// Whose a key is: instance, token, node, visit, and whether it is the undo's.
+type Owner = (Arc<str>, TokenId, Arc<str>, u32, bool);
+
 #[derive(Default)]
 pub struct Book {
     pub flows: BTreeMap<(Arc<str>, u32), Arc<Flow>>,
     pub stories: BTreeMap<Arc<str>, Story>,
     taken: BTreeMap<String, Arc<str>>,
-    by_key: BTreeMap<String, (Arc<str>, TokenId, Arc<str>, u32, bool)>,
+    by_key: BTreeMap<String, Owner>,
     pub violation: Option<Violation>,
 }
 
@@ -104,22 +107,22 @@ impl Book {
     /// After a commit that stands.
     pub fn committed(&mut self, store: &Store, append: &Append, used: &[InboxItem]) {
         let id = &append.instance;
-        let mut story = match (self.stories.remove(id), &append.admission) {
-            (Some(story), None) => story,
+        let mut it = match (self.stories.remove(id), &append.admission) {
+            (Some(known), None) => known,
             (_, Some(admission)) => {
                 let Some(flow) = self.flows.get(&(admission.flow.clone(), admission.version)) else { return };
                 Story::new(flow.clone(), id.clone(), admission.version)
             }
             (None, None) => return self.fails("fencing", format!("{id}: a commit to what was never started")),
         };
-        let wrong = self.follow(&mut story, store, append, used).err();
-        self.stories.insert(id.clone(), story);
+        let wrong = self.follow(&mut it, store, append, used).err();
+        self.stories.insert(id.clone(), it);
         if let Some((invariant, why)) = wrong {
             self.fails(invariant, format!("{id}: {why}"));
         }
     }
 
-    fn follow(&mut self, story: &mut Story, store: &Store, append: &Append, used: &[InboxItem]) -> Result<(), Wrong> {
+    fn follow(&mut self, story: &mut Story, kept: &Store, append: &Append, used: &[InboxItem]) -> Result<(), Wrong> {
         if append.epoch < story.epoch {
             return Err(("fencing", format!("epoch {} after {}", append.epoch, story.epoch)));
         }
@@ -139,7 +142,7 @@ impl Book {
         for item in used {
             story.used(item, append, &states)?;
         }
-        story.compare(store, append)?;
+        story.compare(kept, append)?;
         self.license(story, &append.instance)
     }
 
@@ -295,8 +298,8 @@ impl Story {
         let new: Vec<String> =
             undoing.filter(|of| !self.undo_begun.contains(&of.key)).map(|of| of.key.clone()).collect();
         for key in new {
-            if !self.called.contains_key(&key) {
-                return Err(("undo of what may be", format!("{key} was never called")));
+            if !self.licences.values().any(|licensed| *licensed == key) {
+                return Err(("undo of what may be", format!("{key} could never have been called")));
             }
             self.undo_begun.insert(key.clone());
             let Some(mine) = self.done_seq.get(&key) else { continue };

@@ -4,6 +4,7 @@ use crate::chance::Chance;
 
 /// How often, of a thousand occasions.
 #[derive(Debug, Clone, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a kind of fault that is on or off")]
 pub struct Faults {
     /// At a commit: the power is cut before it, after it but before anybody hears of it, or soon after.
     pub crash: u64,

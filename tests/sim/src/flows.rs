@@ -3,7 +3,7 @@
 //! A block is written from its end: it is told where to go on, and says where it begins.
 
 use serde_json::{Map, Value, json};
-use stepwell_core::catalog::{Catalog, EffectClass, NodeType, Port};
+use stepwell_core::catalog::{Catalog, EffectClass, NodeType, Port, Text};
 use stepwell_core::flow::check::check;
 
 use crate::chance::Chance;
@@ -37,13 +37,13 @@ fn node_type(name: &str, effect: EffectClass, [undo, resume, query]: [bool; 3]) 
         plugin: "sim@1.0.0".to_owned(),
         digest: format!("{name:0>64}"),
         effect,
-        title: Default::default(),
-        summary: Default::default(),
+        title: Text::new(),
+        summary: Text::new(),
         category: "sim".to_owned(),
         icon: String::new(),
         config: json!({ "type": "object" }),
         input: json!(true),
-        ports: vec![Port { name: "done".to_owned(), title: Default::default(), output: json!(true) }],
+        ports: vec![Port { name: "done".to_owned(), title: Text::new(), output: json!(true) }],
         errors: Vec::new(),
         undo,
         resume,
@@ -84,7 +84,7 @@ struct Drawing {
     nodes: Map<String, Value>,
     edges: Vec<Value>,
     next: u32,
-    /// Of branches that run beside each other: there a compensation or an end would surprise.
+    /// How many sets of branches that run beside each other: there a compensation or an end would surprise.
     beside: u32,
 }
 
@@ -130,7 +130,6 @@ impl Drawing {
     fn block(&mut self, chance: &mut Chance, exit: &str, depth: u32) -> String {
         let choice = if depth >= DEPTH_MAX { chance.below(60) } else { chance.below(100) };
         match choice {
-            0..40 => self.task(chance, exit),
             40..48 => self.receive(chance, exit, depth),
             48..54 => {
                 let after = format!("{}ms", chance.between(1, 5_000));

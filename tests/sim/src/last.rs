@@ -62,8 +62,7 @@ fn at_rest(sim: &Sim) {
             let waits = !row.subscriptions.is_empty() || row.header.due_ms.is_some();
             let still = match state {
                 State::Incident => true,
-                State::Waiting => waits,
-                State::Compensating => waits,
+                State::Waiting | State::Compensating => waits,
                 _ => false,
             };
             if !still {

@@ -218,7 +218,7 @@ fn arrives(sim: &Sim, call: &Call, plan: &Plan, sent_ms: u64) -> Outcome {
     }
     match call.op {
         Op::Query => world.shop.query(&call.key, uses, now_ms),
-        Op::Resume if call.signal == Some(Signal::Timeout) && plan.back_ms % 2 == 0 => {
+        Op::Resume if call.signal == Some(Signal::Timeout) && plan.back_ms.is_multiple_of(2) => {
             Outcome::Failed(Failure::Unknown { message: "it never called back".to_owned() })
         }
         Op::Run | Op::Undo | Op::Resume => {

@@ -32,13 +32,16 @@ pub struct Offer {
     pub input: Value,
 }
 
+/// Idempotency-Keys, and the instance that each was answered with.
+pub type Acknowledged = BTreeSet<(String, Arc<str>)>;
+
 #[derive(Clone)]
 pub struct Script {
     pub sim: Sim,
     pub offers: Arc<Vec<Offer>>,
     engines: Arc<Mutex<Vec<(usize, SimEngine)>>>,
     /// Instances whose start was acknowledged, by Idempotency-Key.
-    acknowledged: Arc<Mutex<BTreeSet<(String, Arc<str>)>>>,
+    acknowledged: Arc<Mutex<Acknowledged>>,
     open: Arc<Mutex<u32>>,
 }
 
@@ -57,7 +60,7 @@ impl Script {
         }
     }
 
-    pub fn acknowledged(&self) -> BTreeSet<(String, Arc<str>)> {
+    pub fn acknowledged(&self) -> Acknowledged {
         lock(&self.acknowledged).clone()
     }
 
@@ -75,8 +78,8 @@ impl Script {
     pub fn engine(&self) -> Option<(usize, SimEngine)> {
         let engines = lock(&self.engines);
         let up: Vec<_> = engines.iter().filter(|(host, _)| self.sim.health(*host) == Health::Up).collect();
-        let picked = self.sim.world().chance.pick(&up).map(|&&(host, ref engine)| (host, engine.clone()));
-        picked
+
+        self.sim.world().chance.pick(&up).map(|&&(host, ref engine)| (host, engine.clone()))
     }
 
     /// Runs the whole: first with everything that goes wrong, then without.
@@ -107,7 +110,6 @@ impl Script {
             (world.chance.below(100), world.faults.commands)
         };
         match choice {
-            0..45 => self.start(),
             45..70 => self.message(),
             70..82 if commands => self.command(),
             82..86 => self.watch(),

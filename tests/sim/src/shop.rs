@@ -140,7 +140,7 @@ pub fn sample(schema: &Value) -> Value {
             Value::Object(fields.iter().map(|(name, field)| (name.clone(), sample(field))).collect())
         }
         Some("array") => json!([sample(&schema["items"])]),
-        Some("integer" | "number") => json!(schema["minimum"].as_f64().map_or(1, |least| least.max(1.0) as u64)),
+        Some("integer" | "number") => json!(schema["minimum"].as_u64().map_or(1, |least| least.max(1))),
         Some("boolean") => json!(true),
         Some("string") => json!("sample"),
         _ => json!({ "ok": true }),

@@ -257,6 +257,8 @@ impl Sim {
             let others = world.hosts.iter().enumerate().filter(|(at, host)| *at != from && host.health == Health::Up);
             others.map(|(_, host)| host.bell.clone()).collect()
         };
-        bells.iter().for_each(|bell| bell.notify_one());
+        for bell in bells {
+            bell.notify_one();
+        }
     }
 }

@@ -151,7 +151,7 @@ impl Walk<'_> {
         if state.maybe_done && (class != FailureClass::Rejected || state.memo.is_some()) {
             if self.handler(node, &fault.error).is_some() || compensates(class) {
                 if !planted::on("unknown-forgotten") {
-                    self.remember(node, visit, &state, None)
+                    self.remember(node, visit, &state, None);
                 }
                 self.give_up(node, fault.error);
                 return;
@@ -262,8 +262,8 @@ impl Walk<'_> {
     ) {
         let at = match outcome {
             Outcome::Done { .. } | Outcome::NeverRan => {
-                if planted::on("undo-twice") && self.it.seq % 2 == 0 {
-                    self.it.done.extend(state.undoing.map(|done| *done))
+                if planted::on("undo-twice") && self.it.seq.is_multiple_of(2) {
+                    self.it.done.extend(state.undoing.map(|done| *done));
                 }
                 self.undone();
                 return;

@@ -131,7 +131,7 @@ impl Snapshot {
         let mut rows = Vec::new();
         each_held(&mut self.instance, &mut |held| rows.extend(held.row));
         if planted::on("row-not-named") {
-            rows.truncate(1)
+            rows.truncate(1);
         }
         rows.sort_unstable();
         rows.dedup();

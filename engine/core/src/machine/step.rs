@@ -156,7 +156,7 @@ impl Walk<'_> {
             At::Retrying { mut visit, .. } => {
                 visit.attempt += 1;
                 if planted::on("key-recomputed") {
-                    visit.key = format!("{}.{}", visit.key, visit.attempt)
+                    visit.key = format!("{}.{}", visit.key, visit.attempt);
                 }
                 visit.tries += u32::from(!planted::on("attempts-not-counted"));
                 self.call(id, token.node, token.visit, token.since_ms, visit);

@@ -65,7 +65,7 @@ impl Walk<'_> {
             return;
         }
         if planted::on("undo-in-wrong-order") {
-            self.it.done.reverse()
+            self.it.done.reverse();
         }
         if let Some(done) = self.it.done.pop() {
             let id = self.next_token();
