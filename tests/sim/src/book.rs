@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use stepwell_core::catalog::EffectClass;
-use stepwell_core::flow::{Delivery, Flow, Kind, Undo};
-use stepwell_core::machine::{self, At, Call, Command, Event, Instance, Op, Outcome, Snapshot, State, TokenId};
+use stepwell_core::flow::{Delivery, Flow, Kind, NodeIx, Undo};
+use stepwell_core::machine::{
+    self, At, Call, Command, Event, Instance, Op, Outcome, ScopeId, Snapshot, State, TokenId,
+};
 use stepwell_runtime::journal::{Append, Inbound, InboxItem};
 
 use crate::store::Store;
@@ -55,17 +57,17 @@ pub struct Story {
     pub it: Instance,
     epoch: u64,
     /// What a committed state allows to be called, and under which key.
-    licences: BTreeMap<(TokenId, u32, u8), String>,
-    /// By node, visit, and whether it is the undo.
-    keys: BTreeMap<(Arc<str>, u32, bool), String>,
+    licences: BTreeMap<(TokenId, u32, u8), (String, NodeIx)>,
+    /// By scope, node, visit, and whether it is the undo.
+    keys: BTreeMap<Place, String>,
     /// Forward keys of steps that can be undone and whose call was made.
     pub undoable: BTreeSet<String>,
     called: BTreeMap<String, u32>,
     retries: u32,
     /// By forward key: tries after the first, since the last wait or request to try again.
     tries: BTreeMap<String, u32>,
-    /// When a step was known to be done.
-    done_seq: BTreeMap<String, u64>,
+    /// The scope of a step, and when it was known to be done.
+    done_seq: BTreeMap<String, (ScopeId, u64)>,
     undo_begun: BTreeSet<String>,
     undone: BTreeSet<String>,
     skipped: BTreeSet<String>,
@@ -74,8 +76,9 @@ pub struct Story {
     digest: u64,
 }
 
-/// Whose a key is: instance, token, node, visit, and whether it is the undo's.
-type Owner = (Arc<str>, TokenId, Arc<str>, u32, bool);
+type Place = (ScopeId, NodeIx, u32, bool);
+/// Whose a key is: instance, token, and place.
+type Owner = (Arc<str>, TokenId, Place);
 
 #[derive(Default)]
 pub struct Book {
@@ -152,19 +155,18 @@ impl Book {
             let Some(visit) = one.at.visit() else { continue };
             let undoes = visit.undoing.as_ref();
             let node = undoes.map_or(one.node, |done| done.node);
-            let place =
-                (story.flow.nodes[node].id.clone(), undoes.map_or(one.visit, |done| done.visit), undoes.is_some());
-            let key = story.keys.entry(place.clone()).or_insert_with(|| visit.key.clone());
+            let place = (one.scope, node, undoes.map_or(one.visit, |done| done.visit), undoes.is_some());
+            let key = story.keys.entry(place).or_insert_with(|| visit.key.clone());
             if *key != visit.key {
                 return Err(("one key per visit", format!("{place:?} had {key}, has {}", visit.key)));
             }
-            let whole = (id.clone(), token, place.0.clone(), place.1, place.2);
+            let whole = (id.clone(), token, place);
             let owner = self.by_key.entry(visit.key.clone()).or_insert_with(|| whole.clone());
             if *owner != whole {
                 return Err(("one key per visit", format!("{} is of {owner:?} and of {whole:?}", visit.key)));
             }
-            if matches!(one.at, At::Calling(_)) {
-                story.licences.insert((token, visit.attempt, visit.op as u8), visit.key.clone());
+            if matches!(one.at, At::Calling(_) | At::Abandoned(_)) {
+                story.licences.insert((token, visit.attempt, visit.op as u8), (visit.key.clone(), node));
             }
         }
         Ok(())
@@ -225,7 +227,7 @@ impl Story {
             return Err(("time", format!("entry {seq} at {at_ms}, after {}", self.it.now_ms)));
         }
         self.before(seq, event)?;
-        let unwound = self.it.unwinding.is_some();
+        let unwound = self.it.root().unwinding.is_some();
         let it = std::mem::replace(&mut self.it, Instance::new(Arc::from(""), 0));
         let (it, result) = machine::step(&self.flow, it, at_ms, event);
         self.it = it;
@@ -239,7 +241,7 @@ impl Story {
         self.digest = text.bytes().fold(self.digest, |sum, byte| mix(sum, u64::from(byte)));
         // An instance that fails at once is not seen to unwind.
         let failed = matches!(self.it.state(), State::Compensated | State::Failed);
-        if (unwound && self.it.unwinding.is_none() && self.it.state() != State::Cancelled) || failed {
+        if (unwound && self.it.root().unwinding.is_none() && self.it.state() != State::Cancelled) || failed {
             self.must_be_undone.extend(self.undoable.difference(&self.skipped).cloned());
         }
         self.undo_begins()
@@ -249,12 +251,14 @@ impl Story {
     fn before(&mut self, seq: u64, event: &Event) -> Result<(), Wrong> {
         match event {
             Event::NodeReturned { token, outcome, .. } => {
-                let visit = self.it.tokens.get(token).and_then(|token| token.at.visit());
-                let Some(visit) = visit else { return Ok(()) };
+                let one = self.it.tokens.get(token);
+                let Some((scope, visit)) = one.and_then(|one| Some((one.scope, one.at.visit()?))) else {
+                    return Ok(());
+                };
                 let done = matches!(outcome, Outcome::Done { .. });
                 match &visit.undoing {
                     None if done => {
-                        self.done_seq.insert(visit.key.clone(), seq);
+                        self.done_seq.insert(visit.key.clone(), (scope, seq));
                     }
                     Some(of) if (done || *outcome == Outcome::NeverRan) && !self.undone.insert(of.key.clone()) => {
                         return Err(("undo once", format!("{} is undone again", of.key)));
@@ -298,13 +302,13 @@ impl Story {
         let new: Vec<String> =
             undoing.filter(|of| !self.undo_begun.contains(&of.key)).map(|of| of.key.clone()).collect();
         for key in new {
-            if !self.licences.values().any(|licensed| *licensed == key) {
+            if !self.licences.values().any(|(licensed, _)| *licensed == key) {
                 return Err(("undo of what may be", format!("{key} could never have been called")));
             }
             self.undo_begun.insert(key.clone());
-            let Some(mine) = self.done_seq.get(&key) else { continue };
-            let later = self.done_seq.iter().find(|(other, seq)| {
-                *seq > mine && self.undoable.contains(*other) && !self.undo_begun.contains(*other)
+            let Some((scope, mine)) = self.done_seq.get(&key) else { continue };
+            let later = self.done_seq.iter().find(|(other, (within, seq))| {
+                within == scope && seq > mine && self.undoable.contains(*other) && !self.undo_begun.contains(*other)
             });
             if let Some((later, _)) = later {
                 return Err(("reverse order", format!("{key} is undone before {later}")));
@@ -366,11 +370,13 @@ impl Story {
 
     fn called(&mut self, call: &Call, stale: bool) -> Result<(), Wrong> {
         let licence = (call.token, call.attempt, call.op as u8);
-        match self.licences.get(&licence) {
-            Some(key) if *key == call.key => {}
-            Some(key) => return Err(("one key per visit", format!("licensed under {key}, called under {}", call.key))),
+        let node = match self.licences.get(&licence) {
+            Some((key, node)) if *key == call.key => *node,
+            Some((key, _)) => {
+                return Err(("one key per visit", format!("licensed under {key}, called under {}", call.key)));
+            }
             None => return Err(("licence", "no commit allows it".to_owned())),
-        }
+        };
         if let Some(forward) = &call.forward_key {
             if self.undone.contains(forward) && !stale {
                 return Err(("undo once", format!("{forward} is called again to be undone")));
@@ -381,9 +387,7 @@ impl Story {
         if call.op == Op::Run {
             *calls += 1;
         }
-        if let Some(node) = self.flow.node(&call.node)
-            && let Kind::Task(task) = &self.flow.nodes[node].kind
-        {
+        if let Kind::Task(task) = &self.flow.nodes[node].kind {
             if !matches!(task.undo, Undo::No) {
                 self.undoable.insert(call.key.clone());
             }

@@ -300,8 +300,8 @@ impl Script {
                 0 => Command::Cancel { reason: "no longer wanted".to_owned() },
                 1..4 => Command::Compensate { reason: String::new() },
                 4..6 if token.is_some() => Command::SkipUndo { token: token.unwrap_or_default() },
-                6..8 => Command::Retry { token },
-                _ => Command::Retry { token: None },
+                6..8 => Command::Retry { token, new_key: false },
+                _ => Command::Retry { token: None, new_key: false },
             }
         };
         self.sim.tell(|| format!("operator: {command:?} for {}", short(&id)));
@@ -480,7 +480,7 @@ impl Script {
         }
         for id in stuck {
             let command = if round < 4 {
-                Command::Retry { token: None }
+                Command::Retry { token: None, new_key: false }
             } else {
                 Command::Cancel { reason: "the end".to_owned() }
             };

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use stepwell_core::machine::{Command, CutReason, State};
 use stepwell_sim::journal::Plan;
 use stepwell_sim::shop::Wish;
+use stepwell_sim::world::LEASE_MS;
 use stepwell_sim::{Health, Run, Script, nodes, play_named};
 
 /// Nodes and edges in few words: `a=act; b=act`, `start>a a>b`. Kinds: node types of the simulation, else plain nodes.
@@ -217,6 +218,8 @@ fn an_owner_that_was_taken_for_dead_writes_and_calls_nothing_when_it_wakes() {
             script.sim.world().store.bury(1);
             script.boot();
             all_ended(&script).await;
+            // Nobody is taken for dead sooner.
+            script.sim.time.sleep(LEASE_MS).await;
             let calls = script.calls();
             script.sim.set_health(first, Health::Up);
             script.sim.time.sleep(5_000).await;

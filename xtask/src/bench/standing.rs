@@ -163,7 +163,7 @@ pub(crate) fn parked(args: &Parked, steps: &mut Steps) -> Result<()> {
     }))?;
     let empty_mb = engine.rss_mb();
     // Long enough for all of them to be parked, and for the engine to stop and start between.
-    let first_due_ms = now_ms() + 60_000 + args.instances * 2;
+    let first_due_ms = now_ms() + 60_000 + args.instances;
     let due_ms = |n: u64| first_due_ms + n * args.seconds * 1_000 / args.instances.max(1);
     let begun = Instant::now();
     engine.fill("parked", args.instances, |n| (due_ms(n).to_string(), json!({ "at": due_ms(n) })))?;
