@@ -2,8 +2,9 @@
 //!
 //! Invariants:
 //! - A version is needed while it is the newest, a binding or a route names it, or an instance that has
-//!   not ended runs on it. A flow that calls it has a copy of its own. A plugin is needed while a version that can be started is pinned to it; an
-//!   instance that has not ended needs its version, and so its plugins.
+//!   not ended runs on it. A flow that calls it has a copy of its own. A plugin is needed while a version
+//!   that can be started is pinned to it; an instance that has not ended needs its version, and so its
+//!   plugins.
 //! - It is decided in the transaction that takes it away. A start shares its version's row until its
 //!   commit (`admission`), and whoever takes the version back locks that row first: either the start is
 //!   seen here, or the start sees that the version is gone. Publishing holds [`PLUGINS`], as removing does.

@@ -50,27 +50,18 @@ pub struct Flow {
     pub input: Option<Schema>,
     /// Makes a business key from the input where the caller gave none (`"businessKey": "=input.orderId"`).
     pub business_key: Option<Expr>,
+    /// The graphs that are run: the flow's own (0), those inside its containers, and the flows it calls.
+    pub bodies: Vec<Body>,
     /// Whether one business key may stand for more than one instance of the flow, whichever its version.
     pub unique: Option<Unique>,
     /// Makes a priority from the input where the caller gave none: a whole number, smaller is more urgent.
     pub priority: Option<Expr>,
-    /// The graphs that are run: the flow's own (0), those inside its containers, and the flows it calls.
-    pub bodies: Vec<Body>,
     /// Of all bodies.
     pub nodes: Vec<Node>,
     pub edges: Vec<Edge>,
     /// IANA name; dates without a zone are read in it.
     pub timezone: String,
     pub triggers: Vec<Trigger>,
-}
-
-/// How far a business key stands for one instance of a flow, over all its versions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unique {
-    /// Of those that have not ended, one has it.
-    Running,
-    /// One has it, for as long as the instance is kept.
-    Always,
 }
 
 /// A graph that is run as one: a whole flow, or what a container holds.
@@ -96,6 +87,15 @@ pub enum Compensation {
     Reverse,
     /// All at once.
     Parallel,
+}
+
+/// How far a business key stands for one instance of a flow, over all its versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unique {
+    /// Of those that have not ended, one has it.
+    Running,
+    /// One has it, for as long as the instance is kept.
+    Always,
 }
 
 #[derive(Debug)]
