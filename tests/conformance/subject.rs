@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use stepwell_core::flow::Unique;
 use stepwell_core::machine::{Command, Entry, Event, State};
 use stepwell_runtime::Journal;
-use stepwell_runtime::journal::{Admission, Append, Header, Idempotency, Inbound, InboxItem, Message, Posted, Taken};
+use stepwell_runtime::journal::{
+    Admission, Append, Header, Idempotency, Inbound, InboxItem, Message, Posted, Taken, TaskMoves,
+};
 
 /// Published as version 1 in every subject.
 pub(crate) const FLOW: &str = "order";
@@ -40,6 +42,8 @@ impl Commit {
             epoch: 1,
             entries: vec![entry(1)],
             header: header(State::Running, 1_000),
+            version: 1,
+            tasks: TaskMoves::default(),
             snapshot: Some("as of 1".to_owned()),
             subscriptions: Vec::new(),
             taken: Vec::new(),

@@ -14,3 +14,4 @@ mod openapi;
 mod refusals;
 mod sessions;
 mod starts;
+mod tasks;

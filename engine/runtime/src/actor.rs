@@ -144,6 +144,7 @@ async fn load<J: Journal, N: Nodes, C: Clock>(
         traceparent: taken.traceparent,
     };
     let mut held = Held::new(engine, id, flow, about);
+    held.stored_tasks = it.open_tasks(&held.flow).iter().map(|task| (task.token, task.attempt)).collect();
     held.it = Some(it);
     held.epoch = taken.epoch;
     held.stored_seq = taken.seq;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use stepwell_core::flow::Unique;
-use stepwell_core::machine::{Command, Entry, Error, State};
+use stepwell_core::machine::{Command, Entry, Error, State, TokenId};
 
 /// Keeps instances.
 pub trait Journal: Send + Sync + 'static {
@@ -86,16 +86,47 @@ pub struct Append {
     /// Numbered from `expected_seq + 1`. Empty only when the commit does nothing but use up inbox items or park.
     pub entries: Vec<Entry>,
     pub header: Header,
+    /// Of the flow, as of this commit: a migration changes it.
+    pub version: u32,
     /// `None` once the instance has ended: the journal alone is kept then.
     pub snapshot: Option<String>,
     /// All the messages the instance waits for after this commit: (message, key).
     pub subscriptions: Vec<(Arc<str>, String)>,
+    /// What became of its open tasks since the commit before; nothing where nothing did.
+    pub tasks: TaskMoves,
     /// Inbox items that this commit uses up.
     pub taken: Vec<InboxId>,
     /// The first commit of an instance carries the rows that make it unique.
     pub admission: Option<Admission>,
     /// Gives up ownership: until something is due, nobody drives the instance.
     pub park: bool,
+}
+
+/// Open tasks that began to be, and those that are no more.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TaskMoves {
+    /// New, or put out again for another attempt.
+    pub open: Vec<Task>,
+    pub gone: Vec<TokenId>,
+}
+
+/// Work for somebody outside.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Task {
+    pub token: TokenId,
+    /// An answer names it.
+    pub attempt: u32,
+    pub visit: u32,
+    /// The path of its scope, and the node's id.
+    pub node: Arc<str>,
+    /// [`stepwell_core::flow::Flow::name`] of the node.
+    pub place: Arc<str>,
+    /// What workers fetch it by; `None`: a person's.
+    pub topic: Option<Arc<str>>,
+    pub input: Arc<Value>,
+    pub since_ms: u64,
+    /// Nobody need do it after that.
+    pub until_ms: Option<u64>,
 }
 
 /// What lists and searches show of an instance; kept in its row.

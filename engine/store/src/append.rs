@@ -15,7 +15,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use stepwell_core::machine::State;
-use stepwell_runtime::journal::{Admission, Append, AppendError, Appended, Header, InboxId, InboxItem, Unavailable};
+use stepwell_runtime::journal::{
+    Admission, Append, AppendError, Appended, Header, InboxId, InboxItem, TaskMoves, Unavailable,
+};
 
 use crate::Store;
 use crate::admission;
@@ -24,6 +26,7 @@ use crate::inbox::{self, Awaits, Subscription};
 use crate::rows::{id_bytes, integer, state, state_number, text};
 use crate::sql::Kind::{Bytes, Int, Text};
 use crate::sql::{Each, Error, Result, Value, values};
+use crate::tasks;
 use crate::tx::Tx;
 use crate::writer::{AppendAsk, Item};
 
@@ -38,6 +41,7 @@ pub(crate) struct Commit {
     /// `None`: no entries, only the header and ownership change.
     pub(crate) entries: Option<String>,
     pub(crate) state: State,
+    pub(crate) version: u32,
     pub(crate) updated_ms: u64,
     pub(crate) due_ms: Option<u64>,
     pub(crate) error: Option<String>,
@@ -45,6 +49,7 @@ pub(crate) struct Commit {
     pub(crate) output: Option<String>,
     pub(crate) snapshot: Option<String>,
     pub(crate) subscriptions: Vec<Subscription>,
+    pub(crate) tasks: TaskMoves,
     pub(crate) taken: Vec<InboxId>,
     pub(crate) admission: Option<Admission>,
     pub(crate) park: bool,
@@ -75,10 +80,10 @@ static FIND: Each<4> = Each::new(
     "select {at}, i.n, i.flow, i.version, i.business_key, i.state, i.bound_by from {each,} instance as i
      where i.id = ?1 and i.seq = ?2 and i.epoch = ?3 and i.owner = ?4 {lock i}",
 );
-static UPDATE: Each<12> = Each::new(
-    [Int, Int, Int, Int, Int, Int, Int, Int, Int, Text, Text, Text],
+static UPDATE: Each<13> = Each::new(
+    [Int, Int, Int, Int, Int, Int, Int, Int, Int, Text, Text, Text, Int],
     "update instance set state = ?5, seq = ?6, owner = ?7, wake_ms = ?8, updated_ms = ?9,
-                         error = ?10, reply = ?11, output = ?12
+                         error = ?10, reply = ?11, output = ?12, version = ?13
      {from each} where n = ?1 and seq = ?2 and epoch = ?3 and owner = ?4",
 );
 static KEEP_SNAPSHOT: Each<2> = Each::new(
@@ -137,6 +142,8 @@ pub(crate) fn run(tx: &mut Tx<'_>, commits: &[&Commit]) -> Result<Vec<Outcome>> 
     update(tx, &good)?;
     let moves = good.iter().map(|one| (one.n, &*one.had, &*one.commit.subscriptions)).collect::<Vec<_>>();
     inbox::subscribe(tx, &moves)?;
+    let moves = good.iter().map(|one| (one.n, &one.commit.tasks));
+    tasks::write(tx, &moves.filter(|(_, moves)| **moves != TaskMoves::default()).collect::<Vec<_>>())?;
     keep_the_rest(tx, &good)?;
     write(tx, &good)?;
     for one in good {
@@ -218,6 +225,7 @@ fn update(tx: &mut Tx<'_>, good: &[Good<'_>]) -> Result<()> {
                 &commit.error,
                 &commit.reply,
                 &commit.output,
+                commit.version,
             ]
         })
         .collect();
@@ -250,11 +258,11 @@ fn write(tx: &mut Tx<'_>, good: &[Good<'_>]) -> Result<()> {
     let mut rows: Vec<[Value<'_>; 7]> = Vec::with_capacity(good.len());
     for one in good {
         let commit = one.commit;
-        if one.was != Some(commit.state) {
+        if one.was != Some(commit.state) || one.version != commit.version {
             if let Some(was) = one.was {
                 tx.count(&one.flow, one.version, one.bound_by.as_ref(), was, -1);
             }
-            tx.count(&one.flow, one.version, one.bound_by.as_ref(), commit.state, 1);
+            tx.count(&one.flow, commit.version, one.bound_by.as_ref(), commit.state, 1);
         }
         let Some(entries) = &commit.entries else { continue };
         let place = tx.next_place();
@@ -273,7 +281,7 @@ fn write(tx: &mut Tx<'_>, good: &[Good<'_>]) -> Result<()> {
             n,
             instance: commit.instance.clone(),
             flow: one.flow.clone(),
-            version: one.version,
+            version: commit.version,
             state: commit.state,
             seq: commit.last_seq,
             business_key: one.business_key.clone(),
@@ -285,8 +293,20 @@ fn write(tx: &mut Tx<'_>, good: &[Good<'_>]) -> Result<()> {
 
 impl Commit {
     fn new(append: Append) -> std::result::Result<Self, Unavailable> {
-        let Append { instance, expected_seq, epoch, entries, header, snapshot, subscriptions, taken, admission, park } =
-            append;
+        let Append {
+            instance,
+            expected_seq,
+            epoch,
+            entries,
+            header,
+            version,
+            snapshot,
+            subscriptions,
+            tasks,
+            taken,
+            admission,
+            park,
+        } = append;
         let id = id_bytes(&instance).ok_or_else(|| Unavailable(format!("{instance:?} is no instance id")))?;
         let Header { state, updated_ms, due_ms, error, reply, output } = header;
         let (first, last) = (expected_seq + 1, expected_seq + entries.len() as u64);
@@ -309,6 +329,7 @@ impl Commit {
             at_ms: entries.last().map_or(updated_ms, |entry| entry.at_ms),
             entries: if entries.is_empty() { None } else { Some(text(&entries)?) },
             state,
+            version,
             updated_ms,
             due_ms,
             error: error.as_ref().map(text).transpose()?,
@@ -316,6 +337,7 @@ impl Commit {
             output,
             snapshot: snapshot.filter(|_| !state.ended()),
             subscriptions: if state.ended() { Vec::new() } else { inbox::once_each(subscriptions) },
+            tasks,
             taken,
             admission,
             park,

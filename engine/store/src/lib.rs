@@ -38,6 +38,7 @@ mod sql;
 mod store;
 mod sweep;
 mod take;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod tx;
@@ -56,3 +57,4 @@ pub use open::{OpenError, Options};
 pub use plugins::{NewPlugin, Plugin, PluginKept};
 pub use store::{Act, Store};
 pub use sweep::Swept;
+pub use tasks::{Grasp, OpenTask, TaskFilter};

@@ -9,11 +9,14 @@
 pub(crate) mod auth;
 mod bindings;
 mod body;
+mod bulk;
 mod choose;
+mod commands;
 mod connections;
 mod console;
 mod drafts;
 mod events;
+mod external_tasks;
 mod extract;
 mod flows;
 mod gate;
@@ -31,6 +34,7 @@ mod routes;
 mod session;
 mod shapes;
 mod start;
+mod tasks;
 mod time;
 
 use std::ops::Deref;
@@ -137,7 +141,23 @@ fn instance_routes() -> Router<App> {
         .route("/api/v1/instances/{id}/cancel", post(instances::cancel))
         .route("/api/v1/instances/{id}/compensate", post(instances::compensate))
         .route("/api/v1/instances/{id}/retry", post(instances::retry))
+        .route("/api/v1/instances/{id}/suspend", post(commands::suspend))
+        .route("/api/v1/instances/{id}/resume", post(commands::resume))
+        .route("/api/v1/instances/{id}/move", post(commands::move_token))
+        .route("/api/v1/instances/{id}/migrate", post(commands::migrate))
+        .route("/api/v1/bulk", post(bulk::run))
         .route("/api/v1/messages", post(messages::post))
+        .route("/api/v1/tasks", get(tasks::list))
+        .route("/api/v1/tasks/{id}", get(tasks::show))
+        .route("/api/v1/tasks/{id}/claim", post(tasks::claim))
+        .route("/api/v1/tasks/{id}/assign", post(tasks::assign))
+        .route("/api/v1/tasks/{id}/complete", post(tasks::complete))
+        .route("/api/v1/tasks/{id}/fail", post(tasks::fail))
+        .route("/api/v1/external-tasks", get(external_tasks::list))
+        .route("/api/v1/external-tasks/fetch", post(external_tasks::fetch))
+        .route("/api/v1/external-tasks/{id}/extend", post(external_tasks::extend))
+        .route("/api/v1/external-tasks/{id}/complete", post(external_tasks::complete))
+        .route("/api/v1/external-tasks/{id}/fail", post(external_tasks::fail))
 }
 
 fn plugin_routes() -> Router<App> {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use stepwell_core::machine::{Entry, Event, State};
-use stepwell_runtime::journal::{Admission, Append, Header};
+use stepwell_runtime::journal::{Admission, Append, Header, TaskMoves};
 
 use crate::{Act, Options, Publish, Published, Store};
 
@@ -91,6 +91,8 @@ fn admitted(flow: &str, version: u32, state: State, business_key: Option<&str>) 
         epoch: 1,
         entries: vec![started(1)],
         header: Header { state, updated_ms: 2_000, due_ms: None, error: None, reply: None, output: None },
+        version: version,
+        tasks: TaskMoves::default(),
         snapshot: (!state.ended()).then(|| "{}".to_owned()),
         subscriptions: Vec::new(),
         taken: Vec::new(),
