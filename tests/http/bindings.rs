@@ -284,6 +284,15 @@ async fn what_is_needed_stays_and_the_rest_can_go() {
         })
         .collect();
     assert_eq!(kinds, [(3, vec!["newest"]), (2, vec![]), (1, vec!["binding"])]);
+    // Who calls a version has a copy of it, and is listed.
+    let parent = json!({
+        "stepwell": 1, "kind": "graph", "key": "parent",
+        "nodes": { "start": { "type": "start" }, "sub": { "type": "call", "flow": "order@2" }, "done": { "type": "end" } },
+        "edges": [{ "from": "start", "to": "sub" }, { "from": "sub", "to": "done" }],
+    });
+    engine.publish(&parent).await;
+    let used = engine.get("/api/v1/flows/order/where-used").await.expect(200).json();
+    assert_eq!((&used["calledBy"][0]["flow"], &used["calledBy"][0]["version"]), (&json!("parent"), &json!(1)));
     for version in [1, 3] {
         let refused = engine.delete(&format!("/api/v1/flows/order/versions/{version}")).await.expect(409);
         assert_eq!(
@@ -302,6 +311,11 @@ async fn what_is_needed_stays_and_the_rest_can_go() {
     assert_eq!(gc("?olderThan=0s&dryRun=false").await["versions"], json!([]));
     let refused = engine.post("/api/v1/flows/order/instances", &json!({ "version": 2 })).await.expect(404);
     assert_eq!(refused.code(), "VERSION_NOT_FOUND");
+    engine.post("/api/v1/flows/parent/instances?wait=10s", &json!({})).await.expect(200);
+    let mut second = parent.clone();
+    second["title"] = "Again".into();
+    let refused = engine.post("/api/v1/flows/parent/publish", &json!({ "document": second })).await.expect(422);
+    assert_eq!(refused.pointer(), "/nodes/sub/flow", "what is retired is called by nothing new");
     // Its instance can still be looked at.
     let page = engine.get("/api/v1/instances?flow=order&version=2").await.expect(200).json();
     let id = page["items"][0]["id"].as_str().unwrap();

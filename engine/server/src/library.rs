@@ -128,7 +128,8 @@ impl Library {
                 Err(_) => return Ok(None),
             },
         };
-        let Some(found) = self.store().version(key, version).await? else { return Ok(None) };
+        let found = self.store().version(key, version).await?.filter(|found| found.retired_ms.is_none());
+        let Some(found) = found else { return Ok(None) };
         let catalog = serde_json::from_value((*found.definition.catalog).clone())
             .map_err(|error| Unavailable(format!("the node types of {name} cannot be read: {error}")))?;
         let document = (*found.definition.document).clone();

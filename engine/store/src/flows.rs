@@ -95,6 +95,8 @@ pub struct Version {
     pub hash: String,
     pub published_ms: u64,
     pub published_by: String,
+    /// Nothing is started on it any more since.
+    pub retired_ms: Option<u64>,
     pub definition: Definition,
 }
 
@@ -203,7 +205,7 @@ impl Store {
         let flow = flow.to_owned();
         self.read(move |db| {
             db.first(
-                "select flow, version, label, hash, published_ms, published_by, document, catalog from version
+                "select flow, version, label, hash, published_ms, published_by, document, catalog, retired_ms from version
                  where flow = ?1 and version = coalesce(?2, (select max(version) from version where flow = ?1))",
                 &values![&flow, version],
                 |row| {
@@ -214,6 +216,7 @@ impl Store {
                         hash: row.get(3)?,
                         published_ms: natural(row, 4)?,
                         published_by: row.get(5)?,
+                        retired_ms: row.get(8)?,
                         definition: Definition {
                             document: shared(read_json(row, 6)?),
                             catalog: shared(read_json(row, 7)?),

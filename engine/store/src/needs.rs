@@ -2,8 +2,9 @@
 //!
 //! Invariants:
 //! - A version is needed while it is the newest, a binding or a route names it, or an instance that has
-//!   not ended runs on it. A plugin is needed while a version that can be started is pinned to it; an
-//!   instance that has not ended needs its version, and so its plugins.
+//!   not ended runs on it. A flow that calls it has a copy of its own. A plugin is needed while a version
+//!   that can be started is pinned to it; an instance that has not ended needs its version, and so its
+//!   plugins.
 //! - It is decided in the transaction that takes it away. A start shares its version's row until its
 //!   commit (`admission`), and whoever takes the version back locks that row first: either the start is
 //!   seen here, or the start sees that the version is gone. Publishing holds [`PLUGINS`], as removing does.
@@ -128,14 +129,12 @@ pub struct UnneededPlugin {
     pub bytes: u64,
 }
 
-/// The digests that a version's catalogue names.
-pub(crate) fn digests(catalog: &Json) -> Vec<&str> {
-    let types: Vec<&Json> = match catalog.get("nodeTypes") {
-        Some(Json::Object(map)) => map.values().collect(),
-        Some(Json::Array(list)) => list.iter().collect(),
-        _ => Vec::new(),
-    };
-    types.into_iter().filter_map(|one| one.get("digest")?.as_str()).collect()
+/// The digests that a version's catalogue names, for itself and for the flows it calls.
+pub(crate) fn digests(catalog: &Json) -> BTreeSet<&str> {
+    let each = |part: &str| catalog.get(part).and_then(Json::as_object).into_iter().flat_map(serde_json::Map::values);
+    let own = each("nodeTypes").filter_map(|one| one.get("digest")?.as_str());
+    let called = each("flows").filter_map(|one| one.get("catalog")).flat_map(digests);
+    own.chain(called).collect()
 }
 
 /// What decides over versions, as of one moment.

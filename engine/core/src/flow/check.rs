@@ -298,7 +298,7 @@ impl<'d> Checker<'d> {
         let timezone = self.timezone.name().to_owned();
         let Starts { business_key, unique, priority } = starts;
         let hash = String::new();
-        let flow = Flow { key, hash, input, business_key, unique, priority, bodies, nodes, edges, timezone, triggers };
+        let flow = Flow { key, hash, input, business_key, bodies, unique, priority, nodes, edges, timezone, triggers };
         let flow = splice::call(flow, std::mem::take(&mut self.called));
         if flow.nodes.len() > NODES_WITH_CALLED_MAX {
             let message =
