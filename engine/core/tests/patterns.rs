@@ -110,6 +110,7 @@ patterns! {
     p33_generalised_and_join
     p35_cancelling_partial_join_for_multiple_instances
     p37_local_synchronizing_merge
+    p38_general_synchronizing_merge
     p43_explicit_termination
 }
 
