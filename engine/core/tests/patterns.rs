@@ -93,6 +93,7 @@ patterns! {
     p13_multiple_instances_with_a_priori_design_time_knowledge
     p14_multiple_instances_with_a_priori_run_time_knowledge
     p16_deferred_choice
+    p17_interleaved_parallel_routing
     p18_milestone
     p19_cancel_task
     p20_cancel_case
@@ -111,6 +112,8 @@ patterns! {
     p35_cancelling_partial_join_for_multiple_instances
     p37_local_synchronizing_merge
     p38_general_synchronizing_merge
+    p39_critical_section
+    p40_interleaved_routing
     p43_explicit_termination
 }
 

@@ -14,6 +14,7 @@ mod containers;
 mod edges;
 mod fit;
 mod graph;
+mod locks;
 mod names;
 mod open;
 mod splice;
@@ -197,6 +198,7 @@ struct Entry<'d> {
     /// The body it holds, if it is a container.
     holds: Option<BodyIx>,
     kind: Option<Kind>,
+    lock: Option<Arc<str>>,
     on: Vec<Boundary>,
     node_type: Option<&'d NodeType>,
     /// The first one is where an edge without `port` leaves; `None` when they are not known.
@@ -278,6 +280,7 @@ impl<'d> Checker<'d> {
         self.complete_joins();
         self.check_layout();
         self.check_containers();
+        self.check_locks();
         self.check_graph();
         self.check_names();
         let key = key?;
@@ -462,7 +465,16 @@ impl<'d> Checker<'d> {
         let mut nodes = Vec::with_capacity(self.nodes.len());
         for (index, (entry, read)) in self.nodes.drain(..).zip(read).enumerate() {
             let (id, kind, body) = (entry.id.into(), entry.kind?, body_of[index]);
-            nodes.push(Node { id, body, kind, out: Vec::new(), incoming: Vec::new(), on: entry.on, read });
+            nodes.push(Node {
+                id,
+                body,
+                kind,
+                lock: entry.lock,
+                out: Vec::new(),
+                incoming: Vec::new(),
+                on: entry.on,
+                read,
+            });
         }
         let mut edges = Vec::with_capacity(self.edges.len());
         for (index, line) in self.edges.drain(..).enumerate() {

@@ -156,6 +156,20 @@ pub enum NodeDocument {
 }
 
 impl NodeDocument {
+    /// What it shares with nodes that it may not be under way with.
+    pub fn lock(&self) -> Option<&str> {
+        let lock = match self {
+            Self::Task(node) => &node.lock,
+            Self::UserTask(node) => &node.lock,
+            Self::ExternalTask(node) => &node.lock,
+            Self::Call(node) => &node.lock,
+            Self::ForEach(node) => &node.lock,
+            Self::Stage(node) => &node.lock,
+            _ => &None,
+        };
+        lock.as_deref()
+    }
+
     /// The container the node says it is in.
     pub fn inside(&self) -> Option<&str> {
         let inside = match self {

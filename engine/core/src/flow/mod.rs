@@ -95,6 +95,8 @@ pub struct Node {
     pub out: Vec<EdgeIx>,
     /// Edges that arrive, in document order.
     pub incoming: Vec<EdgeIx>,
+    /// Nodes with one lock are not under way at the same time in one run of their flow.
+    pub lock: Option<Arc<str>>,
     /// Boundary handlers, in document order.
     pub on: Vec<Boundary>,
     /// Some expression of the flow reads `nodes.<id>`. Outputs nobody reads are not kept in the

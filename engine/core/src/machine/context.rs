@@ -23,7 +23,7 @@ fn visible(it: &Instance, scope: ScopeId) -> impl Iterator<Item = (ScopeId, &Run
 }
 
 /// Which flow's a scope is: its own scope.
-fn flow_scope(it: &Instance, scope: ScopeId) -> ScopeId {
+pub(super) fn flow_scope(it: &Instance, scope: ScopeId) -> ScopeId {
     visible(it, scope).last().map_or(ROOT, |(id, _)| id)
 }
 

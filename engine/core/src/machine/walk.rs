@@ -121,6 +121,14 @@ impl<'f> Walk<'f> {
             return self.incident(here, "LOOP_LIMIT", text);
         }
         *visits = here.visit;
+        if self.is_locked(here) {
+            self.place(here, At::Locked);
+        } else {
+            self.enter_or_stop(here, by);
+        }
+    }
+
+    pub(super) fn enter_or_stop(&mut self, here: Here, by: Option<EdgeIx>) {
         if let Err(error) = self.enter(here, by) {
             self.incident(here, "EXPRESSION_FAILED", error.message);
         }
@@ -361,7 +369,7 @@ impl<'f> Walk<'f> {
             if self.it.end.is_some() {
                 return;
             }
-            if !(self.fire_inclusive() || self.complete_scopes()) {
+            if !(self.grant_lock() || self.fire_inclusive() || self.complete_scopes()) {
                 break;
             }
         }
@@ -416,6 +424,7 @@ impl<'f> Walk<'f> {
                 | At::Compensating
                 | At::Inside
                 | At::Abandoned(_)
+                | At::Locked
                 | At::Guard { .. } => continue,
             };
             let error = Error {

@@ -204,6 +204,7 @@ impl<'f> Play<'f> {
             match &token.at {
                 At::Incident { error, .. } => name = format!("{name}!{}", error.code),
                 At::Abandoned(_) => name.push_str("(given up)"),
+                At::Locked => name.push_str("(locked)"),
                 _ if token.at.visit().is_some_and(|visit| visit.undoing.is_some()) => name.push_str("(undo)"),
                 _ => {}
             }

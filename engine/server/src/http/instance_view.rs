@@ -306,6 +306,7 @@ impl Replay {
                 | At::Joining { .. }
                 | At::Open { .. }
                 | At::Halted(_)
+                | At::Locked
                 | At::Guard { .. } => NodeState::Waiting,
                 At::Incident { error, .. } => {
                     run.error = Some(error_json(error));
@@ -408,6 +409,7 @@ fn token_item(flow: &Flow, it: &Instance, id: TokenId, token: &stepwell_core::ma
         At::Joining { .. } => "joining",
         At::Incident { .. } => "incident",
         At::Compensating => "undoing",
+        At::Locked => "locked",
         At::Guard { .. } => "guard",
     };
     TokenItem {

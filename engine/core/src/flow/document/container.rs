@@ -19,6 +19,10 @@ pub struct CallDocument {
     /// The container it is in.
     #[serde(default, rename = "in", skip_serializing_if = "Option::is_none")]
     pub inside: Option<String>,
+    /// Nodes with one lock exclude each other: in one run of the flow one is under way at a time, the others wait
+    /// for it in the order they were reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<String>,
     /// `key@version`, or `key`: its newest version when this flow is published. This flow's own key: itself.
     pub flow: String,
     /// Its input: a template.
@@ -42,6 +46,10 @@ pub struct ForEachDocument {
     /// The container it is in.
     #[serde(default, rename = "in", skip_serializing_if = "Option::is_none")]
     pub inside: Option<String>,
+    /// Nodes with one lock exclude each other: in one run of the flow one is under way at a time, the others wait
+    /// for it in the order they were reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<String>,
     /// A list, or an expression that gives one. The nodes see `item` and `index`.
     pub items: Value,
     /// Most items at the same time, 1 to 1000; 1 unless given: one after the other.
@@ -75,6 +83,10 @@ pub struct StageDocument {
     /// The container it is in.
     #[serde(default, rename = "in", skip_serializing_if = "Option::is_none")]
     pub inside: Option<String>,
+    /// Nodes with one lock exclude each other: in one run of the flow one is under way at a time, the others wait
+    /// for it in the order they were reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<String>,
     /// The nodes in it that are run as steps. Without any, its nodes are one graph.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<StepDocument>,
