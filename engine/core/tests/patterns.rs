@@ -101,6 +101,7 @@ patterns! {
     p22_recursion
     p23_transient_trigger
     p24_persistent_trigger
+    p25_cancel_region
     p26_cancel_multiple_instance_task
     p27_complete_multiple_instance_task
     p28_blocking_discriminator
@@ -114,6 +115,8 @@ patterns! {
     p38_general_synchronizing_merge
     p39_critical_section
     p40_interleaved_routing
+    p41_thread_merge
+    p42_thread_split
     p43_explicit_termination
 }
 

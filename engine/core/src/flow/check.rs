@@ -9,12 +9,12 @@
 //!   could not be read is not complained about twice.
 //! - The same document and catalogue give the same answer, here and in the browser.
 
+mod beside;
 mod compile;
 mod containers;
 mod edges;
 mod fit;
 mod graph;
-mod locks;
 mod names;
 mod open;
 mod splice;

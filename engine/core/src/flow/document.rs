@@ -148,6 +148,7 @@ pub enum NodeDocument {
     Reply(OutputDocument),
     Throw(ThrowDocument),
     Compensate(PlainDocument),
+    Cancel(CancelDocument),
     UserTask(Box<UserTaskDocument>),
     ExternalTask(Box<ExternalTaskDocument>),
     Call(Box<CallDocument>),
@@ -180,6 +181,7 @@ impl NodeDocument {
             | Self::Compensate(node) => &node.inside,
             Self::End(node) => &node.inside,
             Self::Task(node) => &node.inside,
+            Self::Cancel(node) => &node.inside,
             Self::Decision(node) => &node.inside,
             Self::Parallel(node) => &node.inside,
             Self::Set(node) => &node.inside,
@@ -245,6 +247,9 @@ pub struct ParallelDocument {
     pub inside: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub join: Option<JoinDocument>,
+    /// So many tokens leave by each edge, 1 to 1000; 1 unless given. What follows is run so many times.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<u32>,
 }
 
 /// How long a gateway waits. At most one of `count` and `percent`; neither means all, or those of `must`.
@@ -257,6 +262,9 @@ pub struct JoinDocument {
     /// So many of a hundred of them, rounded up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub percent: Option<u32>,
+    /// So many tokens of each edge become one, 1 to 1000; 1 unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<u32>,
     /// Nodes whose edges must be among them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub must: Vec<String>,
@@ -275,6 +283,21 @@ pub enum RestDocument {
     Await,
     /// They are stopped.
     Cancel,
+}
+
+/// Takes the tokens away from other nodes, wherever in the graph they are, then goes on.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CancelDocument {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<Title>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notes: Option<String>,
+    /// The container it is in.
+    #[serde(default, rename = "in", skip_serializing_if = "Option::is_none")]
+    pub inside: Option<String>,
+    /// What is under way there is stopped: calls are given up, tasks withdrawn, containers undone.
+    pub nodes: Vec<String>,
 }
 
 /// Answers the caller and goes on.

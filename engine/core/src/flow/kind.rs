@@ -47,6 +47,10 @@ pub enum Kind {
     Throw(Box<Throw>),
     /// Undoes the completed steps of the scope, then goes on along its edge.
     Compensate,
+    /// Takes the tokens away from these nodes, then goes on.
+    Cancel {
+        nodes: Vec<NodeIx>,
+    },
     UserTask(Box<UserTask>),
     ExternalTask(Box<ExternalTask>),
     /// Runs another flow, or this one again, as a scope of the instance.
@@ -60,11 +64,15 @@ pub enum Kind {
 pub struct Join {
     /// Edges by which a token must have come; at most as many as arrive.
     pub wanted: usize,
+    /// Tokens that each of them must have brought.
+    pub tokens: usize,
     /// Edges that must be among them.
     pub must: Vec<EdgeIx>,
     pub rest: Rest,
     /// From the first token of a round on; then it leaves by [`super::TIMEOUT`].
     pub timeout_ms: Option<u64>,
+    /// Tokens along each edge that leaves.
+    pub sends: usize,
 }
 
 /// What becomes of the branches that a join did not wait for.

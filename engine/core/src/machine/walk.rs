@@ -88,8 +88,8 @@ impl<'f> Walk<'f> {
     }
 
     /// Tokens on their way to one of these nodes are stopped.
-    pub(super) fn drop_arrivals_at(&mut self, scope: ScopeId, nodes: &[bool]) {
-        self.arrivals.retain(|arrival| arrival.scope != scope || !nodes[arrival.node]);
+    pub(super) fn drop_arrivals_at(&mut self, scope: ScopeId, nodes: &[NodeIx]) {
+        self.arrivals.retain(|arrival| arrival.scope != scope || !nodes.contains(&arrival.node));
     }
 
     pub(super) fn is_arriving(&self, scope: ScopeId) -> bool {
@@ -192,6 +192,10 @@ impl<'f> Walk<'f> {
             Kind::Compensate => {
                 let id = self.place(here, At::Compensating);
                 self.unwind(here.scope, super::instance::Then::Token(id), None);
+            }
+            Kind::Cancel { nodes } => {
+                self.cancel_at(here.scope, nodes);
+                self.leave(here, DONE);
             }
             Kind::UserTask(task) => self.offer(here, task)?,
             Kind::ExternalTask(task) => self.put_out(here, task)?,

@@ -94,9 +94,10 @@ impl Checker<'_> {
                 if parallel.join.as_ref().is_some_and(|join| join.timeout.is_some()) {
                     ports = Some(vec![DONE.into(), TIMEOUT.into()]);
                 }
-                Some(Kind::Parallel(self.join(node, parallel.join.unwrap_or_default(), &pointer)))
+                Some(Kind::Parallel(self.join(node, parallel.join.unwrap_or_default(), parallel.tokens, &pointer)))
             }
             NodeDocument::Compensate(_) => Some(Kind::Compensate),
+            NodeDocument::Cancel(cancel) => Some(self.cancel(node, &cancel, &pointer)),
             NodeDocument::End(end) => {
                 ports = Some(Vec::new());
                 let output = end.output.unwrap_or_default();

@@ -1,11 +1,12 @@
-//! Locks: their names, and that no node waits for one that is held until it is done.
+//! What nodes do to each other: locks that are not waited for while they are held, and nodes that are cancelled.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Checker;
-use crate::flow::NodeIx;
+use crate::flow::document::CancelDocument;
 use crate::flow::pointer::child;
+use crate::flow::{Kind, NodeIx};
 use crate::problem::Problem;
 
 /// Longest name of a lock.
@@ -19,6 +20,38 @@ impl Checker<'_> {
             self.on(node, Problem::error("LOCK_NAME", pointer, format!("a lock has 1 to {LOCK_BYTES_MAX} bytes")));
         }
         self.nodes[node].lock = Some(name.into());
+    }
+
+    pub(super) fn cancel(&mut self, node: NodeIx, cancel: &CancelDocument, pointer: &str) -> Kind {
+        let pointer = child(pointer, "nodes");
+        let inside = |id: &str| self.reader.raw("nodes").and_then(|nodes| nodes.get(id)?.get("in")).cloned();
+        let own = inside(self.nodes[node].id);
+        let (mut nodes, mut problems) = (Vec::new(), Vec::new());
+        for (index, id) in cancel.nodes.iter().enumerate() {
+            let pointer = format!("{pointer}/{index}");
+            match self.by_id.get(id.as_str()).copied() {
+                None => {
+                    let problem = Problem::error("UNKNOWN_REFERENCE", pointer, format!("there is no node `{id}`"));
+                    let near = self.near_id(id).map(|near| format!("did you mean `{near}`?"));
+                    problems.push(problem.fix(near.unwrap_or_else(|| "name a node of this flow".to_owned())));
+                }
+                Some(other) if other == node || inside(id) != own => {
+                    let message = format!("`{id}` is not beside this node");
+                    let problem = Problem::error("CANCEL_NODE", pointer, message);
+                    problems
+                        .push(problem.fix("name nodes of the same graph; a container stands for all that is in it"));
+                }
+                Some(other) => nodes.push(other),
+            }
+        }
+        if cancel.nodes.is_empty() {
+            let problem = Problem::error("CANCEL_NODE", &pointer, "nothing is cancelled here");
+            problems.push(problem.fix("name the nodes to take the tokens from"));
+        }
+        for problem in problems {
+            self.on(node, problem);
+        }
+        Kind::Cancel { nodes }
     }
 
     /// Locks that are taken while others are held are always taken in one order.
