@@ -92,6 +92,7 @@ patterns! {
     p12_multiple_instances_without_synchronization
     p13_multiple_instances_with_a_priori_design_time_knowledge
     p14_multiple_instances_with_a_priori_run_time_knowledge
+    p15_multiple_instances_without_a_priori_run_time_knowledge
     p16_deferred_choice
     p17_interleaved_parallel_routing
     p18_milestone
@@ -110,7 +111,9 @@ patterns! {
     p31_blocking_partial_join
     p32_cancelling_partial_join
     p33_generalised_and_join
+    p34_static_partial_join_for_multiple_instances
     p35_cancelling_partial_join_for_multiple_instances
+    p36_dynamic_partial_join_for_multiple_instances
     p37_local_synchronizing_merge
     p38_general_synchronizing_merge
     p39_critical_section

@@ -230,6 +230,8 @@ enum Sees {
     Flow,
     /// Those of the nodes in a container, and of the item they are run for.
     Within(NodeIx),
+    /// Those and the `results` and the `count` of a for-each.
+    Results,
     /// Those and `step`, the step to be undone.
     Undo,
     /// `input` alone: nothing has run yet.

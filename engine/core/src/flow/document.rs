@@ -15,7 +15,8 @@ mod container;
 mod task;
 
 pub use container::{
-    CallDocument, CompensationDocument, ForEachDocument, MergeDocument, OnFailureDocument, StageDocument, StepDocument,
+    CallDocument, CompensationDocument, ForEachDocument, MergeDocument, MoreDocument, OnFailureDocument, StageDocument,
+    StepDocument, UntilDocument,
 };
 pub use task::{
     BoundaryDocument, BoundaryKind, DeliveryDocument, ExternalTaskDocument, RetryDocument, TaskDocument,

@@ -129,9 +129,27 @@ pub struct ForEach {
     /// An item's result; without it that of the end it came to.
     pub output: Option<Template>,
     pub on_failure: OnFailure,
-    /// It is over when so many items have completed; the others are stopped.
-    pub until: Option<usize>,
+    /// It goes on when enough items have completed.
+    pub until: Option<Until>,
+    /// What then becomes of the others.
+    pub rest: Rest,
+    pub more: Option<More>,
     pub timeout_ms: Option<u64>,
+}
+
+#[derive(Debug)]
+pub enum Until {
+    Count(usize),
+    /// Sees `results` and `count`.
+    When(Expr),
+}
+
+/// A message that brings one more item of a `for-each`.
+#[derive(Debug)]
+pub struct More {
+    pub message: Arc<str>,
+    pub key: Expr,
+    pub when: Option<Expr>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

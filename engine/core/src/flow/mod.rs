@@ -24,8 +24,8 @@ use crate::expr::Expr;
 use crate::schema::Schema;
 
 pub use kind::{
-    CallFlow, Callee, Contract, Decision, Delivery, ExternalTask, ForEach, Join, Kind, Merge, OnFailure, Rest, Retry,
-    Stage, StageStep, Task, Throw, TimerKind, Undo, UserTask,
+    CallFlow, Callee, Contract, Decision, Delivery, ExternalTask, ForEach, Join, Kind, Merge, More, OnFailure, Rest,
+    Retry, Stage, StageStep, Task, Throw, TimerKind, Undo, Until, UserTask,
 };
 
 /// Index into [`Flow::nodes`].

@@ -79,6 +79,16 @@ impl Walk<'_> {
         within(self.flow, &self.it, scope, &[], read)
     }
 
+    /// Evaluates with names beside the usual ones.
+    pub(super) fn with_names<R>(
+        &self,
+        scope: ScopeId,
+        more: &[(&str, Root<'_>)],
+        read: impl FnOnce(&Scope<'_>) -> R,
+    ) -> R {
+        within(self.flow, &self.it, scope, more, read)
+    }
+
     pub(super) fn set_var(&mut self, scope: ScopeId, name: &Arc<str>, value: Held) {
         let own = flow_scope(&self.it, scope);
         self.scope_mut(own).vars.insert(name.clone(), value);

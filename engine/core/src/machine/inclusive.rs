@@ -92,7 +92,15 @@ impl Walk<'_> {
         }
         let by_empty = upstream(flow, join, &empty);
         let stays = |at: &At| matches!(at, At::Guard { .. } | At::Abandoned(_));
-        for token in tokens().filter(|token| by_empty[token.node] && !stays(&token.at)) {
+        let left: Vec<TokenId> = self
+            .it
+            .scopes
+            .iter()
+            .filter(|(id, _)| self.has_left(**id))
+            .filter_map(|(_, one)| Some(one.within.as_ref()?.host))
+            .collect();
+        let here = self.it.tokens.iter().filter(|(id, token)| token.scope == scope && !left.contains(id));
+        for (_, token) in here.filter(|(_, token)| by_empty[token.node] && !stays(&token.at)) {
             let at_inclusive = matches!(flow.nodes[token.node].kind, Kind::Inclusive);
             if at_inclusive && matches!(token.at, At::Joining { .. }) {
                 awaited.joins.push(token.node);
