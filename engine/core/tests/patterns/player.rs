@@ -154,7 +154,9 @@ impl<'f> Play<'f> {
                 self.it = it;
                 let it = &self.it;
                 self.under_way.retain(|call| it.awaits(call.token, call.attempt, call.op));
-                effects.into_iter().for_each(|effect| self.see(effect));
+                for effect in effects {
+                    self.see(effect);
+                }
             }
             Err(refused) => {
                 assert_eq!(it, before, "a refused event changes nothing");

@@ -68,8 +68,10 @@ impl Checker<'_> {
             while let Some(next) = inner.iter().find(|(held, own)| after.contains(held) && !after.contains(own)) {
                 after.insert(next.1.clone());
             }
-            let held = self.around(node).filter_map(|container| self.nodes[container].lock.as_ref());
-            let held = held.cloned().find(|held| after.contains(held));
+            let held = {
+                let mut around = self.around(node).filter_map(|container| self.nodes[container].lock.as_ref());
+                around.find(|held| after.contains(*held)).cloned()
+            };
             if let Some(held) = held {
                 let pointer = child(&self.nodes[node].pointer, "lock");
                 let message = format!("this waits for a lock while a container around it holds `{held}`");
