@@ -132,3 +132,40 @@ fn each_file_is_played() {
     files.sort();
     assert_eq!(files, TESTS.iter().map(|test| file_of(test)).collect::<Vec<_>>());
 }
+
+/// `(number, support, whole line)` of each row of the page's table.
+fn rows(page: &str) -> Vec<(usize, &str, &str)> {
+    let row = |line: &str| -> Option<(usize, String)> {
+        let mut cells = line.strip_prefix("| ")?.split(" | ");
+        let number = cells.next()?.parse().ok()?;
+        Some((number, cells.nth(1)?.to_owned()))
+    };
+    page.lines()
+        .filter_map(|line| {
+            let (number, support) = row(line)?;
+            let support = ["full", "partial", "no"].into_iter().find(|one| *one == support)?;
+            Some((number, support, line))
+        })
+        .collect()
+}
+
+#[test]
+fn the_page_says_what_is_tested() {
+    let page = std::fs::read_to_string(root().join("docs/patterns.md")).unwrap();
+    let rows = rows(&page);
+    assert_eq!(rows.iter().map(|(number, ..)| *number).collect::<Vec<_>>(), (1..=43).collect::<Vec<_>>());
+    for (number, support, line) in &rows {
+        let test = TESTS.iter().find(|test| test[1..3].parse() == Ok(*number));
+        if *support == "full" {
+            let test = test.unwrap_or_else(|| panic!("pattern {number} has no test"));
+            assert!(line.contains(&format!("(../flows/patterns/{})", file_of(test))), "{line}");
+            assert!(line.contains(&format!("`{test}`")), "{line}");
+        } else {
+            let remark = page.lines().find(|line| line.starts_with(&format!("- {number}, ")));
+            assert!(remark.is_some_and(|remark| remark.len() > 100), "pattern {number}: no reason is given");
+        }
+    }
+    let full = rows.iter().filter(|(_, support, _)| *support == "full").count();
+    assert!(page.contains(&format!("{full} in full and {} in part", 43 - full)));
+    assert!(full >= 30, "{full}");
+}

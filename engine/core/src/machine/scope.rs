@@ -231,7 +231,10 @@ impl Walk<'_> {
             Err(error) => return self.incident(here, "EXPRESSION_FAILED", error.message),
         }
         let scope = self.scope_mut(container);
-        let Some(progress) = scope.progress.as_mut().filter(|_| scope.unwinding.is_none()) else { return };
+        let Some(progress) = scope.progress.as_mut().filter(|progress| scope.unwinding.is_none() && !progress.enough)
+        else {
+            return;
+        };
         let mut items = (*progress.items.value).clone();
         let Value::Array(list) = &mut items else { return };
         if list.len() >= ITEMS_MAX {

@@ -76,7 +76,7 @@ pub(super) struct TokenItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
     pub visit: u32,
-    /// calling, retrying, waiting, timer, joining, incident, undoing, inside, open, abandoned, halted
+    /// calling, retrying, waiting, timer, joining, incident, undoing, inside, open, abandoned, halted, locked
     pub state: &'static str,
     pub attempt: u32,
     pub since: String,
