@@ -158,12 +158,12 @@ impl<'f> Walk<'f> {
                 Some(edge) => self.arrive(here.scope, flow.edges[edge].to, Some(edge)),
                 None => self.no_way_out(here),
             },
-            Kind::Inclusive if flow.nodes[here.node].incoming.len() > 1 => {
-                if let Some(edge) = by {
+            Kind::Inclusive => match by.filter(|_| flow.nodes[here.node].incoming.len() > 1) {
+                Some(edge) => {
                     self.place(here, At::Joining { edge, due_ms: None });
                 }
-            }
-            Kind::Inclusive => self.leave_by_all_that_hold(here)?,
+                None => self.leave_by_all_that_hold(here)?,
+            },
             Kind::EventGateway => self.race(here),
             Kind::Throw(throw) => self.throw(here, throw)?,
             Kind::Parallel(join) => self.join(here, join, by),

@@ -83,6 +83,18 @@ fn inclusive_joins_that_wait_for_each_other_go_on() {
 }
 
 #[test]
+fn a_token_that_is_moved_to_a_join_goes_on() {
+    for join in ["parallel", "inclusive"] {
+        let flow = flow(
+            &format!("start=start; f=parallel; a=p; b=p; j={join}; c=p; end=end"),
+            "start>f f>a f>b a>j b>j j>c c>end",
+        );
+        // It came by no edge, so no other is waited for with it.
+        assert_eq!(play(&flow, &json!({}), "move:a>j"), "a b c | running", "{join}");
+    }
+}
+
+#[test]
 fn what_is_cancelled_is_remembered_and_goes_no_further() {
     let flow = flow(
         "start=start; f=parallel; s=stage; a=x {\"in\":\"s\"}; b=x {\"in\":\"s\"}; c=x; d=x; k=cancel {\"nodes\":[\"s\",\"c\"]}; e=p; e1=end; e2=end; e3=end",
