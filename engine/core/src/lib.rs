@@ -14,6 +14,7 @@ pub mod decide;
 pub mod expr;
 pub mod flow;
 pub mod machine;
+pub mod planted;
 pub mod problem;
 pub mod schema;
 pub mod value;

@@ -233,7 +233,7 @@ impl<J: Journal, N: Nodes, C: Clock> Engine<J, N, C> {
         }
         let room = self.0.room.clone().try_acquire_owned().map_err(|_| StartError::Overloaded)?;
         self.0.tally.started.fetch_add(1, Ordering::Relaxed);
-        let id: Arc<str> = uuid::Uuid::now_v7().to_string().into();
+        let id: Arc<str> = self.0.clock.new_id().to_string().into();
         let (answer_to, answer) = oneshot::channel();
         let (committed_to, committed) = oneshot::channel();
         let waits = request.wait;
@@ -380,7 +380,7 @@ impl<J: Journal, N: Nodes, C: Clock> Engine<J, N, C> {
     pub async fn shut_down(&self, grace: Duration) {
         self.0.closing.store(true, Ordering::Release);
         self.0.sweeper.ring();
-        for live in lock(&self.0.live).values() {
+        for live in self.all_live() {
             live.bell.notify_one();
         }
         let all_quiet = async {
@@ -388,7 +388,19 @@ impl<J: Journal, N: Nodes, C: Clock> Engine<J, N, C> {
                 self.0.quiet.notified().await;
             }
         };
-        let _ = tokio::time::timeout(grace, all_quiet).await;
+        tokio::select! {
+            biased;
+            () = all_quiet => {}
+            () = self.0.clock.sleep(grace) => {}
+        }
+    }
+
+    /// In the order of their ids: what is told to all of them is told in an order that can be had again.
+    fn all_live(&self) -> Vec<Arc<Live>> {
+        let all = lock(&self.0.live);
+        let mut all: Vec<_> = all.iter().map(|(id, live)| (id.clone(), live.clone())).collect();
+        all.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        all.into_iter().map(|(_, live)| live).collect()
     }
 }
 

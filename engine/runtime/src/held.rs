@@ -17,8 +17,10 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use stepwell_core::catalog::EffectClass;
 use stepwell_core::flow::{Flow, Kind};
 use stepwell_core::machine::{
-    self, Call, Command, Effect, Entry, Event, Instance, Limit, Op, Outcome, SNAPSHOT_BYTES_MAX, State, TokenId,
+    self, Call, Command, Cut, CutReason, Effect, Entry, Event, Instance, Limit, Op, Outcome, SNAPSHOT_BYTES_MAX, State,
+    TokenId,
 };
+use stepwell_core::planted;
 use tokio::sync::oneshot;
 
 use crate::engine::{Live, Waiter};
@@ -75,6 +77,8 @@ pub(crate) struct Held<J, N, C> {
     pub(crate) stored_tasks: Vec<(TokenId, u32)>,
     /// External calls that wait for the commit.
     licensed_by_commit: Vec<Call>,
+    /// Calls that were under way when the instance was last let go: (token, attempt).
+    under_way: Vec<(TokenId, u32)>,
     calls: FuturesUnordered<CallFuture>,
     answer: Option<Answer>,
     pub(crate) waiters: Vec<Waiter>,
@@ -99,6 +103,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
             taken: Vec::new(),
             stored_tasks: Vec::new(),
             licensed_by_commit: Vec::new(),
+            under_way: Vec::new(),
             calls: FuturesUnordered::new(),
             answer: None,
             waiters: Vec::new(),
@@ -117,6 +122,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         }
         // Everything in the snapshot is committed: these calls are licensed.
         self.act(effects);
+        self.under_way = self.licensed_by_commit.iter().map(|call| (call.token, call.attempt)).collect();
         for event in events {
             self.take(event);
         }
@@ -153,7 +159,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         for effect in effects {
             match effect {
                 Effect::Call(call) => {
-                    if call.callee.effect == EffectClass::External {
+                    if call.callee.effect == EffectClass::External && !planted::on("effect-before-commit") {
                         self.licensed_by_commit.push(*call);
                     } else {
                         self.make(*call);
@@ -162,6 +168,9 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
                 Effect::Reply(output) => {
                     let state = self.it.as_ref().map_or(State::Running, Instance::state);
                     self.answer = Some(Answer { state, output: Some(output), error: None, replied: true });
+                    if planted::on("reply-before-commit") {
+                        let _ = self.release();
+                    }
                 }
                 Effect::Ended(_) => {
                     self.calls.clear();
@@ -182,8 +191,12 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
 
     fn make(&mut self, call: Call) {
         let (engine, about) = (self.engine.clone(), self.about.clone());
+        let again = self.under_way.contains(&(call.token, call.attempt));
         self.calls.push(Box::pin(async move {
-            let answer = engine.0.nodes.call(&about, &call).await;
+            let mut answer = engine.0.nodes.call(&about, &call).await;
+            if again {
+                answer.outcome = not_known(answer.outcome);
+            }
             engine.0.tally.count(&answer);
             (call.token, call.attempt, call.op, answer)
         }));
@@ -234,6 +247,9 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
                     self.waiting_for(&name, &key).map(|token| Event::MessageArrived { token, id, payload })
                 }
             };
+            if event.is_none() && planted::on("message-used-up-unread") {
+                self.taken.push(item.id);
+            }
             if let Some(event) = event {
                 self.taken.push(item.id);
                 self.take(event);
@@ -294,7 +310,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         if !self.entries.is_empty() || !self.taken.is_empty() || park {
             self.commit(park).await?;
         }
-        self.release();
+        self.release()?;
         // What came in during the last commit is looked at before the instance is let go.
         Ok(park && (ended || self.inbox.is_empty() || !self.again().await?))
     }
@@ -314,8 +330,9 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
                 self.inbox = taken.inbox.into();
                 Ok(true)
             }
-            Ok(_) => Err(Stop::NotOurs),
-            Err(_) => Err(Stop::Again),
+            // Another engine drove it on since it was parked. It is ours now, so it must not be left as it is.
+            Ok(Some(_)) | Err(_) => Err(Stop::Again),
+            Ok(None) => Err(Stop::NotOurs),
         }
     }
 
@@ -346,14 +363,21 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
             header,
             snapshot,
             version: it.version,
-            subscriptions,
+            subscriptions: if planted::on("subscription-not-stored") { Vec::new() } else { subscriptions },
             tasks,
             taken: std::mem::take(&mut self.taken),
             admission: self.origin.as_ref().map(|origin| origin.admission.clone()),
             park,
         };
         self.engine.0.tally.commits.fetch_add(1, Ordering::Relaxed);
+        if planted::on("start-acknowledged-early") {
+            let _ = self.origin.take().map(|origin| origin.committed.send(Ok(state)));
+        }
         match self.engine.0.journal.append(append).await {
+            Err(AppendError::Conflict(_)) if planted::on("conflict-ignored") => {
+                self.stored_seq = seq;
+                Ok(())
+            }
             Ok(appended) => {
                 self.stored_seq = seq;
                 self.stored_tasks = open_tasks;
@@ -457,17 +481,22 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         Stop::NotOurs
     }
 
-    /// What the commit licensed: answers go out, external calls are made.
-    fn release(&mut self) {
+    /// What the commit licensed: answers go out, external calls are made. An engine that stood still since
+    /// the commit may have been taken for dead: it makes no call, and takes the instance again first.
+    fn release(&mut self) -> Result<(), Stop> {
         if let Some(answer) = self.answer.take() {
             self.waiters.append(&mut self.engine.new_waiters(&self.id));
             for waiter in self.waiters.drain(..) {
                 let _ = waiter.send(answer.clone());
             }
         }
+        if !self.licensed_by_commit.is_empty() && !self.engine.0.journal.is_heard() && !planted::on("lease-ignored") {
+            return Err(Stop::Again);
+        }
         for call in std::mem::take(&mut self.licensed_by_commit) {
             self.make(call);
         }
+        Ok(())
     }
 
     /// Waits for the next thing to happen.
@@ -525,6 +554,17 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
             Stop::NotOurs => {}
             Stop::Again => self.engine.0.sweeper.take_again(&self.id),
         }
+    }
+}
+
+/// What a call that could not be made again counts as: it may have been made before the instance was let go.
+fn not_known(outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Cut(Cut { reason: CutReason::Breaker | CutReason::Missing, message }) => {
+            let message = format!("the call was under way before, and could not be made again: {message}");
+            Outcome::Cut(Cut { reason: CutReason::Crash, message })
+        }
+        known => known,
     }
 }
 

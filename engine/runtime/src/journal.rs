@@ -43,6 +43,12 @@ pub trait Journal: Send + Sync + 'static {
     /// Entries of one instance by sequence number, ascending: to fill the values a snapshot refers to.
     fn entries(&self, instance: &str, seqs: &[u64]) -> impl Future<Output = Result<Vec<Entry>, Unavailable>> + Send;
 
+    /// Whether this engine was heard of lately enough that nobody can have taken it for dead; by its own
+    /// monotonic clock. While it is not, it begins nothing outside: another may be doing the same.
+    fn is_heard(&self) -> bool {
+        true
+    }
+
     /// What waits for an instance now.
     fn inbox(&self, instance: &str) -> impl Future<Output = Result<Vec<InboxItem>, Unavailable>> + Send;
 

@@ -53,7 +53,7 @@ pub use flows::{
 };
 pub use instances::{Cursor, Filter, InstanceDetail, InstanceSummary, Page};
 pub use needs::{Garbage, Need, Removed, Unneeded, UnneededPlugin, UsedBy, VersionUse, WhereUsed};
-pub use open::{OpenError, Options};
+pub use open::{AbortAt, OpenError, Options};
 pub use plugins::{NewPlugin, Plugin, PluginKept};
 pub use store::{Act, Store};
 pub use sweep::Swept;
