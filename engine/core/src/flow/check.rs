@@ -9,6 +9,7 @@
 //!   could not be read is not complained about twice.
 //! - The same document and catalogue give the same answer, here and in the browser.
 
+mod beside;
 mod compile;
 mod containers;
 mod edges;
@@ -201,6 +202,7 @@ struct Entry<'d> {
     /// The body it holds, if it is a container.
     holds: Option<BodyIx>,
     kind: Option<Kind>,
+    lock: Option<Arc<str>>,
     on: Vec<Boundary>,
     node_type: Option<&'d NodeType>,
     /// The first one is where an edge without `port` leaves; `None` when they are not known.
@@ -232,6 +234,8 @@ enum Sees {
     Flow,
     /// Those of the nodes in a container, and of the item they are run for.
     Within(NodeIx),
+    /// Those and the `results` and the `count` of a for-each.
+    Results,
     /// Those and `step`, the step to be undone.
     Undo,
     /// `input` alone: nothing has run yet.
@@ -282,6 +286,7 @@ impl<'d> Checker<'d> {
         self.complete_joins();
         self.check_layout();
         self.check_containers();
+        self.check_locks();
         self.check_graph();
         self.check_names();
         let key = key?;
@@ -459,7 +464,16 @@ impl<'d> Checker<'d> {
         let mut nodes = Vec::with_capacity(self.nodes.len());
         for (index, (entry, read)) in self.nodes.drain(..).zip(read).enumerate() {
             let (id, kind, body) = (entry.id.into(), entry.kind?, body_of[index]);
-            nodes.push(Node { id, body, kind, out: Vec::new(), incoming: Vec::new(), on: entry.on, read });
+            nodes.push(Node {
+                id,
+                body,
+                kind,
+                lock: entry.lock,
+                out: Vec::new(),
+                incoming: Vec::new(),
+                on: entry.on,
+                read,
+            });
         }
         let mut edges = Vec::with_capacity(self.edges.len());
         for (index, line) in self.edges.drain(..).enumerate() {

@@ -15,7 +15,8 @@ mod container;
 mod task;
 
 pub use container::{
-    CallDocument, CompensationDocument, ForEachDocument, MergeDocument, OnFailureDocument, StageDocument, StepDocument,
+    CallDocument, CompensationDocument, ForEachDocument, MergeDocument, MoreDocument, OnFailureDocument, StageDocument,
+    StepDocument, UntilDocument,
 };
 pub use task::{
     BoundaryDocument, BoundaryKind, DeliveryDocument, ExternalTaskDocument, RetryDocument, TaskDocument,
@@ -172,6 +173,7 @@ pub enum NodeDocument {
     Reply(OutputDocument),
     Throw(ThrowDocument),
     Compensate(PlainDocument),
+    Cancel(CancelDocument),
     UserTask(Box<UserTaskDocument>),
     ExternalTask(Box<ExternalTaskDocument>),
     Call(Box<CallDocument>),
@@ -180,6 +182,20 @@ pub enum NodeDocument {
 }
 
 impl NodeDocument {
+    /// What it shares with nodes that it may not be under way with.
+    pub fn lock(&self) -> Option<&str> {
+        let lock = match self {
+            Self::Task(node) => &node.lock,
+            Self::UserTask(node) => &node.lock,
+            Self::ExternalTask(node) => &node.lock,
+            Self::Call(node) => &node.lock,
+            Self::ForEach(node) => &node.lock,
+            Self::Stage(node) => &node.lock,
+            _ => &None,
+        };
+        lock.as_deref()
+    }
+
     /// The container the node says it is in.
     pub fn inside(&self) -> Option<&str> {
         let inside = match self {
@@ -190,6 +206,7 @@ impl NodeDocument {
             | Self::Compensate(node) => &node.inside,
             Self::End(node) => &node.inside,
             Self::Task(node) => &node.inside,
+            Self::Cancel(node) => &node.inside,
             Self::Decision(node) => &node.inside,
             Self::Parallel(node) => &node.inside,
             Self::Set(node) => &node.inside,
@@ -255,6 +272,9 @@ pub struct ParallelDocument {
     pub inside: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub join: Option<JoinDocument>,
+    /// So many tokens leave by each edge, 1 to 1000; 1 unless given. What follows is run so many times.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<u32>,
 }
 
 /// How long a gateway waits. At most one of `count` and `percent`; neither means all, or those of `must`.
@@ -267,6 +287,9 @@ pub struct JoinDocument {
     /// So many of a hundred of them, rounded up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub percent: Option<u32>,
+    /// So many tokens of each edge become one, 1 to 1000; 1 unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<u32>,
     /// Nodes whose edges must be among them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub must: Vec<String>,
@@ -285,6 +308,21 @@ pub enum RestDocument {
     Await,
     /// They are stopped.
     Cancel,
+}
+
+/// Takes the tokens away from other nodes, wherever in the graph they are, then goes on.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CancelDocument {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<Title>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notes: Option<String>,
+    /// The container it is in.
+    #[serde(default, rename = "in", skip_serializing_if = "Option::is_none")]
+    pub inside: Option<String>,
+    /// What is under way there is stopped: calls are given up, tasks withdrawn, containers undone.
+    pub nodes: Vec<String>,
 }
 
 /// Answers the caller and goes on.

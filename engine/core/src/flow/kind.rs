@@ -47,6 +47,10 @@ pub enum Kind {
     Throw(Box<Throw>),
     /// Undoes the completed steps of the scope, then goes on along its edge.
     Compensate,
+    /// Takes the tokens away from these nodes, then goes on.
+    Cancel {
+        nodes: Vec<NodeIx>,
+    },
     UserTask(Box<UserTask>),
     ExternalTask(Box<ExternalTask>),
     /// Runs another flow, or this one again, as a scope of the instance.
@@ -60,11 +64,15 @@ pub enum Kind {
 pub struct Join {
     /// Edges by which a token must have come; at most as many as arrive.
     pub wanted: usize,
+    /// Tokens that each of them must have brought.
+    pub tokens: usize,
     /// Edges that must be among them.
     pub must: Vec<EdgeIx>,
     pub rest: Rest,
     /// From the first token of a round on; then it leaves by [`super::TIMEOUT`].
     pub timeout_ms: Option<u64>,
+    /// Tokens along each edge that leaves.
+    pub sends: usize,
 }
 
 /// What becomes of the branches that a join did not wait for.
@@ -123,9 +131,27 @@ pub struct ForEach {
     /// An item's result; without it that of the end it came to.
     pub output: Option<Template>,
     pub on_failure: OnFailure,
-    /// It is over when so many items have completed; the others are stopped.
-    pub until: Option<usize>,
+    /// It goes on when enough items have completed.
+    pub until: Option<Until>,
+    /// What then becomes of the others.
+    pub rest: Rest,
+    pub more: Option<More>,
     pub timeout_ms: Option<u64>,
+}
+
+#[derive(Debug)]
+pub enum Until {
+    Count(usize),
+    /// Sees `results` and `count`.
+    When(Expr),
+}
+
+/// A message that brings one more item of a `for-each`.
+#[derive(Debug)]
+pub struct More {
+    pub message: Arc<str>,
+    pub key: Expr,
+    pub when: Option<Expr>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -24,8 +24,8 @@ use crate::expr::Expr;
 use crate::schema::Schema;
 
 pub use kind::{
-    CallFlow, Callee, Contract, Decision, Delivery, ExternalTask, ForEach, Join, Kind, Merge, OnFailure, Rest, Retry,
-    Stage, StageStep, Task, Throw, TimerKind, Undo, UserTask,
+    CallFlow, Callee, Contract, Decision, Delivery, ExternalTask, ForEach, Join, Kind, Merge, More, OnFailure, Rest,
+    Retry, Stage, StageStep, Task, Throw, TimerKind, Undo, Until, UserTask,
 };
 
 /// Index into [`Flow::nodes`].
@@ -108,6 +108,8 @@ pub struct Node {
     pub out: Vec<EdgeIx>,
     /// Edges that arrive, in document order.
     pub incoming: Vec<EdgeIx>,
+    /// Nodes with one lock are not under way at the same time in one run of their flow.
+    pub lock: Option<Arc<str>>,
     /// Boundary handlers, in document order.
     pub on: Vec<Boundary>,
     /// Some expression of the flow reads `nodes.<id>`. Outputs nobody reads are not kept in the

@@ -15,7 +15,7 @@ use crate::problem::Problem;
 /// Reads of one piece, each taking one field out.
 const TRIES_MAX: usize = 64;
 
-const KINDS: [&str; 19] = [
+const KINDS: [&str; 20] = [
     "start",
     "end",
     "task",
@@ -30,6 +30,7 @@ const KINDS: [&str; 19] = [
     "reply",
     "throw",
     "compensate",
+    "cancel",
     "user-task",
     "external-task",
     "call",
@@ -120,6 +121,7 @@ impl<'d> Reader<'d> {
             "receive" => NodeDocument::Receive(self.piece(&rest, pointer)?),
             "reply" => NodeDocument::Reply(self.piece(&rest, pointer)?),
             "compensate" => NodeDocument::Compensate(self.piece(&rest, pointer)?),
+            "cancel" => NodeDocument::Cancel(self.piece(&rest, pointer)?),
             "user-task" => NodeDocument::UserTask(Box::new(self.piece(&rest, pointer)?)),
             "external-task" => NodeDocument::ExternalTask(Box::new(self.piece(&rest, pointer)?)),
             "call" => NodeDocument::Call(Box::new(self.piece(&rest, pointer)?)),

@@ -23,7 +23,7 @@ fn visible(it: &Instance, scope: ScopeId) -> impl Iterator<Item = (ScopeId, &Run
 }
 
 /// Which flow's a scope is: its own scope.
-fn flow_scope(it: &Instance, scope: ScopeId) -> ScopeId {
+pub(super) fn flow_scope(it: &Instance, scope: ScopeId) -> ScopeId {
     visible(it, scope).last().map_or(ROOT, |(id, _)| id)
 }
 
@@ -77,6 +77,16 @@ fn within<R>(
 impl Walk<'_> {
     pub(super) fn with_scope<R>(&self, scope: ScopeId, read: impl FnOnce(&Scope<'_>) -> R) -> R {
         within(self.flow, &self.it, scope, &[], read)
+    }
+
+    /// Evaluates with names beside the usual ones.
+    pub(super) fn with_names<R>(
+        &self,
+        scope: ScopeId,
+        more: &[(&str, Root<'_>)],
+        read: impl FnOnce(&Scope<'_>) -> R,
+    ) -> R {
+        within(self.flow, &self.it, scope, more, read)
     }
 
     pub(super) fn set_var(&mut self, scope: ScopeId, name: &Arc<str>, value: Held) {

@@ -192,7 +192,7 @@ impl Walk<'_> {
         let mut around = self.it.around(here.scope).filter_map(|(_, scope)| scope.within.as_ref());
         self.handler(here.node, error).is_some()
             || around.any(|within| match &within.item {
-                Some(item) => self.goes_on_without(within.node, item.index),
+                Some(item) => self.has_left(within.scope) || self.goes_on_without(within.node, item.index),
                 None => self.handler(within.node, error).is_some(),
             })
     }

@@ -1,4 +1,5 @@
-//! Boundary handlers that wait beside their node: a time, a message. And the node's own time limit.
+//! Boundary handlers that wait beside their node: a time, a message. And the node's own time limit, and what
+//! brings a `for-each` more items.
 //!
 //! A handler that waits is a token ([`At::Guard`]) that names the token of its node; it goes when that goes.
 //!
@@ -13,7 +14,7 @@ use super::instance::{ROOT, ScopeId, Then, TokenId};
 use super::token::{At, Token, Wait};
 use super::walk::{Here, Walk};
 use crate::expr::ValueError;
-use crate::flow::Catch;
+use crate::flow::{Catch, Kind};
 use crate::value::Held;
 
 impl Walk<'_> {
@@ -24,6 +25,18 @@ impl Walk<'_> {
         let mut guards: Vec<(Option<Arc<str>>, Wait)> = Vec::new();
         if let (Some(_), Some(timeout_ms)) = (node.kind.body(), node.kind.timeout_ms()) {
             guards.push((None, Wait::Timer { due_ms: self.it.now_ms.saturating_add(timeout_ms) }));
+        }
+        if let Kind::ForEach(each) = &node.kind
+            && let Some(more) = &each.more
+        {
+            let key = match self.key_text(here.scope, &more.key) {
+                Ok(key) => key,
+                Err(error) => {
+                    self.stop_branch(host);
+                    return Err(error);
+                }
+            };
+            guards.push((None, Wait::Message { message: more.message.clone(), key, due_ms: None }));
         }
         for handler in &node.on {
             let wait = match &handler.catches {
@@ -68,6 +81,11 @@ impl Walk<'_> {
         let Some(token) = self.it.tokens.remove(&id) else { return };
         let At::Guard { host, port, .. } = &token.at else { return };
         let (here, host) = (token.here(), *host);
+        if let (None, Some(payload)) = (port, payload) {
+            // The next message finds it again.
+            self.stand(id, here, token.since_ms, token.at);
+            return self.one_more(host, here, payload);
+        }
         let Some(port) = port.clone() else {
             let text = format!("`{}` took longer than it may", self.flow.nodes[here.node].id);
             let error = self.error(FailureClass::TimedOut, "TIMEOUT", text, here.node);
@@ -103,7 +121,7 @@ impl Walk<'_> {
     }
 
     /// The scope that this token's container runs.
-    fn scope_of(&self, host: TokenId) -> Option<ScopeId> {
+    pub(super) fn scope_of(&self, host: TokenId) -> Option<ScopeId> {
         let own = |scope: &super::Scope| scope.within.as_ref().is_some_and(|w| w.host == host && w.item.is_none());
         self.it.scopes.iter().find(|(_, scope)| !scope.closed && own(scope)).map(|(&id, _)| id)
     }

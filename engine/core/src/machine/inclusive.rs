@@ -1,8 +1,8 @@
 //! The inclusive gateway: every branch whose condition holds, and a join that waits for those alone.
 //!
-//! A join fires when it holds a token and no other token could still come by an edge that holds
-//! none, unless that token could as well come by one that does (BPMN 2.0, 13.4.3). It is looked at after
-//! every event, because a token that ends elsewhere may be the one it waited for.
+//! A join fires when it holds a token and no other token could still come by an edge that holds none.
+//! It is looked at after every event, because a token that ends elsewhere may be the one it waited for.
+//! Joins that wait for each other's tokens alone would wait for ever: of those the one reached first fires.
 //!
 //! Invariant: a join is left by one token for all that arrived, one from each edge.
 
@@ -11,6 +11,14 @@ use super::token::At;
 use super::walk::{Here, Walk};
 use crate::expr::ValueError;
 use crate::flow::{EdgeIx, Flow, Kind, NodeIx};
+
+/// Who a join waits for.
+struct Awaited {
+    /// Tokens that move of themselves.
+    others: bool,
+    /// Those that stand at other inclusive joins of its scope.
+    joins: Vec<NodeIx>,
+}
 
 impl Walk<'_> {
     /// Lets the first join go that waits for nobody any more. `false`: there is none.
@@ -27,9 +35,7 @@ impl Walk<'_> {
                 joins.push(at);
             }
         }
-        let Some((scope, join)) = joins.into_iter().find(|&(scope, join)| self.complete(scope, join)) else {
-            return false;
-        };
+        let Some((scope, join)) = self.first_to_fire(&joins) else { return false };
         let mut edges: Vec<EdgeIx> = Vec::new();
         let mut arrived: Vec<TokenId> = Vec::new();
         for (&id, token) in &self.it.tokens {
@@ -53,24 +59,56 @@ impl Walk<'_> {
         true
     }
 
-    /// Whether nothing more can come to a join that some token has reached.
-    fn complete(&self, scope: ScopeId, join: NodeIx) -> bool {
-        let flow = self.flow;
-        let tokens = || self.it.tokens.values().filter(|token| token.scope == scope);
-        let holds = |edge: EdgeIx| {
-            tokens().any(|token| token.node == join && matches!(token.at, At::Joining { edge: at, .. } if at == edge))
-        };
-        let (full, empty): (Vec<EdgeIx>, Vec<EdgeIx>) =
-            flow.nodes[join].incoming.iter().copied().partition(|&edge| holds(edge));
-        if empty.is_empty() {
-            return true;
+    /// The join that waits for nobody; else, of those that wait for each other alone, the one reached first.
+    fn first_to_fire(&self, joins: &[(ScopeId, NodeIx)]) -> Option<(ScopeId, NodeIx)> {
+        let awaited: Vec<Awaited> = joins.iter().map(|&(scope, join)| self.awaited(scope, join)).collect();
+        if let Some(place) = awaited.iter().position(|one| !one.others && one.joins.is_empty()) {
+            return Some(joins[place]);
         }
-        let (by_full, by_empty) = (upstream(flow, join, &full), upstream(flow, join, &empty));
+        // Held up: by a token that moves, or by a join that is.
+        let mut held: Vec<bool> = awaited.iter().map(|one| one.others).collect();
+        loop {
+            let by_held = |place: usize| {
+                let (scope, one) = (joins[place].0, &awaited[place]);
+                joins.iter().zip(&held).any(|(&(of, join), &held)| held && of == scope && one.joins.contains(&join))
+            };
+            let Some(place) = (0..joins.len()).find(|&place| !held[place] && by_held(place)) else { break };
+            held[place] = true;
+        }
+        held.iter().position(|held| !held).map(|place| joins[place])
+    }
+
+    /// What could still come to a join by an edge that holds no token.
+    fn awaited(&self, scope: ScopeId, join: NodeIx) -> Awaited {
+        let flow = self.flow;
+        let mut awaited = Awaited { others: false, joins: Vec::new() };
+        let tokens = || self.it.tokens.values().filter(|token| token.scope == scope);
+        let holds = |edge: &EdgeIx| {
+            tokens().any(|token| token.node == join && matches!(token.at, At::Joining { edge: at, .. } if at == *edge))
+        };
+        let empty: Vec<EdgeIx> = flow.nodes[join].incoming.iter().copied().filter(|edge| !holds(edge)).collect();
+        if empty.is_empty() {
+            return awaited;
+        }
+        let by_empty = upstream(flow, join, &empty);
         let stays = |at: &At| matches!(at, At::Guard { .. } | At::Abandoned(_));
-        let here = |token: &super::Token| token.node == join && matches!(token.at, At::Joining { .. });
-        tokens()
-            .filter(|token| !here(token) && !stays(&token.at))
-            .all(|token| !by_empty[token.node] || by_full[token.node])
+        let left: Vec<TokenId> = self
+            .it
+            .scopes
+            .iter()
+            .filter(|(id, _)| self.has_left(**id))
+            .filter_map(|(_, one)| Some(one.within.as_ref()?.host))
+            .collect();
+        let here = self.it.tokens.iter().filter(|(id, token)| token.scope == scope && !left.contains(id));
+        for (_, token) in here.filter(|(_, token)| by_empty[token.node] && !stays(&token.at)) {
+            let at_inclusive = matches!(flow.nodes[token.node].kind, Kind::Inclusive);
+            if at_inclusive && matches!(token.at, At::Joining { .. }) {
+                awaited.joins.push(token.node);
+            } else {
+                awaited.others = true;
+            }
+        }
+        awaited
     }
 
     /// Sends a token along every edge whose condition holds, or along the default.

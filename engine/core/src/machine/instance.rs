@@ -181,6 +181,9 @@ pub struct Progress {
     pub next: usize,
     /// Begun and not yet over.
     pub open: usize,
+    /// Enough have completed, and the container was left, or is about to be.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub enough: bool,
     pub results: BTreeMap<usize, Held>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub errors: BTreeMap<usize, Error>,

@@ -6,16 +6,15 @@
 //!
 //! Not here: the inclusive join, which waits for whoever can still come (`inclusive`).
 
-use super::instance::TokenId;
+use super::instance::{ScopeId, TokenId};
 use super::token::At;
 use super::walk::{Here, Walk};
-use crate::flow::{DONE, EdgeIx, Join, Kind, Rest, TIMEOUT};
+use crate::flow::{DONE, EdgeIx, Join, Kind, NodeIx, Rest, TIMEOUT};
 
 impl Walk<'_> {
     pub(super) fn join(&mut self, here: Here, join: &Join, by: Option<EdgeIx>) {
-        let (Some(edge), true) = (by, self.flow.nodes[here.node].incoming.len() > 1) else {
-            return self.leave(here, DONE);
-        };
+        let waits = self.flow.nodes[here.node].incoming.len() > 1 || join.tokens > 1;
+        let (Some(edge), true) = (by, waits) else { return self.send(here, join) };
         if let Some(missing) = self.scope_mut(here.scope).joins.get_mut(&here.node) {
             // The last round went on without this one.
             if let Some(at) = missing.iter().position(|&one| one == edge) {
@@ -42,14 +41,23 @@ impl Walk<'_> {
         self.it.tokens.iter().filter_map(at).collect()
     }
 
-    /// One token of each edge that brought some.
-    fn round(&self, here: Here) -> Vec<(TokenId, EdgeIx)> {
-        let mut round: Vec<(TokenId, EdgeIx)> = Vec::new();
+    fn send(&mut self, here: Here, join: &Join) {
+        for _ in 0..join.sends {
+            self.leave(here, DONE);
+        }
+    }
+
+    /// The tokens of each edge that go together, where it brought at least so many.
+    fn round(&self, here: Here, join: &Join, least: usize) -> Vec<(EdgeIx, Vec<TokenId>)> {
+        let mut round: Vec<(EdgeIx, Vec<TokenId>)> = Vec::new();
         for (id, edge) in self.waiting_at(here) {
-            if !round.iter().any(|&(_, taken)| taken == edge) {
-                round.push((id, edge));
+            match round.iter_mut().find(|(taken, _)| *taken == edge) {
+                Some((_, ids)) if ids.len() < join.tokens => ids.push(id),
+                Some(_) => {}
+                None => round.push((edge, vec![id])),
             }
         }
+        round.retain(|(_, ids)| ids.len() >= least);
         round
     }
 
@@ -57,8 +65,8 @@ impl Walk<'_> {
         if self.it.scopes.get(&here.scope).is_some_and(|scope| scope.joins.contains_key(&here.node)) {
             return;
         }
-        let round = self.round(here);
-        let has = |edge: &EdgeIx| round.iter().any(|(_, one)| one == edge);
+        let round = self.round(here, join, join.tokens);
+        let has = |edge: &EdgeIx| round.iter().any(|(one, _)| one == edge);
         if round.len() >= join.wanted && join.must.iter().all(has) {
             self.fire(here, join, &round, DONE);
         }
@@ -68,7 +76,7 @@ impl Walk<'_> {
     pub(super) fn join_timed_out(&mut self, here: Here) {
         let flow = self.flow;
         let Kind::Parallel(join) = &flow.nodes[here.node].kind else { return };
-        let round = self.round(here);
+        let round = self.round(here, join, 1);
         if flow.edge(here.node, TIMEOUT).is_some() {
             return self.fire(here, join, &round, TIMEOUT);
         }
@@ -77,12 +85,12 @@ impl Walk<'_> {
         self.fail(here.scope, error);
     }
 
-    fn fire(&mut self, here: Here, join: &Join, round: &[(TokenId, EdgeIx)], port: &str) {
+    fn fire(&mut self, here: Here, join: &Join, round: &[(EdgeIx, Vec<TokenId>)], port: &str) {
         let flow = self.flow;
-        for (id, _) in round {
+        for id in round.iter().flat_map(|(_, ids)| ids) {
             self.it.tokens.remove(id);
         }
-        let came = |edge: &EdgeIx| round.iter().any(|(_, one)| one == edge);
+        let came = |edge: &EdgeIx| round.iter().any(|(one, _)| one == edge);
         let missing: Vec<EdgeIx> = flow.nodes[here.node].incoming.iter().copied().filter(|edge| !came(edge)).collect();
         match join.rest {
             Rest::Cancel => self.cancel_branches(here, &missing),
@@ -91,15 +99,24 @@ impl Walk<'_> {
             }
             Rest::Await => {}
         }
-        self.leave(here, port);
+        if port == DONE {
+            self.send(here, join);
+        } else {
+            self.leave(here, port);
+        }
     }
 
     /// Stops the tokens that could still come by these edges.
     fn cancel_branches(&mut self, here: Here, edges: &[EdgeIx]) {
         let upstream = super::inclusive::upstream(self.flow, here.node, edges);
-        self.drop_arrivals_at(here.scope, &upstream);
-        let on_them =
-            |token: &super::Token| token.scope == here.scope && upstream[token.node] && token.node != here.node;
+        let nodes: Vec<NodeIx> = (0..upstream.len()).filter(|&node| upstream[node] && node != here.node).collect();
+        self.cancel_at(here.scope, &nodes);
+    }
+
+    /// Takes the tokens away from these nodes.
+    pub(super) fn cancel_at(&mut self, scope: ScopeId, nodes: &[NodeIx]) {
+        self.drop_arrivals_at(scope, nodes);
+        let on_them = |token: &super::Token| token.scope == scope && nodes.contains(&token.node);
         let ids: Vec<TokenId> = self.it.tokens.iter().filter(|(_, token)| on_them(token)).map(|(&id, _)| id).collect();
         for id in ids {
             self.stop_branch(id);

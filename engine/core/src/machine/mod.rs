@@ -24,6 +24,7 @@ mod guard;
 mod inclusive;
 mod instance;
 mod join;
+mod lock;
 mod migrate;
 mod open;
 mod scope;

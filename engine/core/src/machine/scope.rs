@@ -11,11 +11,11 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::instance::{Done, End, Error, Item, Progress, ROOT, Scope, ScopeId, State, Then, TokenId, Within};
-use super::token::At;
+use super::token::{At, Token};
 use super::walk::{Here, Walk};
 use super::{FailureClass, ITEMS_MAX, SCOPE_DEPTH_MAX};
-use crate::expr::ValueError;
-use crate::flow::{CallFlow, DONE, ForEach, Kind, Merge, NodeIx, OnFailure, Stage};
+use crate::expr::{Root, ValueError};
+use crate::flow::{CallFlow, DONE, ForEach, Kind, Merge, NodeIx, OnFailure, Rest, Stage, Until};
 use crate::value::Held;
 
 impl Walk<'_> {
@@ -89,7 +89,14 @@ impl Walk<'_> {
         let path = format!("{outer}{}.{}/", self.flow.nodes[here.node].id, here.visit);
         let progress = items.map(|items| {
             let items = Held::computed(items);
-            Box::new(Progress { items, next: 0, open: 0, results: BTreeMap::new(), errors: BTreeMap::new() })
+            Box::new(Progress {
+                items,
+                next: 0,
+                open: 0,
+                enough: false,
+                results: BTreeMap::new(),
+                errors: BTreeMap::new(),
+            })
         });
         let within = Within { scope: here.scope, node: here.node, host, item: None };
         let scope =
@@ -109,16 +116,20 @@ impl Walk<'_> {
     fn advance(&mut self, container: ScopeId) {
         let flow = self.flow;
         let Some(within) = self.it.scopes.get(&container).and_then(|scope| scope.within.clone()) else { return };
+        if let Err(error) = self.is_it_enough(container, &within) {
+            let error = self.error(FailureClass::Flow, "EXPRESSION_FAILED", error.message, within.node);
+            return self.fail(container, error);
+        }
         loop {
             let Some(progress) = self.it.scopes.get(&container).and_then(|scope| scope.progress.as_deref()) else {
                 return;
             };
-            let (next, open, completed) = (progress.next, progress.open, progress.results.len());
+            let (next, open, enough) = (progress.next, progress.open, progress.enough);
             let count = progress.items.value.as_array().map_or(0, Vec::len);
             let (entries, over, wait): (&[NodeIx], bool, bool) = match &flow.nodes[within.node].kind {
                 Kind::ForEach(each) => {
-                    let enough = each.until.is_some_and(|until| completed >= until);
-                    (&flow.bodies[each.body].entries, enough || next >= count, open >= each.limit)
+                    let over = next >= count || (enough && each.rest == Rest::Cancel);
+                    (&flow.bodies[each.body].entries, over, open >= each.limit)
                 }
                 Kind::Stage(stage) => {
                     let sync = next > 0 && stage.steps[next - 1].sync && self.runs(container, next - 1);
@@ -165,15 +176,81 @@ impl Walk<'_> {
         }
     }
 
+    /// Looks whether enough items have completed. Those that go on without the rest are left here.
+    fn is_it_enough(&mut self, container: ScopeId, within: &Within) -> Result<(), ValueError> {
+        let flow = self.flow;
+        let Kind::ForEach(each) = &flow.nodes[within.node].kind else { return Ok(()) };
+        let progress = self.it.scopes.get(&container).and_then(|scope| scope.progress.as_deref());
+        let (Some(until), Some(progress)) = (&each.until, progress) else { return Ok(()) };
+        if progress.enough || progress.results.is_empty() {
+            return Ok(());
+        }
+        let enough = match until {
+            Until::Count(until) => progress.results.len() >= *until,
+            Until::When(when) => {
+                let results: Value = progress.results.values().map(|held| (*held.value).clone()).collect();
+                let count = Value::from(progress.items.value.as_array().map_or(0, Vec::len));
+                let more = [("results", Root::Value(&results)), ("count", Root::Value(&count))];
+                self.with_names(within.scope, &more, |scope| when.holds(scope))?
+            }
+        };
+        if !enough {
+            return Ok(());
+        }
+        let results = results_in_order(progress);
+        if let Some(progress) = &mut self.scope_mut(container).progress {
+            progress.enough = true;
+        }
+        if each.rest == Rest::Await
+            && let Some(here) = self.it.tokens.get(&within.host).map(Token::here)
+        {
+            let guards = |token: &Token| matches!(token.at, At::Guard { host, .. } if host == within.host);
+            self.it.tokens.retain(|_, token| !guards(token));
+            self.keep_output(here, Held::computed(results));
+            self.leave(here, DONE);
+        }
+        Ok(())
+    }
+
+    /// Whether the container's token has gone on, and what still runs in it changes nothing.
+    pub(super) fn has_left(&self, container: ScopeId) -> bool {
+        let Some(scope) = self.it.scopes.get(&container) else { return false };
+        let awaits = |within: &Within| matches!(&self.flow.nodes[within.node].kind, Kind::ForEach(each) if each.rest == Rest::Await);
+        scope.progress.as_ref().is_some_and(|progress| progress.enough) && scope.within.as_ref().is_some_and(awaits)
+    }
+
+    /// A message has brought one more item.
+    pub(super) fn one_more(&mut self, host: TokenId, here: Here, item: &Arc<Value>) {
+        let flow = self.flow;
+        let Kind::ForEach(each) = &flow.nodes[here.node].kind else { return };
+        let (Some(more), Some(container)) = (&each.more, self.scope_of(host)) else { return };
+        let open = more.when.as_ref().map_or(Ok(true), |when| self.with_scope(here.scope, |scope| when.holds(scope)));
+        match open {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => return self.incident(here, "EXPRESSION_FAILED", error.message),
+        }
+        let scope = self.scope_mut(container);
+        let Some(progress) = scope.progress.as_mut().filter(|progress| scope.unwinding.is_none() && !progress.enough)
+        else {
+            return;
+        };
+        let mut items = (*progress.items.value).clone();
+        let Value::Array(list) = &mut items else { return };
+        if list.len() >= ITEMS_MAX {
+            let text = format!("{} items; at most {ITEMS_MAX} are possible", list.len() + 1);
+            let error = self.error(FailureClass::Flow, "ITEMS_LIMIT", text, here.node);
+            return self.fail(container, error);
+        }
+        list.push((**item).clone());
+        progress.items = Held::computed(items);
+        self.advance(container);
+    }
+
     /// Enough items have completed: what the others did is undone.
     fn stop_items(&mut self, container: ScopeId) {
-        let scope = self.it.scopes.get(&container);
-        let until = scope.and_then(|scope| match &self.flow.nodes[scope.within.as_ref()?.node].kind {
-            Kind::ForEach(each) => each.until,
-            _ => None,
-        });
-        let completed = scope.and_then(|scope| scope.progress.as_ref()).map_or(0, |progress| progress.results.len());
-        if until.is_none_or(|until| completed < until) {
+        let progress = self.it.scopes.get(&container).and_then(|scope| scope.progress.as_ref());
+        if !progress.is_some_and(|progress| progress.enough) || self.has_left(container) {
             return;
         }
         let open = |scope: &Scope| {
@@ -194,6 +271,11 @@ impl Walk<'_> {
         let flow = self.flow;
         let Some(progress) = self.it.scopes.get_mut(&container).and_then(|scope| scope.progress.take()) else { return };
         let output = match &flow.nodes[within.node].kind {
+            Kind::ForEach(each) if progress.enough && each.rest == Rest::Await => {
+                self.close(container);
+                self.it.tokens.remove(&within.host);
+                return;
+            }
             Kind::ForEach(_) => Ok(results_in_order(&progress)),
             Kind::Stage(stage) => match collected(stage, flow, &progress) {
                 None => Ok(merged(stage, flow, &progress)),
@@ -314,7 +396,7 @@ impl Walk<'_> {
                 return self.unwind(ROOT, Then::End, Some(error));
             };
             match within.item {
-                Some(item) if self.goes_on_without(within.node, item.index) => {
+                Some(item) if self.has_left(within.scope) || self.goes_on_without(within.node, item.index) => {
                     return self.unwind(at, Then::Item, Some(error));
                 }
                 Some(_) => {}

@@ -289,7 +289,12 @@ impl At {
             | Self::Abandoned(visit)
             | Self::Halted(visit) => Some(visit),
             Self::Waiting { visit, .. } | Self::Incident { visit, .. } => visit.as_deref(),
-            Self::Timer { .. } | Self::Joining { .. } | Self::Compensating | Self::Inside | Self::Guard { .. } => None,
+            Self::Timer { .. }
+            | Self::Joining { .. }
+            | Self::Compensating
+            | Self::Inside
+            | Self::Locked
+            | Self::Guard { .. } => None,
         }
     }
 
@@ -301,7 +306,12 @@ impl At {
             | Self::Abandoned(visit)
             | Self::Halted(visit) => Some(visit),
             Self::Waiting { visit, .. } | Self::Incident { visit, .. } => visit.as_deref_mut(),
-            Self::Timer { .. } | Self::Joining { .. } | Self::Compensating | Self::Inside | Self::Guard { .. } => None,
+            Self::Timer { .. }
+            | Self::Joining { .. }
+            | Self::Compensating
+            | Self::Inside
+            | Self::Locked
+            | Self::Guard { .. } => None,
         }
     }
 }

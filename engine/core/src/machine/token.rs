@@ -74,6 +74,8 @@ pub enum At {
     Abandoned(Box<Visit>),
     /// A call that is not made while the instance is suspended.
     Halted(Box<Visit>),
+    /// Waits for a lock that another token holds.
+    Locked,
     /// A boundary handler that waits beside the token of its node.
     Guard {
         host: TokenId,
@@ -148,9 +150,11 @@ impl At {
             | Self::Abandoned(_)
             | Self::Halted(_)
             | Self::Joining { due_ms: Some(_), .. } => true,
-            Self::Joining { due_ms: None, .. } | Self::Incident { .. } | Self::Compensating | Self::Guard { .. } => {
-                false
-            }
+            Self::Joining { due_ms: None, .. }
+            | Self::Incident { .. }
+            | Self::Compensating
+            | Self::Locked
+            | Self::Guard { .. } => false,
         }
     }
 
@@ -169,6 +173,7 @@ impl At {
             | Self::Compensating
             | Self::Inside
             | Self::Abandoned(_)
+            | Self::Locked
             | Self::Halted(_) => None,
         }
     }

@@ -63,7 +63,9 @@ impl Walk<'_> {
                 Some(visit.clone())
             }
             At::Waiting { visit, .. } | At::Incident { visit, .. } => visit.clone(),
-            At::Timer { .. } | At::Joining { .. } | At::Compensating | At::Inside | At::Guard { .. } => None,
+            At::Timer { .. } | At::Joining { .. } | At::Compensating | At::Inside | At::Locked | At::Guard { .. } => {
+                None
+            }
         };
         self.it.tokens.remove(&id);
         if let Some(state) = state.filter(|state| state.maybe_done) {

@@ -89,8 +89,8 @@ impl<'f> Walk<'f> {
     }
 
     /// Tokens on their way to one of these nodes are stopped.
-    pub(super) fn drop_arrivals_at(&mut self, scope: ScopeId, nodes: &[bool]) {
-        self.arrivals.retain(|arrival| arrival.scope != scope || !nodes[arrival.node]);
+    pub(super) fn drop_arrivals_at(&mut self, scope: ScopeId, nodes: &[NodeIx]) {
+        self.arrivals.retain(|arrival| arrival.scope != scope || !nodes.contains(&arrival.node));
     }
 
     pub(super) fn is_arriving(&self, scope: ScopeId) -> bool {
@@ -122,6 +122,14 @@ impl<'f> Walk<'f> {
             return self.incident(here, "LOOP_LIMIT", text);
         }
         *visits = here.visit;
+        if self.is_locked(here) {
+            self.place(here, At::Locked);
+        } else {
+            self.enter_or_stop(here, by);
+        }
+    }
+
+    pub(super) fn enter_or_stop(&mut self, here: Here, by: Option<EdgeIx>) {
         if let Err(error) = self.enter(here, by) {
             self.incident(here, "EXPRESSION_FAILED", error.message);
         }
@@ -151,12 +159,12 @@ impl<'f> Walk<'f> {
                 Some(edge) => self.arrive(here.scope, flow.edges[edge].to, Some(edge)),
                 None => self.no_way_out(here),
             },
-            Kind::Inclusive if flow.nodes[here.node].incoming.len() > 1 => {
-                if let Some(edge) = by {
+            Kind::Inclusive => match by.filter(|_| flow.nodes[here.node].incoming.len() > 1) {
+                Some(edge) => {
                     self.place(here, At::Joining { edge, due_ms: None });
                 }
-            }
-            Kind::Inclusive => self.leave_by_all_that_hold(here)?,
+                None => self.leave_by_all_that_hold(here)?,
+            },
             Kind::EventGateway => self.race(here),
             Kind::Throw(throw) => self.throw(here, throw)?,
             Kind::Parallel(join) => self.join(here, join, by),
@@ -185,6 +193,10 @@ impl<'f> Walk<'f> {
             Kind::Compensate => {
                 let id = self.place(here, At::Compensating);
                 self.unwind(here.scope, super::instance::Then::Token(id), None);
+            }
+            Kind::Cancel { nodes } => {
+                self.cancel_at(here.scope, nodes);
+                self.leave(here, DONE);
             }
             Kind::UserTask(task) => self.offer(here, task)?,
             Kind::ExternalTask(task) => self.put_out(here, task)?,
@@ -363,7 +375,7 @@ impl<'f> Walk<'f> {
             if self.it.end.is_some() {
                 return;
             }
-            if !(self.fire_inclusive() || self.complete_scopes()) {
+            if !(self.grant_lock() || self.fire_inclusive() || self.complete_scopes()) {
                 break;
             }
         }
@@ -418,6 +430,7 @@ impl<'f> Walk<'f> {
                 | At::Compensating
                 | At::Inside
                 | At::Abandoned(_)
+                | At::Locked
                 | At::Guard { .. } => continue,
             };
             let error = Error {

@@ -76,7 +76,7 @@ pub(super) struct TokenItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
     pub visit: u32,
-    /// calling, retrying, waiting, timer, joining, incident, undoing, inside, open, abandoned, halted
+    /// calling, retrying, waiting, timer, joining, incident, undoing, inside, open, abandoned, halted, locked
     pub state: &'static str,
     pub attempt: u32,
     pub since: String,
@@ -334,6 +334,7 @@ impl Replay {
                 | At::Joining { .. }
                 | At::Open { .. }
                 | At::Halted(_)
+                | At::Locked
                 | At::Guard { .. } => NodeState::Waiting,
                 At::Incident { error, .. } => {
                     run.error = Some(error_json(error));
@@ -436,6 +437,7 @@ fn token_item(flow: &Flow, it: &Instance, id: TokenId, token: &stepwell_core::ma
         At::Joining { .. } => "joining",
         At::Incident { .. } => "incident",
         At::Compensating => "undoing",
+        At::Locked => "locked",
         At::Guard { .. } => "guard",
     };
     TokenItem {

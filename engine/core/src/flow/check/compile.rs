@@ -52,8 +52,8 @@ impl Checker<'_> {
             bodies += usize::from(container);
             let holds = container.then_some(bodies);
             let pointer = child("/nodes", id);
-            let (kind, on) = (None, Vec::new());
-            self.nodes.push(Entry { id, pointer, inside: None, holds, kind, on, node_type: None, ports: None });
+            let (kind, lock, on) = (None, None, Vec::new());
+            self.nodes.push(Entry { id, pointer, inside: None, holds, kind, lock, on, node_type: None, ports: None });
             let steps = value.get("steps").and_then(Value::as_array).into_iter().flatten();
             self.steps.extend(steps.filter_map(|step| step.get("run")?.as_str()));
         }
@@ -61,6 +61,7 @@ impl Checker<'_> {
             self.check_id(index, id);
             if let Some(document) = self.reader.node(id, value) {
                 self.contain(index, document.inside());
+                self.lock(index, document.lock());
                 self.compile_node(index, document);
             }
         }
@@ -93,9 +94,10 @@ impl Checker<'_> {
                 if parallel.join.as_ref().is_some_and(|join| join.timeout.is_some()) {
                     ports = Some(vec![DONE.into(), TIMEOUT.into()]);
                 }
-                Some(Kind::Parallel(self.join(node, parallel.join.unwrap_or_default(), &pointer)))
+                Some(Kind::Parallel(self.join(node, parallel.join.unwrap_or_default(), parallel.tokens, &pointer)))
             }
             NodeDocument::Compensate(_) => Some(Kind::Compensate),
+            NodeDocument::Cancel(cancel) => Some(self.cancel(node, &cancel, &pointer)),
             NodeDocument::End(end) => {
                 ports = Some(Vec::new());
                 let output = end.output.unwrap_or_default();

@@ -7,10 +7,13 @@ use serde_json::{Map, Value};
 use super::{Called, Checker, Sees, check};
 use crate::catalog::Catalog;
 use crate::flow::document::{
-    CallDocument, CompensationDocument, ForEachDocument, MergeDocument, OnFailureDocument, StageDocument,
+    CallDocument, CompensationDocument, ForEachDocument, MergeDocument, MoreDocument, OnFailureDocument, RestDocument,
+    StageDocument, UntilDocument,
 };
 use crate::flow::pointer::{child, nearest};
-use crate::flow::{BodyIx, CallFlow, Compensation, ForEach, Kind, Merge, NodeIx, OnFailure, Stage, StageStep};
+use crate::flow::{
+    BodyIx, CallFlow, Compensation, ForEach, Kind, Merge, More, NodeIx, OnFailure, Rest, Stage, StageStep, Until,
+};
 use crate::machine::SCOPE_DEPTH_MAX;
 use crate::problem::Problem;
 
@@ -177,10 +180,11 @@ impl Checker<'_> {
             let message = format!("{limit} items at the same time; 1 to {LIMIT_MAX} are possible");
             self.on(node, Problem::error("LIMIT_OUT_OF_BOUNDS", child(pointer, "limit"), message));
         }
-        if each.until == Some(0) {
-            let problem =
-                Problem::error("LIMIT_OUT_OF_BOUNDS", child(pointer, "until"), "it ends with at least one item");
-            self.on(node, problem);
+        let until = each.until.and_then(|until| self.until(node, until, &child(pointer, "until")));
+        let more = each.more.and_then(|more| self.more(node, &more, &child(pointer, "more")));
+        if each.rest.is_some() && until.is_none() {
+            let problem = Problem::error("UNTIL_FORM", child(pointer, "rest"), "without `until` there is no rest");
+            self.on(node, problem.fix("remove `rest`"));
         }
         let timeout_ms = self.whole_timeout(node, each.timeout.as_deref(), pointer);
         self.nodes[node].on = self.boundaries(node, &each.on, pointer);
@@ -192,9 +196,40 @@ impl Checker<'_> {
             limit: limit as usize,
             output,
             on_failure: on_failure(each.on_failure),
-            until: each.until.map(|until| until as usize),
+            until,
+            rest: match each.rest {
+                None | Some(RestDocument::Cancel) => Rest::Cancel,
+                Some(RestDocument::Await) => Rest::Await,
+            },
+            more,
             timeout_ms,
         })))
+    }
+
+    fn until(&mut self, node: NodeIx, until: UntilDocument, pointer: &str) -> Option<Until> {
+        match until {
+            UntilDocument::Count(0) => {
+                let problem = Problem::error("LIMIT_OUT_OF_BOUNDS", pointer, "it ends with at least one item");
+                self.on(node, problem);
+                None
+            }
+            UntilDocument::Count(count) => Some(Until::Count(count as usize)),
+            UntilDocument::When(when) if when.starts_with('=') => {
+                self.expression(&when, pointer, Some(node), Sees::Results).map(Until::When)
+            }
+            UntilDocument::When(_) => {
+                let problem = Problem::error("UNTIL_FORM", pointer, "`until` is a number or an expression");
+                self.on(node, problem.fix("write \"=len(results) >= 2\""));
+                None
+            }
+        }
+    }
+
+    fn more(&mut self, node: NodeIx, more: &MoreDocument, pointer: &str) -> Option<More> {
+        self.message_name(node, &more.message, &child(pointer, "message"));
+        let when = more.when.as_deref().map(|when| self.condition(when, &child(pointer, "when"), node));
+        let key = self.expression(&more.key, &child(pointer, "key"), Some(node), Sees::Flow)?;
+        Some(More { message: more.message.as_str().into(), key, when: when.flatten() })
     }
 
     pub(super) fn stage(&mut self, node: NodeIx, stage: &StageDocument, pointer: &str) -> Option<Kind> {

@@ -102,7 +102,7 @@ impl Checker<'_> {
         self.edges.push(Line { pointer, from, to, port, when, default: edge.default });
     }
 
-    fn condition(&mut self, when: &str, pointer: &str, node: NodeIx) -> Option<Expr> {
+    pub(super) fn condition(&mut self, when: &str, pointer: &str, node: NodeIx) -> Option<Expr> {
         if when.starts_with('=') && !when.starts_with("==") {
             let problem = Problem::error("CONDITION_FORM", pointer, "a condition is always an expression");
             self.on(node, problem.fix("remove the `=`"));

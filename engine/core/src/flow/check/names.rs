@@ -156,6 +156,7 @@ impl Checker<'_> {
         let mut roots = match &reading.sees {
             Sees::Flow | Sees::Within(_) => vec!["input", "vars", "nodes", "flow"],
             Sees::Undo => vec!["step", "input", "vars", "nodes", "flow"],
+            Sees::Results => vec!["results", "count", "input", "vars", "nodes", "flow"],
             Sees::Input => return Some(vec!["input"]),
             Sees::Fields(fields) => return fields.as_ref().map(|fields| fields.iter().map(String::as_str).collect()),
         };
@@ -183,7 +184,7 @@ fn unknown_root(path: &[Arc<str>], roots: &[&str], sees: &Sees) -> (Problem, Str
     let message = match sees {
         Sees::Input => format!("`{root}` is not known here: nothing has run yet"),
         Sees::Fields(_) => format!("`{root}` is no field of the decision's `with`"),
-        Sees::Flow | Sees::Within(_) | Sees::Undo => format!("`{root}` is not known"),
+        Sees::Flow | Sees::Within(_) | Sees::Results | Sees::Undo => format!("`{root}` is not known"),
     };
     let problem = Problem::error("UNKNOWN_REFERENCE", "", message);
     match nearest(root, roots.iter().copied()) {

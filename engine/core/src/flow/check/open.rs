@@ -19,6 +19,8 @@ use crate::schema::Schema;
 
 /// Of what an external task is fetched by.
 const TOPIC_BYTES_MAX: usize = 200;
+/// Most tokens that one becomes, or that become one.
+const TOKENS_MAX: u32 = 1_000;
 
 impl Checker<'_> {
     pub(super) fn boundaries(&mut self, node: NodeIx, on: &Handlers, pointer: &str) -> Vec<Boundary> {
@@ -117,8 +119,14 @@ impl Checker<'_> {
     }
 
     /// How many edges arrive is not known yet: `check_join` looks at that.
-    pub(super) fn join(&mut self, node: NodeIx, join: JoinDocument, pointer: &str) -> Join {
+    pub(super) fn join(&mut self, node: NodeIx, join: JoinDocument, sends: Option<u32>, pointer: &str) -> Join {
+        let sends = self.tokens(node, sends, pointer);
         let pointer = child(pointer, "join");
+        let tokens = self.tokens(node, join.tokens, &pointer);
+        if tokens > 1 && (join.count.is_some() || join.percent.is_some() || !join.must.is_empty()) {
+            let problem = Problem::error("JOIN_FORM", &pointer, "a join of many tokens waits for all edges");
+            self.on(node, problem.fix("remove `tokens`, or the others"));
+        }
         let timeout_ms =
             self.duration(join.timeout.as_deref(), &child(&pointer, "timeout"), 1..=DURATION_MS_MAX, Some(node));
         if join.count.is_some() && join.percent.is_some() {
@@ -134,7 +142,17 @@ impl Checker<'_> {
             Some(RestDocument::Cancel) => Rest::Cancel,
         };
         self.joins.push((node, join));
-        Join { wanted: 0, must: Vec::new(), rest, timeout_ms }
+        Join { wanted: 0, tokens, must: Vec::new(), rest, timeout_ms, sends }
+    }
+
+    /// How many tokens go together.
+    fn tokens(&mut self, node: NodeIx, tokens: Option<u32>, pointer: &str) -> usize {
+        let tokens = tokens.unwrap_or(1);
+        if !(1..=TOKENS_MAX).contains(&tokens) {
+            let message = format!("{tokens} tokens; 1 to {TOKENS_MAX} are possible");
+            self.on(node, Problem::error("LIMIT_OUT_OF_BOUNDS", child(pointer, "tokens"), message));
+        }
+        tokens as usize
     }
 
     /// Joins, now that the edges are known.

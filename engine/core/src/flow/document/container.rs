@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{BoundaryDocument, Title};
+use super::{BoundaryDocument, RestDocument, Title};
 
 /// Runs another flow as a part of this one.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -19,6 +19,10 @@ pub struct CallDocument {
     /// The container it is in.
     #[serde(default, rename = "in", skip_serializing_if = "Option::is_none")]
     pub inside: Option<String>,
+    /// Nodes with one lock exclude each other: in one run of the flow one is under way at a time, the others wait
+    /// for it in the order they were reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<String>,
     /// `key@version`, or `key`: its newest version when this flow is published. This flow's own key: itself.
     pub flow: String,
     /// Its input: a template.
@@ -42,6 +46,10 @@ pub struct ForEachDocument {
     /// The container it is in.
     #[serde(default, rename = "in", skip_serializing_if = "Option::is_none")]
     pub inside: Option<String>,
+    /// Nodes with one lock exclude each other: in one run of the flow one is under way at a time, the others wait
+    /// for it in the order they were reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<String>,
     /// A list, or an expression that gives one. The nodes see `item` and `index`.
     pub items: Value,
     /// Most items at the same time, 1 to 1000; 1 unless given: one after the other.
@@ -52,9 +60,15 @@ pub struct ForEachDocument {
     pub output: Option<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_failure: Option<OnFailureDocument>,
-    /// It is over when so many items have completed; the others are stopped and undone.
+    /// It goes on when so many items have completed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<u32>,
+    pub until: Option<UntilDocument>,
+    /// Then the others are stopped and undone (`cancel`, unless given), or run on without effect (`await`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rest: Option<RestDocument>,
+    /// Brings further items while it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub more: Option<MoreDocument>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compensation: Option<CompensationDocument>,
     /// Of the whole.
@@ -62,6 +76,29 @@ pub struct ForEachDocument {
     pub timeout: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub on: BTreeMap<String, BoundaryDocument>,
+}
+
+/// When enough items have completed.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum UntilDocument {
+    Count(u32),
+    /// An expression that is looked at each time an item has completed. It sees `results`, the list of those that
+    /// have, and `count`, how many items there are so far: `=len(results) >= 0.9 * count`.
+    When(String),
+}
+
+/// A message that brings one more item.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MoreDocument {
+    /// Its payload is the item.
+    pub message: String,
+    /// Which of them: an expression, as `=input.orderId`.
+    pub key: String,
+    /// An expression, without `=`. Where it does not hold, the message brings nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
 }
 
 /// A part of the flow with handlers and undo of its own: one graph, or steps in order.
@@ -75,6 +112,10 @@ pub struct StageDocument {
     /// The container it is in.
     #[serde(default, rename = "in", skip_serializing_if = "Option::is_none")]
     pub inside: Option<String>,
+    /// Nodes with one lock exclude each other: in one run of the flow one is under way at a time, the others wait
+    /// for it in the order they were reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<String>,
     /// The nodes in it that are run as steps. Without any, its nodes are one graph.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<StepDocument>,

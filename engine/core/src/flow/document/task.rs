@@ -19,6 +19,10 @@ pub struct TaskDocument {
     /// The container it is in.
     #[serde(default, rename = "in", skip_serializing_if = "Option::is_none")]
     pub inside: Option<String>,
+    /// Nodes with one lock exclude each other: in one run of the flow one is under way at a time, the others wait
+    /// for it in the order they were reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<String>,
     /// `plugin/type@major`
     pub uses: String,
     /// Literal JSON that fits the node type's config schema.
@@ -130,6 +134,10 @@ pub struct UserTaskDocument {
     /// The container it is in.
     #[serde(default, rename = "in", skip_serializing_if = "Option::is_none")]
     pub inside: Option<String>,
+    /// Nodes with one lock exclude each other: in one run of the flow one is under way at a time, the others wait
+    /// for it in the order they were reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<String>,
     /// Whose it is: a name, or an expression.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assignee: Option<Value>,
@@ -166,6 +174,10 @@ pub struct ExternalTaskDocument {
     /// The container it is in.
     #[serde(default, rename = "in", skip_serializing_if = "Option::is_none")]
     pub inside: Option<String>,
+    /// Nodes with one lock exclude each other: in one run of the flow one is under way at a time, the others wait
+    /// for it in the order they were reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<String>,
     /// What workers ask for.
     pub topic: String,
     /// The input: a template.
