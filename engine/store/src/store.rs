@@ -13,7 +13,7 @@ use stepwell_runtime::journal::{
 };
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 
-use crate::feed::FeedItem;
+use crate::feed::{self, FeedItem};
 use crate::keeper::{Keeper, Listener};
 use crate::migrate;
 use crate::open::{self, Claim, OpenError, Options};
@@ -149,6 +149,7 @@ impl Store {
         let seat = seat.map(|(seat, _)| seat);
         let heard = Heard::default();
         let lease = seat.is_some().then_some(options.lease);
+        let heads = feed::heads(&mut db).map_err(unusable)?;
         let (queue, waiting) = mpsc::channel(options.queue_max.max(1));
         let (feed, _) = broadcast::channel(options.feed_lag_max.max(1));
         let told_ms = Arc::new(AtomicU64::new(0));
@@ -156,7 +157,8 @@ impl Store {
         let bell = Arc::new(Notify::new());
         let heartbeat = seat.as_ref().map(Seat::heartbeat);
         let keeper = heartbeat.map(|heartbeat| {
-            let listener = Listener::new(place.clone(), engine.clone(), feed.clone(), bell.clone(), options.hints);
+            let listener =
+                Listener::new(place.clone(), engine.clone(), feed.clone(), bell.clone(), options.hints, heads);
             Keeper::start(&queue, heartbeat, listener)
         });
         let keeper = keeper.transpose().map_err(|error| OpenError::unusable(shown, &error))?;

@@ -157,6 +157,7 @@ impl Script {
                     priority: i32::try_from(n % 3).unwrap_or_default(),
                     idempotency: Some(Idempotency { key: key.clone(), request: key.clone() }),
                     traceparent: None,
+                    bound_by: None,
                     by: "caller".into(),
                     wait,
                 };
