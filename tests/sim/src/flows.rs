@@ -145,7 +145,8 @@ impl Drawing {
             }
             60..70 => self.exclusive(chance, exit, depth),
             70..78 => self.beside(chance, exit, depth, "parallel"),
-            78..84 => self.beside(chance, exit, depth, "inclusive"),
+            78..80 => self.beside(chance, exit, depth, "inclusive"),
+            80..84 => self.container(chance, exit),
             84..89 => self.event_gateway(chance, exit, depth),
             89..93 => self.round(chance, exit, depth),
             93..97 if self.beside == 0 => self.plain("compensate", &json!({ "type": "compensate" }), exit),
@@ -160,7 +161,8 @@ impl Drawing {
         id
     }
 
-    fn task(&mut self, chance: &mut Chance, exit: &str) -> String {
+    /// A task without handlers.
+    fn work(chance: &mut Chance) -> Value {
         let uses =
             *chance.pick(&["pure", "recorded", "act", "act", "act", "ask", "wait", "wait", "tell"]).unwrap_or(&"act");
         let mut task = json!({ "type": "task", "uses": format!("sim/{uses}@1"), "with": { "n": "=input.n" } });
@@ -178,18 +180,60 @@ impl Drawing {
         if chance.permille(100) && !matches!(uses, "pure" | "recorded") {
             task["delivery"] = json!("at-most-once");
         }
-        let handlers = chance.below(6);
+        task
+    }
+
+    fn task(&mut self, chance: &mut Chance, exit: &str) -> String {
+        let mut task = Self::work(chance);
+        let handlers = chance.below(7);
         if handlers == 0 {
             task["on"] = json!({ "failed": { "type": "error" } });
         } else if handlers == 1 {
             task["on"] = json!({ "late": { "type": "timeout" } });
+        } else if handlers == 2 {
+            let message = chance.pick(&MESSAGES).copied().unwrap_or("paid");
+            task["on"] = json!({ "stopped": { "type": "message", "message": message, "key": "=input.key" } });
         }
         let id = self.node("task", task);
         self.edge(&id, exit);
         match handlers {
             0 => self.port(&id, "failed", exit),
             1 => self.port(&id, "late", exit),
+            2 => self.port(&id, "stopped", exit),
             _ => {}
+        }
+        id
+    }
+
+    /// A stage, or items that are gone through one by one or some at once, with a line of tasks inside.
+    fn container(&mut self, chance: &mut Chance, exit: &str) -> String {
+        let mut node = json!({ "type": "stage" });
+        if chance.permille(600) {
+            let items: Vec<u64> = (0..chance.below(4)).collect();
+            let limit = chance.between(1, 3);
+            node = json!({ "type": "for-each", "items": format!("={}", json!(items)), "limit": limit });
+            if chance.permille(400) {
+                node["onFailure"] = json!("collect");
+            }
+        }
+        let handled = chance.permille(400);
+        if handled {
+            node["on"] = json!({ "failed": { "type": "error" } });
+        }
+        let id = self.node("container", node);
+        self.edge(&id, exit);
+        if handled {
+            self.port(&id, "failed", exit);
+        }
+        let mut before: Option<String> = None;
+        for _ in 0..chance.between(1, 3) {
+            let mut task = Self::work(chance);
+            task["in"] = json!(id);
+            let inside = self.node("inside", task);
+            if let Some(before) = &before {
+                self.edge(before, &inside);
+            }
+            before = Some(inside);
         }
         id
     }
@@ -226,7 +270,12 @@ impl Drawing {
 
     /// Branches that run beside each other and meet again.
     fn beside(&mut self, chance: &mut Chance, exit: &str, depth: u32, kind: &str) -> String {
-        let join = self.node("join", json!({ "type": kind }));
+        let mut join = json!({ "type": kind });
+        if kind == "parallel" && chance.permille(200) {
+            let rest = if chance.permille(500) { "cancel" } else { "await" };
+            join["join"] = json!({ "count": chance.between(1, 2), "rest": rest });
+        }
+        let join = self.node("join", join);
         if kind == "inclusive" {
             self.edges.push(json!({ "from": join, "to": exit, "default": true }));
         } else {

@@ -9,7 +9,7 @@ use crate::world::{EPOCH_MS, Sim};
 
 /// Long enough for ten tries of an undo, with the longest waits between them.
 const ROUND_MS: u64 = 400_000;
-const ROUNDS: u32 = 7;
+const ROUNDS: u32 = 40;
 
 pub(crate) async fn settle(script: &Script) {
     let sim = &script.sim;
