@@ -13,3 +13,4 @@ mod openapi;
 mod refusals;
 mod sessions;
 mod starts;
+mod webhooks;

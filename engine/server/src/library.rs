@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stepwell_core::catalog::Catalog;
 use stepwell_core::flow::check::{self, Checked};
-use stepwell_core::flow::{Flow, Kind, TriggerAuth, Undo};
+use stepwell_core::flow::trigger::TriggerAuth;
+use stepwell_core::flow::{Flow, Kind, Undo};
 use stepwell_core::problem::{Problem, Severity};
 use stepwell_runtime::journal::Unavailable;
 use stepwell_sandbox::Digest;
@@ -41,6 +42,9 @@ pub(crate) struct Route {
 pub(crate) struct TriggerSpec {
     /// Anyone who reaches the port may ask.
     pub open: bool,
+    /// Who asks is known by a signature; the flow says which.
+    #[serde(default)]
+    pub signed: bool,
     pub wait_ms: u64,
 }
 
@@ -146,7 +150,7 @@ impl Library {
         let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
         let (key, spec) = match table.paths.get(path) {
             Some((key, spec)) => (&**key, *spec),
-            None => (path, TriggerSpec { open: false, wait_ms: OWN_PATH_WAIT_MS }),
+            None => (path, TriggerSpec { open: false, signed: false, wait_ms: OWN_PATH_WAIT_MS }),
         };
         let (flow, version) = table.newest.get_key_value(key)?;
         Some(Route { flow: flow.clone(), version: *version, spec })
@@ -224,10 +228,11 @@ impl Library {
 
 /// The paths a flow is started by, as they are stored.
 fn triggers(flow: &Flow) -> Vec<(String, Value)> {
-    let spec = |auth: TriggerAuth, wait_ms| {
-        serde_json::to_value(TriggerSpec { open: auth == TriggerAuth::None, wait_ms }).unwrap_or_default()
+    let spec = |auth: &TriggerAuth, wait_ms| {
+        let (open, signed) = (*auth == TriggerAuth::None, matches!(auth, TriggerAuth::Signed(_)));
+        serde_json::to_value(TriggerSpec { open, signed, wait_ms }).unwrap_or_default()
     };
-    flow.triggers.iter().map(|trigger| (trigger.path.clone(), spec(trigger.auth, trigger.wait_ms))).collect()
+    flow.triggers.iter().map(|trigger| (trigger.path.clone(), spec(&trigger.auth, trigger.wait_ms))).collect()
 }
 
 /// The node types the flow uses, and no others.

@@ -3,17 +3,17 @@
 //! Invariants:
 //! - A plugin is in the store only if the sandbox has loaded it; its bytes are what instances are
 //!   pinned to, so they are never removed.
-//! - Grants in force are those of the store.
+//! - Grants in force are those of the store; so are the secrets by which webhooks are known.
 //!
 //! Not here: checks and compilation (`sandbox`).
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::json;
 use stepwell_core::problem::Problem;
 use stepwell_runtime::journal::Unavailable;
-use stepwell_sandbox::{Connection, Grants, PluginInfo, Sandbox};
+use stepwell_sandbox::{Connection, Grants, PluginInfo, Sandbox, Secret};
 use stepwell_store::{Act, NewPlugin, PluginKept, PluginStatus, Store};
 use tokio::sync::Mutex;
 
@@ -37,6 +37,23 @@ pub(crate) enum GrantsError {
     Unreadable { name: String, reason: String },
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+}
+
+/// Puts connections in force, one reading at a time, and holds what the engine itself needs of them.
+#[derive(Default)]
+pub(crate) struct Granting {
+    turn: Mutex<()>,
+    /// By connection and name.
+    secrets: RwLock<BTreeMap<String, BTreeMap<String, Secret>>>,
+}
+
+impl Granting {
+    /// Those of a connection's secrets that are there, in the order of `names`.
+    pub(crate) fn secrets(&self, connection: &str, names: &[String]) -> Vec<Secret> {
+        let all = self.secrets.read().unwrap_or_else(PoisonError::into_inner);
+        let known = all.get(connection);
+        names.iter().filter_map(|name| known?.get(name).cloned()).collect()
+    }
 }
 
 /// Loads a component: checks it, keeps it, and only then puts it in force, so that no instance is
@@ -96,8 +113,8 @@ pub(crate) async fn restore(sandbox: &Sandbox, store: &Store) -> Result<usize, U
 
 /// Puts the store's connections and grants in force. One at a time: an older reading must not be put in
 /// force after a newer one, or a grant that was taken back would stay.
-pub(crate) async fn enforce(sandbox: &Sandbox, store: &Store, turn: &Mutex<()>) -> Result<(), GrantsError> {
-    let _turn = turn.lock().await;
+pub(crate) async fn enforce(sandbox: &Sandbox, store: &Store, granting: &Granting) -> Result<(), GrantsError> {
+    let _turn = granting.turn.lock().await;
     let mut grants = Grants::default();
     for connection in store.connections().await? {
         let spec: Connection = serde_json::from_value(connection.spec)
@@ -110,7 +127,10 @@ pub(crate) async fn enforce(sandbox: &Sandbox, store: &Store, turn: &Mutex<()>) 
     }
     grants.grants =
         by_plugin.into_iter().map(|(plugin, connections)| stepwell_sandbox::Grant { plugin, connections }).collect();
-    sandbox.set_grants(&grants).map_err(GrantsError::Refused)
+    sandbox.set_grants(&grants).map_err(GrantsError::Refused)?;
+    let secrets = grants.connections.into_iter().map(|(name, connection)| (name, connection.secrets)).collect();
+    *granting.secrets.write().unwrap_or_else(PoisonError::into_inner) = secrets;
+    Ok(())
 }
 
 /// Writes a file's connections and grants over those of the same names.

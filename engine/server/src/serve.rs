@@ -113,7 +113,7 @@ async fn assemble(config: Config, login: Option<&str>, stop: watch::Receiver<boo
         let act = Act { by: "file:grants".to_owned(), at_ms: clock.now_ms() };
         packages::install(&store, grants, &act).await?;
     }
-    let granting = tokio::sync::Mutex::default();
+    let granting = packages::Granting::default();
     packages::enforce(&sandbox, &store, &granting).await?;
     let fresh = Value::String(uuid::Uuid::now_v7().to_string());
     let engine_id = store.put_setting("engine", &fresh, true).await?;
@@ -130,6 +130,7 @@ async fn assemble(config: Config, login: Option<&str>, stop: watch::Receiver<boo
         underway: http::Underway::default(),
         loading: tokio::sync::Mutex::default(),
         granting,
+        unverified: http::Unverified::default(),
         stop,
         config,
     }))

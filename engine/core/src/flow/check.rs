@@ -14,6 +14,9 @@ mod edges;
 mod fit;
 mod graph;
 mod names;
+mod triggers;
+
+pub use triggers::SECRETS_MAX;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,10 +24,12 @@ use std::sync::Arc;
 use chrono_tz::Tz;
 use serde_json::{Map, Value};
 
-use super::document::{DocumentKind, Note, Position, Title, TriggerAuthDocument, TriggerDocument};
+use super::document::{DocumentKind, Note, Position, Title};
 use super::pointer::{child, nearest};
 use super::read::Reader;
-use super::{Boundary, Edge, Flow, Kind, Node, NodeIx, Trigger, TriggerAuth, duration, hash};
+use super::schedule::Schedule;
+use super::trigger::Trigger;
+use super::{Boundary, Edge, Flow, Kind, Node, NodeIx, duration, hash};
 use crate::catalog::{Catalog, NodeType};
 use crate::expr::{Expr, expression_problem};
 use crate::problem::{Problem, Severity};
@@ -36,12 +41,8 @@ pub const NODES_MAX: usize = 2_000;
 pub const EDGES_MAX: usize = 8_000;
 /// Longest document, as JSON text.
 pub const DOCUMENT_BYTES_MAX: usize = 1 << 20;
-/// How long a trigger's caller is kept, unless the document says otherwise.
-const TRIGGER_WAIT_MS: u64 = 10_000;
 /// Keys that would be mistaken for something else: `/api/v1/flows/check` is the checker.
 const KEYS_RESERVED: [&str; 1] = ["check"];
-/// How long a trigger's caller is kept at most.
-const TRIGGER_WAIT_MS_MAX: u64 = 60_000;
 
 /// The document's own fields.
 const FIELDS: [&str; 13] = [
@@ -226,13 +227,13 @@ impl<'d> Checker<'d> {
         self.timezone();
         let input = self.input();
         let business_key = self.business_key();
-        let triggers = self.triggers();
+        let (triggers, schedules) = self.triggers();
         self.compile_nodes();
         self.compile_edges();
         self.check_layout();
         self.check_graph();
         self.check_names();
-        self.finish(key?, input, business_key, triggers)
+        self.finish(key?, input, business_key, triggers, schedules)
     }
 
     fn head(&mut self) -> Option<String> {
@@ -321,34 +322,6 @@ impl<'d> Checker<'d> {
         }
     }
 
-    fn triggers(&mut self) -> Vec<Trigger> {
-        let mut triggers: Vec<Trigger> = Vec::new();
-        for (index, trigger) in self.reader.list::<TriggerDocument>("triggers") {
-            let pointer = format!("/triggers/{index}");
-            let letters = |letter: u8| letter.is_ascii_alphanumeric() || b"_-./".contains(&letter);
-            let path = trigger.path;
-            let well_formed = (1..=200).contains(&path.len())
-                && path.bytes().all(letters)
-                && path.split('/').all(|part| !part.is_empty() && !part.starts_with('.'));
-            if !well_formed {
-                let problem = Problem::error("TRIGGER_PATH", child(&pointer, "path"), format!("`{path}` is no path"));
-                self.problem(problem.fix("use letters, digits, `_`, `-`, `.` and `/`, without a leading slash"));
-            }
-            if triggers.iter().any(|other| other.path == path) {
-                let message = format!("two triggers have the path `{path}`");
-                self.problem(Problem::error("TRIGGER_PATH", child(&pointer, "path"), message).fix("remove one"));
-            }
-            let wait = trigger.wait.as_deref();
-            let wait_ms = self.duration(wait, &child(&pointer, "wait"), 0..=TRIGGER_WAIT_MS_MAX, None);
-            let auth = match trigger.auth {
-                None | Some(TriggerAuthDocument::Token) => TriggerAuth::Token,
-                Some(TriggerAuthDocument::None) => TriggerAuth::None,
-            };
-            triggers.push(Trigger { path, auth, wait_ms: wait_ms.unwrap_or(TRIGGER_WAIT_MS) });
-        }
-        triggers
-    }
-
     /// A duration within bounds; absent and wrong are both `None`.
     fn duration(
         &mut self,
@@ -394,6 +367,7 @@ impl<'d> Checker<'d> {
         input: Option<Schema>,
         business_key: Option<Expr>,
         triggers: Vec<Trigger>,
+        schedules: Vec<Schedule>,
     ) -> Option<Flow> {
         let read = self.nodes_read();
         let mut nodes = Vec::with_capacity(self.nodes.len());
@@ -409,7 +383,7 @@ impl<'d> Checker<'d> {
         }
         let start = nodes.iter().position(|node| matches!(node.kind, Kind::Start))?;
         let timezone = self.timezone.name().to_owned();
-        Some(Flow { key, hash: String::new(), input, business_key, nodes, edges, start, timezone, triggers })
+        Some(Flow { key, hash: String::new(), input, business_key, nodes, edges, start, timezone, triggers, schedules })
     }
 
     /// Which nodes' outputs some expression reads: all of them where `nodes` is read as a whole.

@@ -16,6 +16,8 @@ pub mod duration;
 mod hash;
 pub(crate) mod pointer;
 mod read;
+pub mod schedule;
+pub mod trigger;
 
 use std::sync::Arc;
 
@@ -25,6 +27,8 @@ use crate::catalog::EffectClass;
 use crate::decide::Table;
 use crate::expr::{Expr, Template};
 use crate::schema::Schema;
+use schedule::Schedule;
+use trigger::Trigger;
 
 /// Index into [`Flow::nodes`].
 pub type NodeIx = usize;
@@ -52,6 +56,7 @@ pub struct Flow {
     /// IANA name; dates without a zone are read in it.
     pub timezone: String,
     pub triggers: Vec<Trigger>,
+    pub schedules: Vec<Schedule>,
 }
 
 #[derive(Debug)]
@@ -251,24 +256,6 @@ pub enum Catch {
     Error { code: Option<Arc<str>> },
     /// The attempt timed out (with no attempts left), or a wait of the node did.
     Timeout,
-}
-
-/// An HTTP path that starts this flow.
-#[derive(Debug, Clone)]
-pub struct Trigger {
-    /// Below `/t/`, without a leading slash.
-    pub path: String,
-    pub auth: TriggerAuth,
-    /// How long the caller is kept before it gets a 202.
-    pub wait_ms: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TriggerAuth {
-    /// An API token, as everywhere.
-    Token,
-    /// Anyone who can reach the port.
-    None,
 }
 
 impl Flow {

@@ -26,8 +26,10 @@ mod plugins;
 pub(crate) mod problem;
 mod session;
 mod shapes;
+mod signature;
 mod start;
 mod time;
+mod trigger;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -40,9 +42,11 @@ use tokio::sync::watch;
 use crate::Engine;
 use crate::config::Config;
 use crate::library::Library;
+use crate::packages::Granting;
 use auth::Auth;
 use limits::Limits;
 pub(crate) use start::Underway;
+pub(crate) use trigger::Unverified;
 
 /// What every handler can reach.
 #[derive(Clone)]
@@ -61,8 +65,8 @@ pub(crate) struct Shared {
     pub underway: Underway,
     /// Held while a plugin is kept and put in force.
     pub loading: tokio::sync::Mutex<()>,
-    /// Held while grants are read and put in force.
-    pub granting: tokio::sync::Mutex<()>,
+    pub granting: Granting,
+    pub unverified: Unverified,
     /// Turns true when connections are to be closed.
     pub stop: watch::Receiver<bool>,
 }
@@ -102,7 +106,7 @@ pub(crate) fn router(app: App) -> Router {
 
 fn flow_routes() -> Router<App> {
     Router::new()
-        .route("/t/{*path}", post(start::trigger))
+        .route("/t/{*path}", post(trigger::take))
         .route("/api/v1/flows", get(flows::list))
         .route("/api/v1/flows/check", post(flows::check))
         .route("/api/v1/flows/{key}", get(flows::show))

@@ -22,7 +22,7 @@ use super::problem::Code;
     paths(
         super::flows::list, super::flows::show, super::flows::version, super::flows::check, super::flows::publish,
         super::drafts::show, super::drafts::save, super::drafts::drop_draft,
-        super::start::start, super::start::trigger,
+        super::start::start, super::trigger::take,
         super::instances::list, super::instances::show, super::instances::journal, super::instances::cancel,
         super::instances::retry, super::instances::compensate,
         super::messages::post,

@@ -46,6 +46,9 @@ codes! {
     HeaderInvalid "HEADER_INVALID" 400 "A header is not understood"
     PathInvalid "PATH_INVALID" 400 "The path is not understood"
     Unauthenticated "UNAUTHENTICATED" 401 "A valid token or session is needed"
+    SignatureMissing "SIGNATURE_MISSING" 401 "The request must be signed"
+    SignatureExpired "SIGNATURE_EXPIRED" 401 "The request was signed too long ago, or in the future"
+    SignatureInvalid "SIGNATURE_INVALID" 401 "The signature does not fit the request"
     CsrfMissing "CSRF_MISSING" 403 "A session's request must carry Stepwell-Csrf: 1"
     NotFound "NOT_FOUND" 404 "Nothing is served here"
     MethodNotAllowed "METHOD_NOT_ALLOWED" 405 "The method is not served here"
@@ -73,6 +76,7 @@ codes! {
     QueueFull "QUEUE_FULL" 429 "Too many are waiting already"
     Overloaded "OVERLOADED" 503 "Too much is under way"
     ShuttingDown "SHUTTING_DOWN" 503 "The engine is shutting down"
+    TriggerNotReady "TRIGGER_NOT_READY" 503 "The secret that requests are signed with is not there yet"
     StoreUnavailable "STORE_UNAVAILABLE" 503 "The database does not answer"
 }
 

@@ -1,4 +1,4 @@
-//! Starting an instance, by the API or by a trigger's path, and answering its caller.
+//! Starting an instance and answering its caller.
 //!
 //! Invariants:
 //! - Nothing is answered before the start is on disk.
@@ -6,7 +6,8 @@
 //!   another body it is refused. While its first request is still here it is refused as running.
 //! - A caller that goes away changes nothing for its instance.
 //!
-//! Not here: what happens between start and answer (`runtime`).
+//! Not here: a trigger's path and who may ask there (`trigger`); what happens between start and answer
+//! (`runtime`).
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +22,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use stepwell_core::expr::{Root, Scope};
+use stepwell_core::expr::{Expr, Root, Scope};
 use stepwell_core::flow::{Flow, duration};
 use stepwell_core::machine::{Error, State as InstanceState};
 use stepwell_core::problem::Problem;
@@ -40,8 +41,6 @@ use super::shapes;
 const WAIT_MS_MAX: u64 = 60_000;
 /// How often a waiting caller's instance is looked up, in case another engine went on with it.
 const LOOKS_ELSEWHERE_EVERY: Duration = Duration::from_secs(1);
-/// Who asks by an open path.
-const ANYONE: &str = "anyone";
 const BUSINESS_KEY_CHARS_MAX: usize = 256;
 const IDEMPOTENCY_KEY_CHARS_MAX: usize = 256;
 /// Length of a W3C traceparent of version 00.
@@ -114,50 +113,11 @@ pub(super) async fn start(
         priority: asked.priority,
         wait: query.wait.as_deref().map(wait).transpose()?,
         by: caller.user.into(),
-        bytes,
+        idempotency: idempotency(&headers, &bytes)?,
         key,
     };
     let ended = start.run(&app, &headers).await?;
     ended.whole()
-}
-
-/// Start an instance by its trigger's path
-#[utoipa::path(post, path = "/t/{path}", tag = "flows",
-    params(("path" = String, Path, description = "A trigger's path, or a flow's key")),
-    request_body(content = Value, description = "The bare input"),
-    responses((status = 200, body = Value, description = "The bare output"),
-              (status = 202, body = StartedBody, description = "It goes on; see Location"),
-              (status = 401, body = RefusalBody), (status = 404, body = RefusalBody),
-              (status = 409, body = RefusalBody), (status = 422, body = RefusalBody)))]
-pub(super) async fn trigger(
-    State(app): State<App>,
-    Path(path): Path<String>,
-    method: http::Method,
-    headers: HeaderMap,
-    request: axum::extract::Request,
-) -> Answer<Response> {
-    let caller = app.auth.caller(&method, &headers, stepwell_runtime::Clock::now_ms(&app.clock));
-    let (route, by) = match (app.library.route(&path), caller) {
-        (Some(route), Ok(caller)) => (route, caller.user),
-        (Some(route), Err(_)) if route.spec.open => (route, ANYONE),
-        // Who may not ask is not told which paths there are.
-        (_, Err(refusal)) => return Err(refusal),
-        (None, Ok(_)) => return Err(Refusal::new(Code::TriggerNotFound)),
-    };
-    let bytes = body::read(request.into_body(), app.config.body_bytes_max).await?;
-    let start = Start {
-        key: route.flow,
-        version: route.version,
-        input: if bytes.is_empty() { Value::Null } else { body::parse(&bytes)? },
-        input_at: "",
-        business_key: None,
-        priority: 0,
-        wait: Some(Duration::from_millis(route.spec.wait_ms)),
-        by: by.into(),
-        bytes,
-    };
-    let ended = start.run(&app, &headers).await?;
-    ended.bare()
 }
 
 /// Why a key starts nothing.
@@ -179,23 +139,22 @@ pub(super) fn wait(text: &str) -> Answer<Duration> {
 }
 
 /// One request to start.
-struct Start {
-    key: Arc<str>,
-    version: u32,
-    input: Value,
+pub(super) struct Start {
+    pub(super) key: Arc<str>,
+    pub(super) version: u32,
+    pub(super) input: Value,
     /// Where the input stands in the request's body.
-    input_at: &'static str,
-    business_key: Option<String>,
-    priority: i32,
-    wait: Option<Duration>,
-    by: Arc<str>,
-    bytes: Bytes,
+    pub(super) input_at: &'static str,
+    pub(super) business_key: Option<String>,
+    pub(super) priority: i32,
+    pub(super) wait: Option<Duration>,
+    pub(super) by: Arc<str>,
+    pub(super) idempotency: Option<Idempotency>,
 }
 
 impl Start {
-    async fn run(self, app: &App, headers: &HeaderMap) -> Answer<Ended> {
-        let idempotency = idempotency(headers, &self.bytes)?;
-        let _underway = match &idempotency {
+    pub(super) async fn run(self, app: &App, headers: &HeaderMap) -> Answer<Ended> {
+        let _underway = match &self.idempotency {
             None => None,
             Some(idempotency) => {
                 let mark = app.underway.enter(&self.key, &idempotency.key)?;
@@ -213,7 +172,7 @@ impl Start {
             input: self.input,
             business_key,
             priority: self.priority,
-            idempotency,
+            idempotency: self.idempotency,
             traceparent: traceparent(headers),
             by: self.by,
             wait: self.wait.is_some(),
@@ -332,16 +291,7 @@ fn admit(flow: &Flow, input: &Value, at: &str, given: Option<String>) -> Answer<
     }
     let key = match (given, &flow.business_key) {
         (Some(given), _) => Some(given),
-        (None, Some(expression)) => {
-            let scope = Scope { roots: &[("input", Root::Value(input))] };
-            match expression.eval(&scope) {
-                Ok(Value::String(key)) => Some(key),
-                Ok(Value::Number(key)) => Some(key.to_string()),
-                Ok(Value::Null) => None,
-                Ok(other) => return Err(business_key(at, &format!("the flow makes no text of it: {other}"))),
-                Err(error) => return Err(business_key(at, &error.message)),
-            }
-        }
+        (None, Some(expression)) => text_of(expression, input).map_err(|message| business_key(at, &message))?,
         (None, None) => None,
     };
     match key {
@@ -352,11 +302,23 @@ fn admit(flow: &Flow, input: &Value, at: &str, given: Option<String>) -> Answer<
     }
 }
 
+/// What an expression of the flow makes of an input: a text, or nothing.
+pub(super) fn text_of(expression: &Expr, input: &Value) -> Result<Option<String>, String> {
+    let scope = Scope { roots: &[("input", Root::Value(input))] };
+    match expression.eval(&scope) {
+        Ok(Value::String(text)) => Ok(Some(text)),
+        Ok(Value::Number(number)) => Ok(Some(number.to_string())),
+        Ok(Value::Null) => Ok(None),
+        Ok(other) => Err(format!("the flow makes no text of it: {other}")),
+        Err(error) => Err(error.message),
+    }
+}
+
 fn business_key(at: &str, message: &str) -> Refusal {
     Refusal::with(Code::InputInvalid, vec![Problem::error("BUSINESS_KEY", at, format!("business key: {message}"))])
 }
 
-fn idempotency(headers: &HeaderMap, bytes: &Bytes) -> Answer<Option<Idempotency>> {
+pub(super) fn idempotency(headers: &HeaderMap, bytes: &Bytes) -> Answer<Option<Idempotency>> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     let key = value.to_str().unwrap_or_default();
     if key.is_empty() || key.len() > IDEMPOTENCY_KEY_CHARS_MAX {
@@ -374,7 +336,7 @@ fn traceparent(headers: &HeaderMap) -> Option<String> {
 }
 
 /// What became of an instance, as far as its caller is told.
-struct Ended {
+pub(super) struct Ended {
     id: Arc<str>,
     answer: EngineAnswer,
     /// The caller asked for no more than that it is started.
@@ -402,7 +364,7 @@ impl Ended {
     }
 
     /// The bare output.
-    fn bare(self) -> Answer<Response> {
+    pub(super) fn bare(self) -> Answer<Response> {
         if self.status()? != StatusCode::OK {
             return self.whole();
         }
