@@ -83,6 +83,7 @@ impl Subjected {
                 label: None,
                 revision: None,
                 triggers: Vec::new(),
+                schedules: Vec::new(),
                 file: None,
                 act: Act { by: "test".to_owned(), at_ms: 1 },
             };

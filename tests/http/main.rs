@@ -11,6 +11,7 @@ mod instances;
 mod life;
 mod openapi;
 mod refusals;
+mod schedules;
 mod sessions;
 mod starts;
 mod webhooks;

@@ -14,12 +14,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stepwell_core::catalog::Catalog;
 use stepwell_core::flow::check::{self, Checked};
+use stepwell_core::flow::schedule::Schedule;
 use stepwell_core::flow::trigger::TriggerAuth;
 use stepwell_core::flow::{Flow, Kind, Undo};
 use stepwell_core::problem::{Problem, Severity};
 use stepwell_runtime::journal::Unavailable;
 use stepwell_sandbox::Digest;
-use stepwell_store::{Act, Draft, Publish, Published, Store};
+use stepwell_store::{Act, Draft, NewSchedule, Publish, Published, Store};
 
 use crate::Engine;
 
@@ -203,6 +204,7 @@ impl Library {
             label: request.label,
             revision: request.revision,
             triggers: triggers(&flow),
+            schedules: schedules(&flow, request.act.at_ms),
             file: request.file,
             act: request.act,
         };
@@ -233,6 +235,16 @@ fn triggers(flow: &Flow) -> Vec<(String, Value)> {
         serde_json::to_value(TriggerSpec { open, signed, wait_ms }).unwrap_or_default()
     };
     flow.triggers.iter().map(|trigger| (trigger.path.clone(), spec(&trigger.auth, trigger.wait_ms))).collect()
+}
+
+/// When the flow starts by itself, from now on.
+fn schedules(flow: &Flow, now_ms: u64) -> Vec<NewSchedule> {
+    let new = |one: &Schedule| NewSchedule {
+        name: one.name.clone(),
+        spec: format!("{} {}", one.text, one.timezone),
+        due_ms: one.after(now_ms),
+    };
+    flow.schedules.iter().map(new).collect()
 }
 
 /// The node types the flow uses, and no others.

@@ -27,7 +27,7 @@ use crate::http::limits::Limits;
 use crate::http::{self, App, Shared, listen};
 use crate::library::Library;
 use crate::watch::Watcher;
-use crate::{Engine, follow, grants, packages, token};
+use crate::{Engine, follow, grants, packages, schedules, token};
 
 /// Answers under way get this much of the grace to themselves, at the end.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
@@ -69,6 +69,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     watcher.first_look().await;
     let watching = tokio::spawn(watcher.run());
     let sweeping = tokio::spawn(sweep(app.clone()));
+    let scheduling = tokio::spawn(schedules::run(app.clone()));
 
     // Before anyone knows that we listen: whoever ends us at once must find us listening for that, too.
     let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -83,6 +84,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     following.abort();
     watching.abort();
     sweeping.abort();
+    scheduling.abort();
     app.engine.shut_down(grace.saturating_sub(ANSWERS_WITHIN)).await;
     let left = app.engine.live();
     let _ = stop_sender.send(true);

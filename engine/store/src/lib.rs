@@ -30,6 +30,7 @@ mod open;
 mod plugins;
 mod readers;
 mod rows;
+mod schedules;
 mod seat;
 mod sql;
 mod store;
@@ -47,5 +48,6 @@ pub use flows::{Counts, FlowDetail, FlowSummary, Publish, Published, TriggerRow,
 pub use instances::{Cursor, Filter, InstanceDetail, InstanceSummary, Page};
 pub use open::{OpenError, Options};
 pub use plugins::{NewPlugin, Plugin, PluginKept};
+pub use schedules::{NewSchedule, Schedule};
 pub use store::{Act, Store};
 pub use sweep::Swept;

@@ -19,7 +19,7 @@ struct Migration {
 }
 
 /// In order; a migration's number is its place, from 1.
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 4] = [
     Migration { name: "0001-instances", sql: include_str!("../migrations/0001-instances.sql"), to_postgres: "" },
     Migration {
         name: "0002-administration",
@@ -31,6 +31,7 @@ const MIGRATIONS: [Migration; 3] = [
         sql: include_str!("../migrations/0003-many-engines.sql"),
         to_postgres: include_str!("../migrations/0003-many-engines.postgres.sql"),
     },
+    Migration { name: "0005-schedules", sql: include_str!("../migrations/0005-schedules.sql"), to_postgres: "" },
 ];
 
 /// The schema this engine writes.

@@ -24,11 +24,12 @@ pub(crate) mod openapi;
 mod ops;
 mod plugins;
 pub(crate) mod problem;
+mod schedules;
 mod session;
 mod shapes;
 mod signature;
 mod start;
-mod time;
+pub(crate) mod time;
 mod trigger;
 
 use std::ops::Deref;
@@ -45,7 +46,7 @@ use crate::library::Library;
 use crate::packages::Granting;
 use auth::Auth;
 use limits::Limits;
-pub(crate) use start::Underway;
+pub(crate) use start::{Start, Underway};
 pub(crate) use trigger::Unverified;
 
 /// What every handler can reach.
@@ -91,6 +92,11 @@ pub(crate) fn router(app: App) -> Router {
         .merge(instance_routes())
         .merge(plugin_routes())
         .route("/api/v1/session", post(session::log_in).get(session::show).delete(session::log_out))
+        .route("/api/v1/schedules", get(schedules::list))
+        .route("/api/v1/schedules/{id}", get(schedules::show))
+        .route("/api/v1/schedules/{id}/pause", post(schedules::pause))
+        .route("/api/v1/schedules/{id}/resume", post(schedules::resume))
+        .route("/api/v1/schedules/{id}/run", post(schedules::run))
         .route("/api/v1/events", get(events::follow))
         .route("/api/v1/audit", get(ops::audit))
         .route("/api/v1/status", get(ops::status))

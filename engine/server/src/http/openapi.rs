@@ -29,6 +29,8 @@ use super::problem::Code;
         super::plugins::list, super::plugins::show, super::plugins::upload, super::plugins::node_types,
         super::connections::list, super::connections::show, super::connections::put,
         super::connections::grants, super::connections::grant, super::connections::ungrant,
+        super::schedules::list, super::schedules::show, super::schedules::pause, super::schedules::resume,
+        super::schedules::run,
         super::events::follow,
         super::session::log_in, super::session::show, super::session::log_out,
         super::ops::audit, super::ops::status, super::ops::healthz, super::ops::readyz, super::ops::metrics,

@@ -59,6 +59,7 @@ codes! {
     PluginNotFound "PLUGIN_NOT_FOUND" 404 "No such plugin"
     ConnectionNotFound "CONNECTION_NOT_FOUND" 404 "No such connection"
     TriggerNotFound "TRIGGER_NOT_FOUND" 404 "No flow is triggered by this path"
+    ScheduleNotFound "SCHEDULE_NOT_FOUND" 404 "No such schedule"
     DraftConflict "DRAFT_CONFLICT" 409 "The draft was changed by someone else"
     FlowNotPublished "FLOW_NOT_PUBLISHED" 409 "The flow has no published version"
     InstanceEnded "INSTANCE_ENDED" 409 "The instance has ended"
@@ -135,6 +136,11 @@ impl Refusal {
         let mut refusal = Self::new(code);
         refusal.problems = problems;
         refusal
+    }
+
+    /// An input that cannot be had.
+    pub(crate) fn unfit(at: &str, message: String) -> Self {
+        Self::with(Code::InputInvalid, vec![Problem::error("EXPRESSION_FAILED", at, message)])
     }
 
     /// Adds a member to the body.

@@ -139,21 +139,21 @@ pub(super) fn wait(text: &str) -> Answer<Duration> {
 }
 
 /// One request to start.
-pub(super) struct Start {
-    pub(super) key: Arc<str>,
-    pub(super) version: u32,
-    pub(super) input: Value,
+pub(crate) struct Start {
+    pub(crate) key: Arc<str>,
+    pub(crate) version: u32,
+    pub(crate) input: Value,
     /// Where the input stands in the request's body.
-    pub(super) input_at: &'static str,
-    pub(super) business_key: Option<String>,
-    pub(super) priority: i32,
-    pub(super) wait: Option<Duration>,
-    pub(super) by: Arc<str>,
-    pub(super) idempotency: Option<Idempotency>,
+    pub(crate) input_at: &'static str,
+    pub(crate) business_key: Option<String>,
+    pub(crate) priority: i32,
+    pub(crate) wait: Option<Duration>,
+    pub(crate) by: Arc<str>,
+    pub(crate) idempotency: Option<Idempotency>,
 }
 
 impl Start {
-    pub(super) async fn run(self, app: &App, headers: &HeaderMap) -> Answer<Ended> {
+    pub(crate) async fn run(self, app: &App, headers: &HeaderMap) -> Answer<Ended> {
         let _underway = match &self.idempotency {
             None => None,
             Some(idempotency) => {
@@ -336,14 +336,19 @@ fn traceparent(headers: &HeaderMap) -> Option<String> {
 }
 
 /// What became of an instance, as far as its caller is told.
-pub(super) struct Ended {
-    id: Arc<str>,
+pub(crate) struct Ended {
+    pub(crate) id: Arc<str>,
     answer: EngineAnswer,
     /// The caller asked for no more than that it is started.
     started_only: bool,
 }
 
 impl Ended {
+    /// An instance that was started a moment ago.
+    pub(super) async fn of(app: &App, id: &Arc<str>) -> Answer<Self> {
+        Ok(Self::going_on(id.clone(), stored(app, id).await?.state))
+    }
+
     fn told(id: Arc<str>, answer: EngineAnswer) -> Self {
         Self { id, answer, started_only: false }
     }
@@ -355,7 +360,7 @@ impl Ended {
     }
 
     /// `{id, state, output}`.
-    fn whole(self) -> Answer<Response> {
+    pub(super) fn whole(self) -> Answer<Response> {
         let status = self.status()?;
         let output =
             if status == StatusCode::OK { Some(self.answer.output.as_deref().unwrap_or(&Value::Null)) } else { None };

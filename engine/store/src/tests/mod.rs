@@ -66,6 +66,7 @@ fn version_of(flow: &str, hash: &str) -> Publish {
         label: None,
         revision: None,
         triggers: Vec::new(),
+        schedules: Vec::new(),
         file: None,
         act: act(1),
     }
