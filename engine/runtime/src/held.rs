@@ -22,7 +22,7 @@ use stepwell_core::machine::{
 use tokio::sync::oneshot;
 
 use crate::engine::{Live, Waiter};
-use crate::journal::{Admission, Append, AppendError, Header, Inbound, InboxId, InboxItem, Unavailable};
+use crate::journal::{Admission, Append, AppendError, HELD, Header, Inbound, InboxId, InboxItem, Unavailable};
 use crate::nodes::{About, Answer as NodeAnswer};
 use crate::{Answer, Clock, Engine, Journal, Nodes, StartError};
 
@@ -116,6 +116,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
             self.take(event);
         }
         self.fire_due();
+        self.fire_released();
     }
 
     /// Steps through one event; what comes of it is queued.
@@ -284,7 +285,9 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         if self.live.is_none() && !(ended && self.origin.is_some()) {
             self.live = Some(self.engine.enlist(&self.id));
         }
-        let subscriptions = it.subscriptions().into_iter().map(|one| (one.message, one.key)).collect();
+        let awaited = it.subscriptions().into_iter().map(|one| (one.message, one.key));
+        let held = it.held().map(|(_, _, by)| (HELD.into(), by.to_owned()));
+        let subscriptions = awaited.chain(held).collect();
         let due_ms = it.due_ms();
         let header = Header {
             state: it.state(),
@@ -420,6 +423,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         if let Some(live) = &self.live {
             live.woken.store(false, Ordering::Release);
         }
+        self.fire_released();
         self.waiters.append(&mut self.engine.new_waiters(&self.id));
         match self.engine.0.journal.inbox(&self.id).await {
             Ok(inbox) => {
@@ -427,6 +431,18 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
                 Ok(())
             }
             Err(_) => Err(Stop::Again),
+        }
+    }
+
+    /// Paused calls are made ahead of their time if they were let go.
+    fn fire_released(&mut self) {
+        if !self.live.as_ref().is_some_and(|live| live.released.swap(false, Ordering::AcqRel)) {
+            return;
+        }
+        let Some(it) = &self.it else { return };
+        let held: Vec<(TokenId, u64)> = it.held().map(|(token, due_ms, _)| (token, due_ms)).collect();
+        for (token, due_ms) in held {
+            self.take(Event::TimerFired { token, due_ms });
         }
     }
 

@@ -24,6 +24,7 @@ mod http;
 mod limits;
 mod load;
 mod manifest;
+mod pause;
 mod problems;
 mod registry;
 mod said;
@@ -44,14 +45,16 @@ use tokio::sync::Semaphore;
 
 pub use crate::http::grants::{Connection, ConnectionScheme, Grant, Grants, Secret};
 pub use crate::limits::Limits;
+pub use crate::pause::Probed;
 
 use crate::call::{Attempt, CallContext, NodeCall, Operation, Stopped, cut};
 use crate::compile::Compiler;
 use crate::engine::Engines;
-use crate::http::Outgoing;
 use crate::http::client::Client;
 use crate::http::grants::Reach;
+use crate::http::{Network, Outgoing};
 use crate::load::{Loader, Plugin};
+use crate::pause::Gates;
 use crate::registry::Registry;
 
 /// SHA-256 of a plugin's `.wasm`; shown and read as lower-case hex.
@@ -133,6 +136,7 @@ pub struct Sandbox {
     slots: Semaphore,
     client: Arc<Client>,
     reach: RwLock<Arc<Reach>>,
+    gates: Arc<Gates>,
 }
 
 impl Sandbox {
@@ -145,6 +149,7 @@ impl Sandbox {
             slots: Semaphore::new(limits.calls_max as usize),
             client: Arc::new(Client::new().map_err(|error| Error::Tls(error.to_string()))?),
             reach: RwLock::default(),
+            gates: Arc::default(),
             limits,
         })
     }
@@ -215,6 +220,21 @@ impl Sandbox {
         Ok(())
     }
 
+    /// From now on no call is made of these: `node-type <plugin>/<type>`, `connection <name>`.
+    pub fn set_pauses(&self, keys: impl IntoIterator<Item = String>) {
+        self.gates.set(keys);
+    }
+
+    /// Lets the next call of something that is paused through. `false`: it is not paused.
+    pub fn let_one_through(&self, key: &str) -> bool {
+        self.gates.let_one_through(key)
+    }
+
+    /// What came of calls that were let through, once there is something to say.
+    pub async fn probed(&self) -> Vec<Probed> {
+        self.gates.told().await
+    }
+
     /// What a plugin has against a node's configuration that its schema cannot see. Empty where the
     /// node type offers no check or the plugin is not loaded; `config` holds no expressions.
     pub async fn check(&self, digest: &Digest, node_type: &str, config: &serde_json::Value) -> Vec<Problem> {
@@ -233,6 +253,21 @@ impl Sandbox {
             let message = format!("no plugin with digest {} is loaded", call.callee.digest);
             return unsaid(Outcome::Cut(cut(CutReason::Missing, message)));
         };
+        let mut probing = None;
+        if let Some((key, gate)) = self.gates.of_node_type(&plugin.described.name, &call.callee.node_type) {
+            if !gate.admits() {
+                return unsaid(Outcome::Cut(cut(CutReason::Paused, key)));
+            }
+            probing = Some(key);
+        }
+        let answer = self.answer_by(&plugin, about, call).await;
+        if let Some(key) = probing {
+            self.gates.tell(pause::judged(key, &answer.outcome));
+        }
+        answer
+    }
+
+    async fn answer_by(&self, plugin: &Plugin, about: &About, call: &Call) -> Answer {
         if let Err(left) = plugin.breaker.admit(Instant::now()) {
             let message = format!("{} keeps trapping and is not called for {left:.0?}", plugin.described.name);
             return unsaid(Outcome::Cut(cut(CutReason::Breaker, message)));
@@ -245,7 +280,7 @@ impl Sandbox {
             return busy(format!("no free slot within {} ms: {running} calls are running", call.timeout_ms));
         };
         let deadline = Instant::now() + patience;
-        let outgoing = self.way_out(&plugin, &call.context, deadline);
+        let outgoing = self.way_out(plugin, &call.context, deadline);
         let attempt = Attempt { call: &call, class: plugin.class, limits: &self.limits, outgoing, deadline };
         let answered = match attempt.on(&plugin.first).await {
             Err(Stopped::PoolExhausted) => match plugin.spare(&self.engines).await {
@@ -259,7 +294,7 @@ impl Sandbox {
             Err(Stopped::Cut(cut)) => unsaid(Outcome::Cut(cut)),
             Err(Stopped::PoolExhausted) => busy("no memory for another instance".to_owned()),
         };
-        note(&plugin, &answer);
+        note(plugin, &answer);
         answer
     }
 
@@ -269,7 +304,8 @@ impl Sandbox {
         }
         let reach = Arc::clone(&self.reach.read().unwrap_or_else(PoisonError::into_inner));
         let client = Arc::clone(&self.client);
-        Outgoing::network(client, reach, &plugin.described.name, context, deadline, &self.limits)
+        let route = Network { client, reach, gates: Arc::clone(&self.gates) };
+        Outgoing::network(route, &plugin.described.name, context, deadline, &self.limits)
     }
 }
 
@@ -322,7 +358,7 @@ fn node_call<'a>(about: &About, call: &'a Call) -> NodeCall<'a> {
 fn note(plugin: &Plugin, answer: &Answer) {
     match &answer.outcome {
         // Slow or too talkative is the doing of one input or script, not of the component.
-        Outcome::Cut(cut) if matches!(cut.reason, CutReason::Deadline | CutReason::Output) => {}
+        Outcome::Cut(cut) if matches!(cut.reason, CutReason::Deadline | CutReason::Output | CutReason::Paused) => {}
         Outcome::Cut(cut) => {
             plugin.breaker.trapped(Instant::now());
             let (name, reason, message) = (&plugin.described.name, cut.reason, &cut.message);

@@ -9,6 +9,7 @@ mod grants;
 mod http;
 mod library;
 mod packages;
+mod pauses;
 mod schedules;
 mod serve;
 mod token;

@@ -27,7 +27,7 @@ use crate::http::limits::Limits;
 use crate::http::{self, App, Shared, listen};
 use crate::library::Library;
 use crate::watch::Watcher;
-use crate::{Engine, follow, grants, packages, schedules, token};
+use crate::{Engine, follow, grants, packages, pauses, schedules, token};
 
 /// Answers under way get this much of the grace to themselves, at the end.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
@@ -70,6 +70,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let watching = tokio::spawn(watcher.run());
     let sweeping = tokio::spawn(sweep(app.clone()));
     let scheduling = tokio::spawn(schedules::run(app.clone()));
+    let pausing = tokio::spawn(pauses::run(app.clone()));
 
     // Before anyone knows that we listen: whoever ends us at once must find us listening for that, too.
     let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -85,6 +86,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     watching.abort();
     sweeping.abort();
     scheduling.abort();
+    pausing.abort();
     app.engine.shut_down(grace.saturating_sub(ANSWERS_WITHIN)).await;
     let left = app.engine.live();
     let _ = stop_sender.send(true);
@@ -117,6 +119,8 @@ async fn assemble(config: Config, login: Option<&str>, stop: watch::Receiver<boo
     }
     let granting = packages::Granting::default();
     packages::enforce(&sandbox, &store, &granting).await?;
+    let pausing = pauses::Pausing::default();
+    pauses::enforce(&sandbox, &store, &pausing).await?;
     let fresh = Value::String(uuid::Uuid::now_v7().to_string());
     let engine_id = store.put_setting("engine", &fresh, true).await?;
     let engine = Engine::start_up(store, sandbox, clock, &Options::default());
@@ -132,6 +136,7 @@ async fn assemble(config: Config, login: Option<&str>, stop: watch::Receiver<boo
         underway: http::Underway::default(),
         loading: tokio::sync::Mutex::default(),
         granting,
+        pausing,
         unverified: http::Unverified::default(),
         stop,
         config,

@@ -19,7 +19,7 @@ struct Migration {
 }
 
 /// In order; a migration's number is its place, from 1.
-const MIGRATIONS: [Migration; 4] = [
+const MIGRATIONS: [Migration; 5] = [
     Migration { name: "0001-instances", sql: include_str!("../migrations/0001-instances.sql"), to_postgres: "" },
     Migration {
         name: "0002-administration",
@@ -32,6 +32,7 @@ const MIGRATIONS: [Migration; 4] = [
         to_postgres: include_str!("../migrations/0003-many-engines.postgres.sql"),
     },
     Migration { name: "0005-schedules", sql: include_str!("../migrations/0005-schedules.sql"), to_postgres: "" },
+    Migration { name: "0006-pauses", sql: include_str!("../migrations/0006-pauses.sql"), to_postgres: "" },
 ];
 
 /// The schema this engine writes.

@@ -192,6 +192,8 @@ pub enum CutReason {
     Missing,
     /// The engine stopped during the call, and the task may not be called twice.
     Crash,
+    /// Such calls are paused, by what the message names; the call was not made.
+    Paused,
 }
 
 /// What a failure is, for the failure table, the API and the console.

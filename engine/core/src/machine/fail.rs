@@ -10,6 +10,9 @@
 //! | unknown | yes | yes | by code | compensation |
 //! | at-most-once and not known | yes | – | – | incident |
 //!
+//! A call that was not made because such calls are paused is none of these: the try does not count, and it
+//! waits until it is let go, or for [`HELD_MS`] at a time.
+//!
 //! Invariant: a step whose outcome is not known is remembered before the flow goes on without it,
 //! so that its undo is called.
 
@@ -89,6 +92,9 @@ impl Walk<'_> {
                 let fault = Fault { error, unknown: false, answered: false, retry_after_ms: 0 };
                 self.failed(id, node, visit, since_ms, state, fault);
             }
+            Outcome::Cut(Cut { reason: CutReason::Paused, message }) => {
+                self.hold(id, node, visit, since_ms, state, message);
+            }
             Outcome::Failed(_) | Outcome::Cut(_) => {
                 let mut fault = self.class(node, outcome);
                 if let Some(asked) = state.asked.take() {
@@ -113,6 +119,16 @@ impl Walk<'_> {
                 self.failed(id, node, visit, since_ms, state, fault);
             }
         }
+    }
+
+    /// Waits as it stands, whatever the call was for, until calls held by `by` are let go.
+    fn hold(&mut self, id: TokenId, node: NodeIx, visit: u32, since_ms: u64, mut state: Box<Visit>, by: &str) {
+        state.tries = state.tries.saturating_sub(1);
+        let mut error = self.error(FailureClass::Transient, PAUSED, format!("calls are paused: {by}"), node);
+        error.data = Some(Arc::new(by.into()));
+        let due_ms = self.it.now_ms.saturating_add(HELD_MS);
+        let at = At::Retrying { visit: state, due_ms, error };
+        self.it.tokens.insert(id, Token { node, visit, since_ms, at, race: None });
     }
 
     /// When a wait ends: at its own time, or at that of the wait it goes on with.
@@ -206,6 +222,7 @@ impl Walk<'_> {
             Outcome::Failed(Failure::Unknown { message }) => fault(FailureClass::Unknown, "UNKNOWN", message, true),
             Outcome::Cut(cut) => match cut.reason {
                 CutReason::Deadline => fault(FailureClass::TimedOut, "TIMEOUT", &cut.message, external),
+                CutReason::Paused => fault(FailureClass::Transient, PAUSED, &cut.message, false),
                 CutReason::Breaker => fault(FailureClass::Transient, "BREAKER_OPEN", &cut.message, false),
                 CutReason::Missing => fault(FailureClass::Transient, "PLUGIN_MISSING", &cut.message, false),
                 CutReason::Crash => fault(FailureClass::Unknown, "CRASH", &cut.message, true),
@@ -263,6 +280,10 @@ impl Walk<'_> {
                 let due_ms = self.wait_end(*timeout_ms, &mut state);
                 At::Waiting { message: message.clone(), key: key.clone(), due_ms, visit: Some(state) }
             }
+            Outcome::Cut(Cut { reason: CutReason::Paused, message }) => {
+                self.hold(id, node, visit, since_ms, state, message);
+                return;
+            }
             Outcome::Failed(_) | Outcome::Cut(_) => {
                 let fault = self.class(node, outcome);
                 let Kind::Task(task) = &self.flow.nodes[node].kind else { return };
@@ -292,6 +313,11 @@ pub fn as_taken<'o>(flow: &Flow, node: NodeIx, outcome: &'o Outcome) -> Cow<'o, 
 
 /// A node cannot ask to be left alone for longer than this.
 const RETRY_AFTER_MAX_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// The code of a wait for calls that are paused; its `data` names by what.
+pub(super) const PAUSED: &str = "PAUSED";
+/// A held call looks again by itself after this, in case nobody let it go.
+const HELD_MS: u64 = 60 * 60 * 1000;
 
 fn compensates(class: FailureClass) -> bool {
     matches!(class, FailureClass::Rejected | FailureClass::TimedOut | FailureClass::Unknown)

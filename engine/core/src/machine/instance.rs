@@ -301,6 +301,22 @@ impl Instance {
         all
     }
 
+    /// Calls that are not made because such calls are paused: the token, when it looks again by itself, and by what.
+    pub fn held(&self) -> impl Iterator<Item = (TokenId, u64, &str)> {
+        self.tokens.iter().filter_map(|(&token, one)| match &one.at {
+            At::Retrying { due_ms, error, .. } if error.code == super::fail::PAUSED => {
+                Some((token, *due_ms, error.data.as_ref()?.as_str()?))
+            }
+            At::Calling(_)
+            | At::Retrying { .. }
+            | At::Waiting { .. }
+            | At::Timer { .. }
+            | At::Joining { .. }
+            | At::Incident { .. }
+            | At::Compensating => None,
+        })
+    }
+
     /// The error an ended or stuck instance shows: its end's, else its first incident's.
     pub fn error(&self) -> Option<&Error> {
         match &self.end {

@@ -262,6 +262,7 @@ fn outcome(what: &str) -> Outcome {
         "late" => cut(CutReason::Deadline),
         "trap" => cut(CutReason::Trap),
         "memory" => cut(CutReason::Memory),
+        "paused" => cut(CutReason::Paused),
         other => panic!("{other}"),
     }
 }

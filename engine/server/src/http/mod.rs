@@ -22,6 +22,7 @@ pub(crate) mod listen;
 mod messages;
 pub(crate) mod openapi;
 mod ops;
+mod pauses;
 mod plugins;
 pub(crate) mod problem;
 mod schedules;
@@ -44,6 +45,7 @@ use crate::Engine;
 use crate::config::Config;
 use crate::library::Library;
 use crate::packages::Granting;
+use crate::pauses::Pausing;
 use auth::Auth;
 use limits::Limits;
 pub(crate) use start::{Start, Underway};
@@ -67,6 +69,7 @@ pub(crate) struct Shared {
     /// Held while a plugin is kept and put in force.
     pub loading: tokio::sync::Mutex<()>,
     pub granting: Granting,
+    pub pausing: Pausing,
     pub unverified: Unverified,
     /// Turns true when connections are to be closed.
     pub stop: watch::Receiver<bool>,
@@ -140,6 +143,17 @@ fn plugin_routes() -> Router<App> {
         .route("/api/v1/node-types", get(plugins::node_types))
         .route("/api/v1/connections", get(connections::list))
         .route("/api/v1/connections/{name}", get(connections::show).put(connections::put))
+        .route("/api/v1/pauses", get(pauses::list))
+        .route(
+            "/api/v1/pauses/node-types/{plugin}/{type}",
+            get(pauses::show_node_type).put(pauses::pause_node_type).delete(pauses::resume_node_type),
+        )
+        .route("/api/v1/pauses/node-types/{plugin}/{type}/probe", post(pauses::probe_node_type))
+        .route(
+            "/api/v1/pauses/connections/{name}",
+            get(pauses::show_connection).put(pauses::pause_connection).delete(pauses::resume_connection),
+        )
+        .route("/api/v1/pauses/connections/{name}/probe", post(pauses::probe_connection))
         .route("/api/v1/grants", get(connections::grants))
         .route("/api/v1/grants/{plugin}/{connection}", put(connections::grant).delete(connections::ungrant))
 }

@@ -60,6 +60,8 @@ codes! {
     ConnectionNotFound "CONNECTION_NOT_FOUND" 404 "No such connection"
     TriggerNotFound "TRIGGER_NOT_FOUND" 404 "No flow is triggered by this path"
     ScheduleNotFound "SCHEDULE_NOT_FOUND" 404 "No such schedule"
+    NotPaused "NOT_PAUSED" 404 "Nothing of the kind is paused"
+    NodeTypeNotFound "NODE_TYPE_NOT_FOUND" 404 "No loaded plugin has such a node type"
     DraftConflict "DRAFT_CONFLICT" 409 "The draft was changed by someone else"
     FlowNotPublished "FLOW_NOT_PUBLISHED" 409 "The flow has no published version"
     InstanceEnded "INSTANCE_ENDED" 409 "The instance has ended"
