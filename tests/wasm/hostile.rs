@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use serde_json::json;
 use stepwell_core::machine::Op;
+use stepwell_sandbox::BreakerState;
 
 use crate::rig::{Rig, guest, limits, sandbox, shown, told};
 
@@ -77,6 +78,12 @@ async fn a_plugin_that_keeps_trapping_is_broken_off() {
     }
     let shown = rig.run(json!({ "do": "good" }), json!(null)).await;
     assert!(shown.starts_with("cut breaker: hostile keeps trapping and is not called for "), "{shown}");
+    let digest = rig.plugin.digest;
+    let state = || rig.sandbox.breaker(&digest).map(|view| (view.state, view.trips));
+    assert_eq!(state(), Some((BreakerState::Open, 1)));
+    assert_eq!((rig.sandbox.reset_breaker(&digest), rig.sandbox.reset_breaker(&digest)), (Some(true), Some(false)));
+    assert_eq!(rig.run(json!({ "do": "good" }), json!(1)).await, "done out 1");
+    assert_eq!(state(), Some((BreakerState::Closed, 1)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -43,6 +43,7 @@ use stepwell_runtime::Nodes;
 use stepwell_runtime::nodes::{About, Answer};
 use tokio::sync::Semaphore;
 
+pub use crate::breaker::{BreakerState, BreakerView};
 pub use crate::http::grants::{Connection, ConnectionScheme, Grant, Grants, Secret};
 pub use crate::limits::Limits;
 pub use crate::pause::Probed;
@@ -218,6 +219,16 @@ impl Sandbox {
         let reach = Arc::new(grants.reach()?);
         *self.reach.write().unwrap_or_else(PoisonError::into_inner) = reach;
         Ok(())
+    }
+
+    /// Whether a build of a plugin is broken off, here. `None`: it is not loaded.
+    pub fn breaker(&self, digest: &Digest) -> Option<BreakerView> {
+        Some(self.registry.get(digest)?.breaker.view(Instant::now()))
+    }
+
+    /// Lets a build of a plugin be called again. `None`: it is not loaded; `false`: it was not broken off.
+    pub fn reset_breaker(&self, digest: &Digest) -> Option<bool> {
+        Some(self.registry.get(digest)?.breaker.reset())
     }
 
     /// From now on no call is made of these: `node-type <plugin>/<type>`, `connection <name>`.

@@ -37,7 +37,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 use stepwell_runtime::clock::SystemClock;
 use tokio::sync::watch;
 
@@ -140,6 +140,7 @@ fn plugin_routes() -> Router<App> {
     Router::new()
         .route("/api/v1/plugins", get(plugins::list).post(plugins::upload))
         .route("/api/v1/plugins/{name}/{version}", get(plugins::show))
+        .route("/api/v1/plugins/{name}/{version}/breaker", delete(plugins::reset_breaker))
         .route("/api/v1/node-types", get(plugins::node_types))
         .route("/api/v1/connections", get(connections::list))
         .route("/api/v1/connections/{name}", get(connections::show).put(connections::put))
