@@ -31,7 +31,8 @@ async fn a_paused_connection_holds_orders_and_spends_no_try() {
     let shown = holds(&orders, SHOP, 5).await;
     let mut named: Vec<&str> = shown["instances"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect();
     let mut all: Vec<&str> = ids.iter().map(String::as_str).collect();
-    (named.sort_unstable(), all.sort_unstable());
+    named.sort_unstable();
+    all.sort_unstable();
     assert_eq!(named, all);
     let one = instance(&orders, &ids[0]).await;
     assert_eq!((&one["state"], &one["tokens"][0]["node"]), (&json!("waiting"), &json!("validate_stock")), "{one:#}");

@@ -90,8 +90,8 @@ async fn look(app: &App, release: &mut Release) -> Result<bool, Unavailable> {
             probe(app, pause).await?;
         }
     }
-    let paused: BTreeSet<String> = pauses.iter().map(|pause| pause.what.key()).collect();
-    release.lots(app, &paused).await
+    let keys: BTreeSet<String> = pauses.iter().map(|pause| pause.what.key()).collect();
+    release.lots(app, &keys).await
 }
 
 /// Lets one call through: that of an instance that waits, or the next that comes.

@@ -84,13 +84,13 @@ impl Checker<'_> {
         };
         let fix = format!("use one of {}", known.join(", "));
         let problem = match fields.remove(tag) {
-            Some(Value::String(word)) => match known.iter().position(|one| *one == word) {
-                Some(place) => return Some((place, Value::Object(fields))),
-                None => {
-                    let message = format!("`{word}` is not one of the values here");
-                    Problem::error("UNKNOWN_VALUE", child(pointer, tag), message).fix(fix)
+            Some(Value::String(word)) => {
+                if let Some(place) = known.iter().position(|one| *one == word) {
+                    return Some((place, Value::Object(fields)));
                 }
-            },
+                let message = format!("`{word}` is not one of the values here");
+                Problem::error("UNKNOWN_VALUE", child(pointer, tag), message).fix(fix)
+            }
             Some(_) => Problem::error("WRONG_TYPE", child(pointer, tag), format!("`{tag}` is a text")),
             None => Problem::error("MISSING_FIELD", pointer, format!("`{tag}` is missing")).fix(fix),
         };
