@@ -6,6 +6,7 @@ mod durability;
 mod engines;
 mod file;
 mod lists;
+mod tls;
 
 use std::sync::Arc;
 
