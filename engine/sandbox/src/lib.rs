@@ -30,7 +30,9 @@ mod registry;
 mod said;
 
 use std::fmt;
+use std::future::Future;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::str::FromStr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -40,8 +42,9 @@ use stepwell_core::catalog::{Catalog, EffectClass, NodeType};
 use stepwell_core::machine::{Call, CutReason, Failure, Op, Outcome, Signal};
 use stepwell_core::problem::Problem;
 use stepwell_runtime::Nodes;
+use stepwell_runtime::lease::Lease;
 use stepwell_runtime::nodes::{About, Answer};
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 pub use crate::breaker::{BreakerState, BreakerView};
 pub use crate::http::grants::{Connection, ConnectionScheme, Grant, Grants, Secret};
@@ -138,7 +141,14 @@ pub struct Sandbox {
     client: Arc<Client>,
     reach: RwLock<Arc<Reach>>,
     gates: Arc<Gates>,
+    lease: Lease,
+    source: Option<Source>,
+    /// Held while a build is fetched, so that it is once.
+    fetching: Mutex<()>,
 }
+
+/// Where the bytes of a build can be had that is not loaded here.
+pub type Source = Box<dyn Fn(Digest) -> Pin<Box<dyn Future<Output = Option<Vec<u8>>> + Send>> + Send + Sync>;
 
 impl Sandbox {
     /// `cache` is the folder for machine code; without one, every start compiles anew.
@@ -151,8 +161,23 @@ impl Sandbox {
             client: Arc::new(Client::new().map_err(|error| Error::Tls(error.to_string()))?),
             reach: RwLock::default(),
             gates: Arc::default(),
+            lease: Lease::default(),
+            source: None,
+            fetching: Mutex::default(),
             limits,
         })
+    }
+
+    /// Sends requests only while the engine's lease is not over.
+    #[must_use]
+    pub fn under(self, lease: Lease) -> Self {
+        Self { lease, ..self }
+    }
+
+    /// Builds that are called and not loaded here are had from there.
+    #[must_use]
+    pub fn with_source(self, source: Source) -> Self {
+        Self { source: Some(source), ..self }
     }
 
     /// Checks, compiles and rehearses a plugin and makes it live; the whole of DESIGN's load order.
@@ -188,6 +213,11 @@ impl Sandbox {
         }
         let loader = Loader { engines: &self.engines, compiler: &self.compiler, limits: &self.limits };
         loader.load(wasm, rehearse).await.map(|plugin| Ready(Arc::new(plugin)))
+    }
+
+    /// Makes a build that is loaded stand for its name and version again. `false`: it is not loaded, or did.
+    pub fn stand(&self, digest: &Digest) -> bool {
+        self.registry.stand(digest)
     }
 
     /// Whether these bytes were loaded, be it that others stand for their name now.
@@ -259,8 +289,7 @@ impl Sandbox {
     }
 
     async fn answer(&self, about: &About, call: &Call) -> Answer {
-        let plugin = call.callee.digest.parse().ok().and_then(|digest| self.registry.get(&digest));
-        let Some(plugin) = plugin else {
+        let Some(plugin) = self.find(&call.callee.digest).await else {
             let message = format!("no plugin with digest {} is loaded", call.callee.digest);
             return unsaid(Outcome::Cut(cut(CutReason::Missing, message)));
         };
@@ -276,6 +305,37 @@ impl Sandbox {
             self.gates.tell(pause::judged(key, &answer.outcome));
         }
         answer
+    }
+
+    /// A build that is loaded, or can be now: another engine may have taken it in a moment ago.
+    async fn find(&self, digest: &str) -> Option<Arc<Plugin>> {
+        let digest: Digest = digest.parse().ok()?;
+        if let Some(plugin) = self.registry.get(&digest) {
+            return Some(plugin);
+        }
+        let source = self.source.as_ref()?;
+        let _turn = self.fetching.lock().await;
+        if let Some(plugin) = self.registry.get(&digest) {
+            return Some(plugin);
+        }
+        let wasm = source(digest).await?;
+        // Kept under another name than it is asked for by, it is not what instances are pinned to.
+        if Digest::of(&wasm) != digest {
+            tracing::error!(%digest, "the bytes that are kept are not those of the digest");
+            return None;
+        }
+        match self.bring(wasm.into(), false).await {
+            Ok(ready) => {
+                tracing::info!(%digest, plugin = ready.0.described.name, "a build was loaded because it is called");
+                // Called by what is pinned to it; whether new flows see it is not decided here.
+                Some(self.registry.keep(ready.0))
+            }
+            Err(problems) => {
+                let why = problems.first().map_or("", |problem| problem.message.as_str());
+                tracing::error!(%digest, why, "a build that is called cannot be loaded");
+                None
+            }
+        }
     }
 
     async fn answer_by(&self, plugin: &Plugin, about: &About, call: &Call) -> Answer {
@@ -315,7 +375,7 @@ impl Sandbox {
         }
         let reach = Arc::clone(&self.reach.read().unwrap_or_else(PoisonError::into_inner));
         let client = Arc::clone(&self.client);
-        let route = Network { client, reach, gates: Arc::clone(&self.gates) };
+        let route = Network { client, reach, gates: Arc::clone(&self.gates), hold: self.lease.hold() };
         Outgoing::network(route, &plugin.described.name, context, deadline, &self.limits)
     }
 }

@@ -13,7 +13,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use serde_json::json;
 use stepwell_core::problem::Problem;
 use stepwell_runtime::journal::Unavailable;
-use stepwell_sandbox::{Connection, Grants, PluginInfo, Sandbox, Secret};
+use stepwell_sandbox::{Connection, Digest, Grants, PluginInfo, Sandbox, Secret, Source};
 use stepwell_store::{Act, NewPlugin, PluginKept, PluginStatus, Store};
 use tokio::sync::Mutex;
 
@@ -89,6 +89,21 @@ pub(crate) async fn load(app: &App, wasm: Vec<u8>, act: Act) -> Result<(PluginIn
     Ok((info, kept))
 }
 
+/// Where the sandbox has a build from that is called and not loaded.
+pub(crate) fn source(store: &Store) -> Source {
+    let store = store.clone();
+    Box::new(move |digest| {
+        let store = store.clone();
+        Box::pin(async move {
+            let found = store.plugin_wasm(&digest.to_string()).await;
+            found.unwrap_or_else(|error| {
+                tracing::warn!(%error, %digest, "a build that is called was not looked for");
+                None
+            })
+        })
+    })
+}
+
 /// Brings back what was loaded in earlier lives, or by other engines: superseded builds for the instances pinned to
 /// them, then the live ones, so that these stand for their names.
 pub(crate) async fn restore(sandbox: &Sandbox, store: &Store) -> Result<usize, Unavailable> {
@@ -96,7 +111,12 @@ pub(crate) async fn restore(sandbox: &Sandbox, store: &Store) -> Result<usize, U
     plugins.sort_by_key(|plugin| (plugin.status == PluginStatus::Live, plugin.loaded_ms));
     let mut restored = 0;
     for plugin in plugins {
-        if plugin.digest.parse().is_ok_and(|digest| sandbox.knows(&digest)) {
+        let digest: Option<Digest> = plugin.digest.parse().ok();
+        if let Some(digest) = digest.filter(|digest| sandbox.knows(digest)) {
+            // Another engine may have gone back to it.
+            if plugin.status == PluginStatus::Live && sandbox.stand(&digest) {
+                tracing::info!(plugin = plugin.name, version = plugin.version, %digest, "a build stands for its name again");
+            }
             continue;
         }
         let Some(wasm) = store.plugin_wasm(&plugin.digest).await? else { continue };

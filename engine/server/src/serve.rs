@@ -110,6 +110,7 @@ async fn assemble(config: Config, login: Option<&str>, stop: watch::Receiver<boo
     let grants = config.grants.as_deref().map(grants::read).transpose()?;
     let store = open_store(&config).await?;
     let sandbox = Sandbox::new(Some(config.data.join("compiled")), SandboxLimits::default())?;
+    let sandbox = sandbox.under(store.lease().clone()).with_source(packages::source(&store));
     let clock = SystemClock;
     let restored = packages::restore(&sandbox, &store).await?;
     tracing::info!(restored, "plugins are back");

@@ -102,6 +102,11 @@ impl Seat {
         Ok(())
     }
 
+    /// How long it may be silent before others take it for dead.
+    pub(crate) fn lease(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.lease_ms).unwrap_or_default())
+    }
+
     /// How often it must be heard of, whether or not it has something to write.
     pub(crate) fn heartbeat(&self) -> Duration {
         Duration::from_millis(u64::try_from(self.lease_ms / 5).unwrap_or(1).clamp(1, HEARTBEAT_MS_MAX))

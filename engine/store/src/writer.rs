@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use stepwell_runtime::journal::{AppendError, Appended, Taken, Unavailable};
+use stepwell_runtime::lease::Lease;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::append::{self, Commit};
@@ -121,6 +122,7 @@ pub(crate) struct Writer {
     pub(crate) engine: Arc<AtomicI64>,
     /// Where others write, too.
     pub(crate) seat: Option<Seat>,
+    pub(crate) lease: Lease,
     /// Dropped last, with the thread.
     pub(crate) claim: Claim,
 }
@@ -234,6 +236,8 @@ impl Writer {
 
     /// On failure nothing of it is kept. What a lost connection did at its commit is not known.
     fn attempt(&mut self, batch: &mut [Item], in_parts: bool) -> Result<(Vec<Result<()>>, Vec<FeedItem>)> {
+        // Before the engine says that it is alive: others count its lease from then at the earliest.
+        let alive = Instant::now();
         let mut db = self.begin()?;
         let engine = self.engine.load(Ordering::Relaxed);
         let now_ms = self.told_ms.load(Ordering::Relaxed);
@@ -252,6 +256,9 @@ impl Writer {
         match done {
             Ok(feed) => {
                 self.db = Some(db);
+                if let Some(seat) = &self.seat {
+                    self.lease.renew(alive + seat.lease());
+                }
                 Ok((outcomes, feed))
             }
             Err(error) => {
@@ -302,6 +309,7 @@ impl Writer {
     fn sit_down_again(&mut self, db: &mut Db) -> Result<()> {
         let Some(seat) = &self.seat else { return Ok(()) };
         tracing::warn!("this engine was taken for dead, and begins anew");
+        self.lease.lost();
         let (seat, given_out) = seat.take_again(db).inspect_err(|_| {
             db.roll_back();
         })?;

@@ -5,7 +5,7 @@
 //!
 //! Invariants:
 //! - Without a grant nothing leaves, and the call ends as `NOT_GRANTED`, whatever the guest answers.
-//! - Nothing is sent after the call's deadline, nor to a connection that is paused; nor anything more
+//! - Nothing is sent after the call's deadline or its engine's lease, nor to a connection that is paused; nor anything more
 //!   by a call that such a connection held back.
 //! - The n-th unsafe request of a call always carries the same key, on every attempt.
 //! - Bodies are bounded in both directions before they are held in memory.
@@ -30,6 +30,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use stepwell_runtime::lease::Hold;
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
@@ -98,6 +99,8 @@ pub(crate) struct Network {
     pub(crate) client: Arc<Client>,
     pub(crate) reach: Arc<Reach>,
     pub(crate) gates: Arc<Gates>,
+    /// What the engine held when the call began.
+    pub(crate) hold: Hold,
 }
 
 type Sent = (Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
@@ -214,7 +217,8 @@ impl Exit {
             .map_err(|_| Error::HttpRequestUriInvalid)?;
         *request.headers_mut() = self.headers(parts.headers, target, key.as_deref())?;
         *request.method_mut() = parts.method;
-        if Instant::now() >= self.deadline {
+        let now = Instant::now();
+        if now >= self.deadline || !network.hold.holds(now) {
             return Err(Error::ConnectionTimeout);
         }
         let probing = self.admitted(&network.gates, connection)?;
