@@ -29,6 +29,7 @@ mod numbers;
 mod open;
 mod pauses;
 mod plugins;
+mod post;
 mod readers;
 mod rows;
 mod schedules;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use stepwell_runtime::journal::{AppendError, Appended, Taken, Unavailable};
+use stepwell_runtime::journal::{AppendError, Appended, Posted, Taken, Unavailable};
 use stepwell_runtime::lease::Lease;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -23,6 +23,7 @@ use crate::append::{self, Commit};
 use crate::feed::FeedItem;
 use crate::numbers::{self, Numbers};
 use crate::open::Claim;
+use crate::post::{self, Post};
 use crate::seat::Seat;
 use crate::sql::{Db, Error, Place, Result, Verdict, values};
 use crate::take;
@@ -94,9 +95,12 @@ fn answer<T>(
 pub(crate) type AppendAsk = Ask<Commit, std::result::Result<Appended, AppendError>>;
 pub(crate) type TakeAsk = Ask<[u8; 16], std::result::Result<Option<Taken>, Unavailable>>;
 
+pub(crate) type PostAsk = Ask<Post, Posted>;
+
 pub(crate) enum Item {
     Append(Box<AppendAsk>),
     Take(TakeAsk),
+    Post(Box<PostAsk>),
     Other(Box<dyn Work>),
 }
 
@@ -105,6 +109,7 @@ impl Item {
         match self {
             Self::Append(ask) => answer(ask.reply, outcome, ask.outcome),
             Self::Take(ask) => answer(ask.reply, outcome, ask.outcome),
+            Self::Post(ask) => answer(ask.reply, outcome, ask.outcome),
             Self::Other(work) => work.answer(outcome),
         }
     }
@@ -322,11 +327,12 @@ impl Writer {
 
 /// Runs every item. What is done for many at once is done first.
 fn run_all(batch: &mut [Item], tx: &mut Tx<'_>) -> Result<()> {
-    let (mut appends, mut takes, mut others) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut appends, mut takes, mut posts, mut others) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for item in batch {
         match item {
             Item::Append(ask) => appends.push(&mut **ask),
             Item::Take(ask) => takes.push(ask),
+            Item::Post(ask) => posts.push(&mut **ask),
             Item::Other(work) => others.push(work),
         }
     }
@@ -341,6 +347,13 @@ fn run_all(batch: &mut [Item], tx: &mut Tx<'_>) -> Result<()> {
         let ids: Vec<[u8; 16]> = takes.iter().map(|ask| ask.asked).collect();
         let outcomes = take::run(tx, &ids)?;
         for (ask, outcome) in takes.into_iter().zip(outcomes) {
+            ask.outcome = Some(outcome);
+        }
+    }
+    if !posts.is_empty() {
+        let messages: Vec<&Post> = posts.iter().map(|ask| &ask.asked).collect();
+        let outcomes = post::run(tx, &messages)?;
+        for (ask, outcome) in posts.into_iter().zip(outcomes) {
             ask.outcome = Some(outcome);
         }
     }
