@@ -5,9 +5,11 @@
 //!
 //! Not here: the bindings' JavaScript (made by `cargo xtask`), the worker (`designer/src/core`).
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use stepwell_core::catalog::{Catalog, NodeType};
+use stepwell_core::catalog::{CalledFlow, Catalog, NodeType};
 use stepwell_core::decide::Table;
 use stepwell_core::expr::{Expr, Root, Scope};
 use stepwell_core::flow::check;
@@ -21,6 +23,8 @@ use wasm_bindgen::prelude::wasm_bindgen;
 struct CatalogText {
     #[serde(default)]
     node_types: Vec<Value>,
+    #[serde(default)]
+    flows: BTreeMap<String, CalledFlow>,
 }
 
 #[derive(Default, Deserialize)]
@@ -45,7 +49,8 @@ pub fn check(document: &str, catalog: &str) -> String {
         Ok(catalog) => catalog,
         Err(error) => return unreadable("/catalog", &error),
     };
-    if let Some(why) = beyond(&document, &catalog.node_types) {
+    let why = beyond(&document, &catalog.node_types).or_else(|| calls_beyond(&document, &catalog.flows));
+    if let Some(why) = why {
         return json!({ "beyond": why }).to_string();
     }
     // A node type of a newer engine that cannot be read is as good as not loaded.
@@ -53,7 +58,8 @@ pub fn check(document: &str, catalog: &str) -> String {
         node_type.as_object_mut()?.remove("examples");
         serde_json::from_value::<NodeType>(node_type).ok()
     });
-    let checked = check::check(&document, &Catalog::new(node_types));
+    let catalog = Catalog { flows: catalog.flows, ..Catalog::new(node_types) };
+    let checked = check::check(&document, &catalog);
     json!({ "problems": checked.problems, "hash": checked.hash }).to_string()
 }
 
@@ -121,6 +127,18 @@ fn beyond(document: &Value, node_types: &[Value]) -> Option<String> {
         Err(SchemaError::Beyond(why)) => Some(why),
         Ok(_) | Err(SchemaError::Broken(_)) => None,
     })
+}
+
+/// A call of a flow that is not at hand here.
+fn calls_beyond(document: &Value, flows: &BTreeMap<String, CalledFlow>) -> Option<String> {
+    let own = document.get("key").and_then(Value::as_str);
+    let nodes = document.get("nodes").and_then(Value::as_object)?.values();
+    let mut calls = nodes.filter(|node| node.get("type").and_then(Value::as_str) == Some("call"));
+    let name = calls.find_map(|call| {
+        let name = call.get("flow")?.as_str()?;
+        (Some(name) != own && !flows.contains_key(name)).then_some(name)
+    })?;
+    Some(format!("flow {name} is not at hand"))
 }
 
 fn roots(context: &Map<String, Value>) -> Vec<(&str, Root<'_>)> {

@@ -93,11 +93,26 @@ pub struct Example {
 #[serde(rename_all = "camelCase")]
 pub struct Catalog {
     pub node_types: BTreeMap<String, NodeType>,
+    /// The flows that may be called, by what `flow` of a call says: `key@version`, or `key`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub flows: BTreeMap<String, CalledFlow>,
+}
+
+/// A published version, with all it is pinned to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CalledFlow {
+    pub key: String,
+    pub version: u32,
+    pub hash: String,
+    pub document: Value,
+    pub catalog: Catalog,
 }
 
 impl Catalog {
     pub fn new(node_types: impl IntoIterator<Item = NodeType>) -> Self {
-        Self { node_types: node_types.into_iter().map(|one| (one.uses.clone(), one)).collect() }
+        let node_types = node_types.into_iter().map(|one| (one.uses.clone(), one)).collect();
+        Self { node_types, flows: BTreeMap::new() }
     }
 
     pub fn get(&self, uses: &str) -> Option<&NodeType> {

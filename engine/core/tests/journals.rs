@@ -43,7 +43,7 @@ fn every_recorded_journal_comes_to_the_end_it_had() {
         let it = play(&name, &flow, &entries);
         let end = json!({
             "state": it.state().name(),
-            "output": it.output.as_ref().map(|held| (*held.value).clone()),
+            "output": it.output().map(|held| (*held.value).clone()),
             "error": it.error().map(|error| error.code.clone()),
         });
         assert_eq!(end, recorded["end"], "{name}");

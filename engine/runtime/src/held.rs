@@ -295,7 +295,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
             due_ms,
             error: it.error().cloned(),
             reply: it.reply.as_ref().map(|reply| reply.value.clone()),
-            output: if it.state() == State::Completed { it.output.as_ref().map(|o| o.value.clone()) } else { None },
+            output: if it.state() == State::Completed { it.output().map(|output| output.value.clone()) } else { None },
         };
         let (seq, state) = (it.seq, it.state());
         let append = Append {
@@ -449,12 +449,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
     fn fire_due(&mut self) {
         let now_ms = self.engine.0.clock.now_ms();
         let Some(it) = &self.it else { return };
-        let due: Vec<(TokenId, u64)> = it
-            .tokens
-            .iter()
-            .filter_map(|(&id, token)| token.at.due_ms().map(|due_ms| (id, due_ms)))
-            .filter(|(_, due_ms)| *due_ms <= now_ms)
-            .collect();
+        let due: Vec<(TokenId, u64)> = it.due().filter(|(_, due_ms)| *due_ms <= now_ms).collect();
         for (token, due_ms) in due {
             self.take(Event::TimerFired { token, due_ms });
         }
@@ -471,7 +466,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
 }
 
 fn answer(it: &Instance, replied: bool) -> Answer {
-    let held = it.reply.as_ref().or(it.output.as_ref());
+    let held = it.reply.as_ref().or(it.output());
     Answer { state: it.state(), output: held.map(|held| held.value.clone()), error: it.error().cloned(), replied }
 }
 

@@ -11,8 +11,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use stepwell_core::catalog::Catalog;
+use serde_json::{Map, Value};
+use stepwell_core::catalog::{CalledFlow, Catalog};
 use stepwell_core::flow::check::{self, Checked};
 use stepwell_core::flow::schedule::Schedule;
 use stepwell_core::flow::trigger::TriggerAuth;
@@ -26,6 +26,8 @@ use crate::Engine;
 
 /// How long the caller of a flow's own path (`/t/<key>`) is kept.
 const OWN_PATH_WAIT_MS: u64 = 10_000;
+/// Flows that one flow may call.
+const CALLS_MAX: usize = 100;
 /// Flows read at once while the table is filled.
 const PAGE: u32 = 200;
 
@@ -159,7 +161,42 @@ impl Library {
 
     /// Everything that is wrong with a document, as things are now.
     pub(crate) async fn check(&self, document: &Value) -> Checked {
-        self.check_with(document, &self.engine.nodes().catalog()).await
+        self.check_with(document, &self.catalog(document).await).await
+    }
+
+    /// The node types at hand, and the published flows that the document calls.
+    async fn catalog(&self, document: &Value) -> Catalog {
+        let mut catalog = self.engine.nodes().catalog();
+        let nodes = document.get("nodes").and_then(Value::as_object).into_iter().flat_map(Map::values);
+        let calls = nodes.filter(|node| node.get("type").and_then(Value::as_str) == Some("call"));
+        let names: BTreeSet<&str> = calls.filter_map(|call| call.get("flow")?.as_str()).take(CALLS_MAX).collect();
+        for name in names {
+            match self.published(name).await {
+                Ok(Some(flow)) => {
+                    catalog.flows.insert(name.to_owned(), flow);
+                }
+                Ok(None) => {}
+                // As good as not published: who checks is told so, and may ask again.
+                Err(error) => tracing::warn!(name, %error, "a called flow could not be read"),
+            }
+        }
+        catalog
+    }
+
+    /// The version that `key@version` or `key` means now.
+    async fn published(&self, name: &str) -> Result<Option<CalledFlow>, Unavailable> {
+        let (key, version) = match name.split_once('@') {
+            None => (name, None),
+            Some((key, version)) => match version.parse() {
+                Ok(version) => (key, Some(version)),
+                Err(_) => return Ok(None),
+            },
+        };
+        let Some(found) = self.store().version(key, version).await? else { return Ok(None) };
+        let catalog = serde_json::from_value((*found.definition.catalog).clone())
+            .map_err(|error| Unavailable(format!("the node types of {name} cannot be read: {error}")))?;
+        let document = (*found.definition.document).clone();
+        Ok(Some(CalledFlow { key: found.flow, version: found.version, hash: found.hash, document, catalog }))
     }
 
     async fn check_with(&self, document: &Value, catalog: &Catalog) -> Checked {
@@ -177,7 +214,7 @@ impl Library {
     /// What plugins that look at their own configs (a script's syntax) find in them.
     async fn ask_plugins(&self, flow: &Flow) -> Vec<Problem> {
         let mut found = Vec::new();
-        for node in &flow.nodes {
+        for node in flow.own_nodes() {
             let Kind::Task(task) = &node.kind else { continue };
             let Ok(digest) = task.call.digest.parse::<Digest>() else { continue };
             for mut problem in self.engine.nodes().check(&digest, &task.call.node_type, &task.call.config).await {
@@ -191,7 +228,7 @@ impl Library {
 
     /// Freezes a document into a version.
     pub(crate) async fn publish(&self, request: Request) -> Result<Publication, PublishError> {
-        let catalog = self.engine.nodes().catalog();
+        let catalog = self.catalog(&request.document).await;
         let checked = self.check_with(&request.document, &catalog).await;
         let Some(flow) = checked.flow else { return Err(PublishError::Problems(checked.problems)) };
         let pinned = serde_json::to_value(pins(&flow, catalog))
@@ -247,16 +284,17 @@ fn schedules(flow: &Flow, now_ms: u64) -> Vec<NewSchedule> {
     flow.schedules.iter().map(new).collect()
 }
 
-/// The node types the flow uses, and no others.
+/// The node types the flow uses, and no others, and the flows it calls.
 fn pins(flow: &Flow, catalog: Catalog) -> Catalog {
     let mut used: BTreeSet<&str> = BTreeSet::new();
-    for node in &flow.nodes {
+    for node in flow.own_nodes() {
         if let Kind::Task(task) = &node.kind {
             used.insert(&task.call.uses);
-            if let Undo::By { call, .. } = &task.undo {
-                used.insert(&call.uses);
-            }
+        }
+        if let Undo::By { call, .. } = node.kind.undo() {
+            used.insert(&call.uses);
         }
     }
-    Catalog::new(catalog.node_types.into_values().filter(|one| used.contains(one.uses.as_str())))
+    let node_types = catalog.node_types.into_values().filter(|one| used.contains(one.uses.as_str()));
+    Catalog { flows: catalog.flows, ..Catalog::new(node_types) }
 }

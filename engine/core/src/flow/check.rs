@@ -10,26 +10,27 @@
 //! - The same document and catalogue give the same answer, here and in the browser.
 
 mod compile;
+mod containers;
 mod edges;
 mod fit;
 mod graph;
 mod names;
+mod open;
+mod splice;
 mod triggers;
 
 pub use triggers::SECRETS_MAX;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono_tz::Tz;
 use serde_json::{Map, Value};
 
-use super::document::{DocumentKind, Note, Position, Title};
+use super::document::{CompensationDocument, DocumentKind, JoinDocument, Note, Position, Title};
 use super::pointer::{child, nearest};
 use super::read::Reader;
-use super::schedule::Schedule;
-use super::trigger::Trigger;
-use super::{Boundary, Edge, Flow, Kind, Node, NodeIx, duration, hash};
+use super::{Body, BodyIx, Boundary, Compensation, Edge, Flow, Kind, Node, NodeIx, duration, hash};
 use crate::catalog::{Catalog, NodeType};
 use crate::expr::{Expr, expression_problem};
 use crate::problem::{Problem, Severity};
@@ -37,6 +38,8 @@ use crate::schema::Schema;
 
 /// Most nodes of one flow.
 pub const NODES_MAX: usize = 2_000;
+/// Most nodes of a flow and all that it calls.
+pub const NODES_WITH_CALLED_MAX: usize = 10_000;
 /// Most edges of one flow.
 pub const EDGES_MAX: usize = 8_000;
 /// Longest document, as JSON text.
@@ -45,7 +48,7 @@ pub const DOCUMENT_BYTES_MAX: usize = 1 << 20;
 const KEYS_RESERVED: [&str; 1] = ["check"];
 
 /// The document's own fields.
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 14] = [
     "stepwell",
     "kind",
     "key",
@@ -54,6 +57,7 @@ const FIELDS: [&str; 13] = [
     "input",
     "businessKey",
     "timezone",
+    "compensation",
     "triggers",
     "nodes",
     "edges",
@@ -90,19 +94,30 @@ pub fn check(document: &Value, catalog: &Catalog) -> Checked {
     };
     problems.sort_by(|a, b| (&a.pointer, &a.code, &a.message).cmp(&(&b.pointer, &b.code, &b.message)));
     problems.dedup();
-    let digests = digests(document, catalog);
-    let hash = hash::hash(document, &digests);
+    let hash = hash::hash(document, &pins(document, catalog));
     let valid = problems.iter().all(|problem| problem.severity == Severity::Warning);
     let flow = flow.filter(|_| valid).map(|flow| Flow { hash: hash.clone(), ..flow });
     Checked { flow, problems, hash }
 }
 
-/// The digest of each node type the document names, as far as it is at hand.
-fn digests<'d>(document: &'d Value, catalog: &'d Catalog) -> BTreeMap<&'d str, &'d str> {
+/// What the document's names resolve to, as far as it is at hand: the digest of each node type, the version of each
+/// called flow.
+fn pins<'d>(document: &'d Value, catalog: &'d Catalog) -> BTreeMap<&'d str, String> {
     let nodes = document.get("nodes").and_then(Value::as_object).into_iter().flat_map(Map::values);
-    let uses = nodes.flat_map(|node| [node.get("uses"), node.get("undo").and_then(|undo| undo.get("uses"))]);
-    let types = uses.flatten().filter_map(|uses| catalog.get(uses.as_str()?));
-    types.map(|found| (found.uses.as_str(), found.digest.as_str())).collect()
+    let mut pins = BTreeMap::new();
+    for node in nodes {
+        for uses in [node.get("uses"), node.get("undo").and_then(|undo| undo.get("uses"))] {
+            if let Some(found) = uses.and_then(Value::as_str).and_then(|uses| catalog.get(uses)) {
+                pins.insert(found.uses.as_str(), found.digest.clone());
+            }
+        }
+        if let Some(flow) = node.get("flow").and_then(Value::as_str)
+            && let Some(found) = catalog.flows.get(flow)
+        {
+            pins.insert(flow, format!("{} {}", found.version, found.hash));
+        }
+    }
+    pins
 }
 
 fn too_large(document: &Value, fields: &Map<String, Value>, problems: &mut Vec<Problem>) -> bool {
@@ -150,14 +165,32 @@ struct Checker<'d> {
     by_id: BTreeMap<&'d str, NodeIx>,
     edges: Vec<Line>,
     readings: Vec<Reading>,
+    /// Nodes that are steps of a stage.
+    steps: BTreeSet<&'d str>,
+    /// Flows that are called, each once.
+    called: Vec<Called>,
+    /// What the document says of joins, until the edges are known.
+    joins: Vec<(NodeIx, JoinDocument)>,
+    /// Of containers.
+    compensations: Vec<(NodeIx, Compensation)>,
     /// Compiled schemas of node types, by the address of their source in the catalogue.
     schemas: BTreeMap<usize, Option<Schema>>,
+}
+
+/// A flow that is called: this one, or another as it was published.
+enum Called {
+    Own,
+    Other { key: Arc<str>, version: u32, flow: Option<Box<Flow>> },
 }
 
 /// A node of the document, as far as it could be understood.
 struct Entry<'d> {
     id: &'d str,
     pointer: String,
+    /// The container it is in.
+    inside: Option<NodeIx>,
+    /// The body it holds, if it is a container.
+    holds: Option<BodyIx>,
     kind: Option<Kind>,
     on: Vec<Boundary>,
     node_type: Option<&'d NodeType>,
@@ -188,6 +221,8 @@ struct Reading {
 enum Sees {
     /// `input`, `vars`, `nodes`, `flow`.
     Flow,
+    /// Those of the nodes in a container, and of the item they are run for.
+    Within(NodeIx),
     /// Those and `step`, the step to be undone.
     Undo,
     /// `input` alone: nothing has run yet.
@@ -207,6 +242,10 @@ impl<'d> Checker<'d> {
             by_id: BTreeMap::new(),
             edges: Vec::new(),
             readings: Vec::new(),
+            steps: BTreeSet::new(),
+            called: Vec::new(),
+            joins: Vec::new(),
+            compensations: Vec::new(),
             schemas: BTreeMap::new(),
         }
     }
@@ -228,12 +267,35 @@ impl<'d> Checker<'d> {
         let input = self.input();
         let business_key = self.business_key();
         let (triggers, schedules) = self.triggers();
+        let compensation = self.reader.field::<CompensationDocument>("compensation");
         self.compile_nodes();
         self.compile_edges();
+        self.complete_joins();
         self.check_layout();
+        self.check_containers();
         self.check_graph();
         self.check_names();
-        self.finish(key?, input, business_key, triggers, schedules)
+        let key = key?;
+        let compensation = containers::compensation(compensation);
+        let own = Body {
+            key: key.as_str().into(),
+            version: None,
+            container: None,
+            entries: Vec::new(),
+            compensation,
+            input: input.clone(),
+        };
+        let (nodes, edges, bodies) = self.assemble(own)?;
+        let timezone = self.timezone.name().to_owned();
+        let flow =
+            Flow { key, hash: String::new(), input, business_key, bodies, nodes, edges, timezone, triggers, schedules };
+        let flow = splice::call(flow, std::mem::take(&mut self.called));
+        if flow.nodes.len() > NODES_WITH_CALLED_MAX {
+            let message =
+                format!("{} nodes with those of the flows it calls; at most {NODES_WITH_CALLED_MAX}", flow.nodes.len());
+            self.problem(Problem::error("FLOW_TOO_LARGE", "/nodes", message).fix("call fewer flows"));
+        }
+        Some(flow)
     }
 
     fn head(&mut self) -> Option<String> {
@@ -361,19 +423,14 @@ impl<'d> Checker<'d> {
         self.reader.list::<Note>("notes");
     }
 
-    fn finish(
-        &mut self,
-        key: String,
-        input: Option<Schema>,
-        business_key: Option<Expr>,
-        triggers: Vec<Trigger>,
-        schedules: Vec<Schedule>,
-    ) -> Option<Flow> {
+    fn assemble(&mut self, own: Body) -> Option<(Vec<Node>, Vec<Edge>, Vec<Body>)> {
         let read = self.nodes_read();
+        let body_of: Vec<BodyIx> = (0..self.nodes.len()).map(|node| self.body_of(node)).collect();
+        let holds: Vec<Option<BodyIx>> = self.nodes.iter().map(|entry| entry.holds).collect();
         let mut nodes = Vec::with_capacity(self.nodes.len());
-        for (entry, read) in self.nodes.drain(..).zip(read) {
-            let kind = entry.kind?;
-            nodes.push(Node { id: entry.id.into(), kind, out: Vec::new(), incoming: Vec::new(), on: entry.on, read });
+        for (index, (entry, read)) in self.nodes.drain(..).zip(read).enumerate() {
+            let (id, kind, body) = (entry.id.into(), entry.kind?, body_of[index]);
+            nodes.push(Node { id, body, kind, out: Vec::new(), incoming: Vec::new(), on: entry.on, read });
         }
         let mut edges = Vec::with_capacity(self.edges.len());
         for (index, line) in self.edges.drain(..).enumerate() {
@@ -381,14 +438,25 @@ impl<'d> Checker<'d> {
             nodes[line.to].incoming.push(index);
             edges.push(Edge { from: line.from, port: line.port, to: line.to, when: line.when, default: line.default });
         }
-        let start = nodes.iter().position(|node| matches!(node.kind, Kind::Start))?;
-        let timezone = self.timezone.name().to_owned();
-        Some(Flow { key, hash: String::new(), input, business_key, nodes, edges, start, timezone, triggers, schedules })
+        let mut bodies = vec![own];
+        for (container, _) in holds.iter().enumerate().filter(|(_, holds)| holds.is_some()) {
+            let said = self.compensations.iter().find(|(node, _)| *node == container);
+            let compensation = said.map_or(Compensation::default(), |(_, compensation)| *compensation);
+            bodies.push(Body { container: Some(container), compensation, input: None, ..bodies[0].clone() });
+        }
+        for (index, node) in nodes.iter().enumerate() {
+            let begins = if node.body == 0 { matches!(node.kind, Kind::Start) } else { node.incoming.is_empty() };
+            if begins {
+                bodies[node.body].entries.push(index);
+            }
+        }
+        (!bodies[0].entries.is_empty()).then_some((nodes, edges, bodies))
     }
 
     /// Which nodes' outputs some expression reads: all of them where `nodes` is read as a whole.
     fn nodes_read(&self) -> Vec<bool> {
-        let mut read = vec![false; self.nodes.len()];
+        // A stage gathers the results of its steps.
+        let mut read: Vec<bool> = self.nodes.iter().map(|entry| self.steps.contains(entry.id)).collect();
         for path in self.readings.iter().flat_map(|reading| reading.expr.reads()) {
             match path.as_slice() {
                 [root, id, ..] if &**root == "nodes" => {

@@ -9,7 +9,18 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
+
+mod container;
+mod task;
+
+pub use container::{
+    CallDocument, CompensationDocument, ForEachDocument, MergeDocument, OnFailureDocument, StageDocument, StepDocument,
+};
+pub use task::{
+    BoundaryDocument, BoundaryKind, DeliveryDocument, ExternalTaskDocument, RetryDocument, TaskDocument,
+    UndoByDocument, UndoDocument, UserTaskDocument,
+};
 
 use super::trigger::TriggerDocument;
 
@@ -36,6 +47,9 @@ pub struct FlowDocument {
     /// IANA name; dates without a zone are read in it. UTC unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timezone: Option<String>,
+    /// How completed steps are undone when the flow fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compensation: Option<CompensationDocument>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub triggers: Vec<TriggerDocument>,
     /// The nodes by id. An id is a plain word, because expressions say `nodes.<id>`.
@@ -93,12 +107,12 @@ pub struct Note {
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum NodeDocument {
     Start(PlainDocument),
-    End(OutputDocument),
+    End(EndDocument),
     Task(Box<TaskDocument>),
     Decision(DecisionDocument),
     Exclusive(PlainDocument),
     Inclusive(PlainDocument),
-    Parallel(PlainDocument),
+    Parallel(ParallelDocument),
     EventGateway(PlainDocument),
     Set(SetDocument),
     Timer(TimerDocument),
@@ -106,12 +120,44 @@ pub enum NodeDocument {
     Reply(OutputDocument),
     Throw(ThrowDocument),
     Compensate(PlainDocument),
+    UserTask(Box<UserTaskDocument>),
+    ExternalTask(Box<ExternalTaskDocument>),
+    Call(Box<CallDocument>),
+    ForEach(Box<ForEachDocument>),
+    Stage(Box<StageDocument>),
+}
+
+impl NodeDocument {
+    /// The container the node says it is in.
+    pub fn inside(&self) -> Option<&str> {
+        let inside = match self {
+            Self::Start(node)
+            | Self::Exclusive(node)
+            | Self::Inclusive(node)
+            | Self::EventGateway(node)
+            | Self::Compensate(node) => &node.inside,
+            Self::End(node) => &node.inside,
+            Self::Task(node) => &node.inside,
+            Self::Decision(node) => &node.inside,
+            Self::Parallel(node) => &node.inside,
+            Self::Set(node) => &node.inside,
+            Self::Timer(node) => &node.inside,
+            Self::Receive(node) => &node.inside,
+            Self::Reply(node) => &node.inside,
+            Self::Throw(node) => &node.inside,
+            Self::UserTask(node) => &node.inside,
+            Self::ExternalTask(node) => &node.inside,
+            Self::Call(node) => &node.inside,
+            Self::ForEach(node) => &node.inside,
+            Self::Stage(node) => &node.inside,
+        };
+        inside.as_deref()
+    }
 }
 
 /// A node with nothing of its own to say. Start: where an instance begins. Exclusive: the first
 /// edge whose `when` holds, else the default. Inclusive: every edge whose `when` holds, else the
-/// default; where several arrive, waits until no more can come. Parallel: waits for all edges that
-/// arrive, then leaves by all. Event gateway: waits for the first of the receives and timers after
+/// default; where several arrive, waits until no more can come. Event gateway: waits for the first of the receives and timers after
 /// it. Compensate: undoes the completed steps, then goes on.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -120,9 +166,76 @@ pub struct PlainDocument {
     pub title: Option<Title>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notes: Option<String>,
+    /// The container it is in.
+    #[serde(default, rename = "in", skip_serializing_if = "Option::is_none")]
+    pub inside: Option<String>,
 }
 
-/// An end gives the instance its output; a reply answers the caller and goes on.
+/// Gives what it ends (the instance, an item, a called flow) its output.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EndDocument {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<Title>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notes: Option<String>,
+    /// The container it is in.
+    #[serde(default, rename = "in", skip_serializing_if = "Option::is_none")]
+    pub inside: Option<String>,
+    /// A template.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Value>,
+    /// Stops every other branch; otherwise only its own ends.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub terminate: bool,
+}
+
+/// Waits for all edges that arrive, or for as many as `join` says, then leaves by all.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ParallelDocument {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<Title>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notes: Option<String>,
+    /// The container it is in.
+    #[serde(default, rename = "in", skip_serializing_if = "Option::is_none")]
+    pub inside: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub join: Option<JoinDocument>,
+}
+
+/// How long a gateway waits. At most one of `count` and `percent`; neither means all, or those of `must`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JoinDocument {
+    /// So many of the edges that arrive; 1 is the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+    /// So many of a hundred of them, rounded up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub percent: Option<u32>,
+    /// Nodes whose edges must be among them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub must: Vec<String>,
+    /// What becomes of the branches that were not waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rest: Option<RestDocument>,
+    /// From the first that comes on; then it is left by the port `timeout`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RestDocument {
+    /// They run on and end at the gateway.
+    Await,
+    /// They are stopped.
+    Cancel,
+}
+
+/// Answers the caller and goes on.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OutputDocument {
@@ -130,6 +243,9 @@ pub struct OutputDocument {
     pub title: Option<Title>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notes: Option<String>,
+    /// The container it is in.
+    #[serde(default, rename = "in", skip_serializing_if = "Option::is_none")]
+    pub inside: Option<String>,
     /// A template.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<Value>,
@@ -143,6 +259,9 @@ pub struct ThrowDocument {
     pub title: Option<Title>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notes: Option<String>,
+    /// The container it is in.
+    #[serde(default, rename = "in", skip_serializing_if = "Option::is_none")]
+    pub inside: Option<String>,
     /// Capital letters, digits and `_`, at most 64.
     pub code: String,
     /// For people: a text, or an expression that gives one.
@@ -153,104 +272,6 @@ pub struct ThrowDocument {
     pub data: Option<Value>,
 }
 
-/// Work done by a plugin's node type.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct TaskDocument {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub title: Option<Title>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub notes: Option<String>,
-    /// `plugin/type@major`
-    pub uses: String,
-    /// Literal JSON that fits the node type's config schema.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub config: Option<Map<String, Value>>,
-    /// The input: a template, or one expression for the whole.
-    #[serde(default, rename = "with", skip_serializing_if = "Option::is_none")]
-    pub with: Option<Value>,
-    /// For each attempt: 3 s unless given, at most 1 h.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timeout: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retry: Option<RetryDocument>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub undo: Option<UndoDocument>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub delivery: Option<DeliveryDocument>,
-    /// Boundary handlers by port: an edge leaves from each.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub on: BTreeMap<String, BoundaryDocument>,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RetryDocument {
-    /// All tries together, 1 to 100.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub attempts: Option<u32>,
-    /// Before the second try.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub backoff: Option<String>,
-    /// Each wait is this much longer than the one before, 1 to 10.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub factor: Option<f64>,
-    /// No wait is longer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max: Option<String>,
-}
-
-/// How a completed step is undone.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum UndoDocument {
-    /// By the node type itself, or not at all.
-    Own(bool),
-    By(UndoByDocument),
-}
-
-/// By another node type. Expressions in `with` may read `step.input` and `step.output`.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct UndoByDocument {
-    /// `plugin/type@major`
-    pub uses: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub config: Option<Map<String, Value>>,
-    #[serde(default, rename = "with", skip_serializing_if = "Option::is_none")]
-    pub with: Option<Value>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timeout: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum DeliveryDocument {
-    AtLeastOnce,
-    /// The intent is committed first; a call that was cut off is an incident.
-    AtMostOnce,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct BoundaryDocument {
-    #[serde(rename = "type")]
-    pub kind: BoundaryKind,
-    /// Of the failure; without one, any failure is caught.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub code: Option<String>,
-    /// Always true in this release.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub interrupting: Option<bool>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum BoundaryKind {
-    Error,
-    Timeout,
-}
-
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DecisionDocument {
@@ -258,6 +279,9 @@ pub struct DecisionDocument {
     pub title: Option<Title>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notes: Option<String>,
+    /// The container it is in.
+    #[serde(default, rename = "in", skip_serializing_if = "Option::is_none")]
+    pub inside: Option<String>,
     /// A decision table in the JDM shape: `hitPolicy`, `inputs`, `outputs`, `rules`.
     pub table: Value,
     /// What the table's columns see by name; without it they see the flow's context.
@@ -272,6 +296,9 @@ pub struct SetDocument {
     pub title: Option<Title>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notes: Option<String>,
+    /// The container it is in.
+    #[serde(default, rename = "in", skip_serializing_if = "Option::is_none")]
+    pub inside: Option<String>,
     /// Templates by the variable's name. None may read a variable that another one writes.
     pub vars: BTreeMap<String, Value>,
 }
@@ -284,6 +311,9 @@ pub struct TimerDocument {
     pub title: Option<Title>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notes: Option<String>,
+    /// The container it is in.
+    #[serde(default, rename = "in", skip_serializing_if = "Option::is_none")]
+    pub inside: Option<String>,
     /// A duration: `30m`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
@@ -300,6 +330,9 @@ pub struct ReceiveDocument {
     pub title: Option<Title>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notes: Option<String>,
+    /// The container it is in.
+    #[serde(default, rename = "in", skip_serializing_if = "Option::is_none")]
+    pub inside: Option<String>,
     /// The message's name.
     pub message: String,
     /// Which of them: an expression, as `=input.orderId`.
@@ -307,6 +340,8 @@ pub struct ReceiveDocument {
     /// Then the token leaves by the port `timeout`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub on: BTreeMap<String, BoundaryDocument>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]

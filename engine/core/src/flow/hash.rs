@@ -1,4 +1,4 @@
-//! The hash of a flow: of its document without the layout, and of the code it is pinned to.
+//! The hash of a flow: of its document without the layout, and of the code and flows it is pinned to.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -7,11 +7,11 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 /// Hex sha256. Neither key order nor layout counts.
-pub(super) fn hash(document: &Value, digests: &BTreeMap<&str, &str>) -> String {
+pub(super) fn hash(document: &Value, pins: &BTreeMap<&str, String>) -> String {
     let mut text = String::new();
     canonical(document, true, &mut text);
-    for (uses, digest) in digests {
-        let _ = write!(text, "\n{uses} {digest}");
+    for (name, pin) in pins {
+        let _ = write!(text, "\n{name} {pin}");
     }
     Sha256::digest(text.as_bytes()).iter().fold(String::with_capacity(64), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
@@ -86,6 +86,6 @@ mod tests {
         ] {
             assert_eq!(of(&base) == of(&other), same, "{other}");
         }
-        assert_ne!(of(&base), hash(&base, &BTreeMap::from([("a/b@1", "00")])));
+        assert_ne!(of(&base), hash(&base, &BTreeMap::from([("a/b@1", "00".to_owned())])));
     }
 }

@@ -15,9 +15,7 @@ use crate::problem::Problem;
 /// Reads of one piece, each taking one field out.
 const TRIES_MAX: usize = 64;
 
-/// Constructs of the design that this release does not run.
-const LATER: [&str; 5] = ["user-task", "external-task", "call", "for-each", "stage"];
-const NOW: [&str; 14] = [
+const KINDS: [&str; 19] = [
     "start",
     "end",
     "task",
@@ -32,6 +30,11 @@ const NOW: [&str; 14] = [
     "reply",
     "throw",
     "compensate",
+    "user-task",
+    "external-task",
+    "call",
+    "for-each",
+    "stage",
 ];
 
 /// The document's own fields, read one by one.
@@ -89,11 +92,6 @@ impl<'d> Reader<'d> {
             return None;
         };
         let mut fields = source.clone();
-        // Containers come with scopes; until then nothing can be inside of anything.
-        if fields.remove("in").is_some() {
-            let message = "this release has no containers to be in";
-            self.problems.push(Problem::error("NOT_A_CONTAINER", child(pointer, "in"), message).fix("remove `in`"));
-        }
         let kind = match fields.remove("type") {
             Some(Value::String(kind)) => kind,
             Some(_) => {
@@ -102,7 +100,7 @@ impl<'d> Reader<'d> {
             }
             None => {
                 let problem = Problem::error("MISSING_FIELD", pointer, "the node has no `type`");
-                self.problems.push(problem.fix(format!("use one of {}", NOW.join(", "))));
+                self.problems.push(problem.fix(format!("use one of {}", KINDS.join(", "))));
                 return None;
             }
         };
@@ -122,16 +120,16 @@ impl<'d> Reader<'d> {
             "receive" => NodeDocument::Receive(self.piece(&rest, pointer)?),
             "reply" => NodeDocument::Reply(self.piece(&rest, pointer)?),
             "compensate" => NodeDocument::Compensate(self.piece(&rest, pointer)?),
+            "user-task" => NodeDocument::UserTask(Box::new(self.piece(&rest, pointer)?)),
+            "external-task" => NodeDocument::ExternalTask(Box::new(self.piece(&rest, pointer)?)),
+            "call" => NodeDocument::Call(Box::new(self.piece(&rest, pointer)?)),
+            "for-each" => NodeDocument::ForEach(Box::new(self.piece(&rest, pointer)?)),
+            "stage" => NodeDocument::Stage(Box::new(self.piece(&rest, pointer)?)),
             other => {
-                let later = LATER.contains(&other);
-                let message = if later {
-                    format!("`{other}` is not in this release")
-                } else {
-                    format!("there is no node type `{other}`")
-                };
-                let fix = match nearest(other, NOW) {
+                let message = format!("there is no node type `{other}`");
+                let fix = match nearest(other, KINDS) {
                     Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("use one of {}", NOW.join(", ")),
+                    None => format!("use one of {}", KINDS.join(", ")),
                 };
                 self.problems.push(Problem::error("UNKNOWN_CONSTRUCT", child(pointer, "type"), message).fix(fix));
                 return None;

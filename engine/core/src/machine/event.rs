@@ -2,6 +2,7 @@
 //!
 //! Invariant: the JSON form is a published format. A variant or field is added, never renamed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -78,7 +79,8 @@ impl Event {
     pub fn value(&self) -> Option<&Arc<Value>> {
         match self {
             Self::Started { input, .. } => Some(input),
-            Self::NodeReturned { outcome: Outcome::Done { output, .. }, .. } => Some(output),
+            Self::NodeReturned { outcome: Outcome::Done { output, .. }, .. }
+            | Self::Commanded { command: Command::Complete { output, .. }, .. } => Some(output),
             Self::NodeReturned { outcome: Outcome::Waiting { memo, .. }, .. } => Some(memo),
             Self::MessageArrived { payload, .. } => Some(payload),
             Self::NodeReturned { .. }
@@ -106,6 +108,10 @@ pub enum Command {
     Retry {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token: Option<TokenId>,
+        /// Under a new visit and key, as if the node were reached anew. What was done under the old key may be
+        /// done twice.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        new_key: bool,
     },
     /// Stops everything and undoes the completed steps.
     Compensate {
@@ -113,7 +119,40 @@ pub enum Command {
         reason: String,
     },
     /// Gives up an undo that is an incident; the earlier ones go on.
-    SkipUndo { token: TokenId },
+    SkipUndo {
+        token: TokenId,
+    },
+    /// Begins nothing new: no call, no timer, no message, until it is resumed. Calls under way come back.
+    Suspend {
+        #[serde(default)]
+        reason: String,
+    },
+    Resume,
+    /// Takes a token away and puts one on another node of the same graph, under a new visit and key. (A retry
+    /// from an earlier node is this.)
+    Move {
+        token: TokenId,
+        to: String,
+    },
+    /// Answers an open task: a person's form, a worker's output.
+    Complete {
+        token: TokenId,
+        attempt: u32,
+        output: Arc<Value>,
+    },
+    /// An open task cannot be done.
+    Fail {
+        token: TokenId,
+        attempt: u32,
+        failure: Failure,
+    },
+    /// Goes on with another version of the flow; see [`migrate`](super::migrate()).
+    Migrate {
+        version: u32,
+        /// New node ids by old ones, where they differ.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        nodes: BTreeMap<String, String>,
+    },
 }
 
 /// What a call came back with.
@@ -139,7 +178,7 @@ pub enum Outcome {
 }
 
 /// The node's own word for what went wrong.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "class", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum Failure {
     Rejected(Rejection),
@@ -159,7 +198,7 @@ pub enum Failure {
     },
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rejection {
     pub code: String,
     pub message: String,

@@ -21,11 +21,12 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::instance::{At, Error, Token, TokenId, Visit};
-use super::walk::Walk;
+use super::instance::{Error, TokenId};
+use super::token::{At, Visit};
+use super::walk::{Here, Walk};
 use super::{Cut, CutReason, Failure, FailureClass, Op, Outcome, UNDO_ATTEMPTS};
 use crate::catalog::EffectClass;
-use crate::flow::{Catch, Delivery, Flow, Kind, NodeIx, Retry};
+use crate::flow::{Catch, Delivery, Flow, Kind, NodeIx, Retry, TIMEOUT};
 use crate::value::Held;
 
 /// A failure, classed.
@@ -38,41 +39,47 @@ struct Fault {
     retry_after_ms: u64,
 }
 
+/// A call that came back, and where its token stood.
+struct Back {
+    id: TokenId,
+    here: Here,
+    since_ms: u64,
+    state: Box<Visit>,
+}
+
 impl Walk<'_> {
     pub(super) fn returned(&mut self, id: TokenId, outcome: &Outcome) {
-        let Some(Token { node, visit, since_ms, at: At::Calling(state), .. }) = self.it.tokens.remove(&id) else {
-            return;
-        };
-        if state.undoing.is_some() {
-            self.undo_returned(id, node, visit, since_ms, state, outcome);
-        } else {
-            let outcome = &*as_taken(self.flow, node, outcome);
-            if self.it.unwinding.is_some() {
-                self.drained(node, visit, &state, outcome);
-            } else {
-                self.forward_returned(id, node, visit, since_ms, state, outcome);
+        let Some(token) = self.it.tokens.remove(&id) else { return };
+        let (here, since_ms) = (token.here(), token.since_ms);
+        match token.at {
+            At::Calling(state) | At::Open { visit: state, .. } if state.undoing.is_some() => {
+                self.undo_returned(Back { id, here, since_ms, state }, outcome);
             }
+            At::Calling(state) | At::Open { visit: state, .. } => {
+                let outcome = &*as_taken(self.flow, here.node, outcome);
+                self.forward_returned(Back { id, here, since_ms, state }, outcome);
+            }
+            At::Abandoned(state) => {
+                let outcome = &*as_taken(self.flow, here.node, outcome);
+                self.drained(here, &state, outcome);
+            }
+            // `fits` lets only tokens with a call under way through.
+            _ => {}
         }
         self.run();
     }
 
-    fn forward_returned(
-        &mut self,
-        id: TokenId,
-        node: NodeIx,
-        visit: u32,
-        since_ms: u64,
-        mut state: Box<Visit>,
-        outcome: &Outcome,
-    ) {
+    fn forward_returned(&mut self, mut back: Back, outcome: &Outcome) {
+        let here = back.here;
         match outcome {
             Outcome::Done { port, output } => {
                 let held = self.from_event(output);
-                self.remember(node, visit, &state, Some(held.clone()));
-                self.keep_output(node, held);
-                self.leave(node, port);
+                self.remember(here, &back.state, Some(held.clone()));
+                self.keep_output(here, held);
+                self.leave(here, port);
             }
             Outcome::Waiting { message, key, timeout_ms, memo } => {
+                let mut state = back.state;
                 state.memo = Some(self.from_event(memo));
                 state.signal = None;
                 state.asked = None;
@@ -80,55 +87,59 @@ impl Walk<'_> {
                 state.maybe_done = true;
                 let due_ms = self.wait_end(*timeout_ms, &mut state);
                 let at = At::Waiting { message: message.clone(), key: key.clone(), due_ms, visit: Some(state) };
-                self.it.tokens.insert(id, Token { node, visit, since_ms, at, race: None });
+                self.stand(back.id, here, back.since_ms, at);
             }
             Outcome::NeverRan => {
                 // The answer to a query: nothing happened, so the failure that made us ask is an ordinary one.
-                let error = state.asked.take().unwrap_or_else(|| {
-                    self.error(FailureClass::Permanent, "NO_OUTCOME", "the node gave no outcome".into(), node)
+                let error = back.state.asked.take().unwrap_or_else(|| {
+                    self.error(FailureClass::Permanent, "NO_OUTCOME", "the node gave no outcome".into(), here.node)
                 });
                 // A query asks about the last call; what an earlier one began and waited for stands.
-                state.maybe_done = state.memo.is_some();
+                back.state.maybe_done = back.state.memo.is_some();
                 let fault = Fault { error, unknown: false, answered: false, retry_after_ms: 0 };
-                self.failed(id, node, visit, since_ms, state, fault);
+                self.failed(back, fault);
             }
             Outcome::Cut(Cut { reason: CutReason::Paused, message }) => {
-                self.hold(id, node, visit, since_ms, state, message);
+                self.hold(back, message);
             }
             Outcome::Failed(_) | Outcome::Cut(_) => {
-                let mut fault = self.class(node, outcome);
-                if let Some(asked) = state.asked.take() {
+                let mut fault = self.class(here.node, outcome);
+                if let Some(asked) = back.state.asked.take() {
                     // The query itself failed: what we asked about is still not known.
                     fault = Fault { error: asked, unknown: true, ..fault };
-                    state.maybe_done = true;
-                } else if fault.error.class == FailureClass::Transient && fault.answered && self.may_have_effect(node) {
-                    // An answer like 502 says that it went wrong, not that nothing was done.
-                    state.maybe_done = true;
+                    back.state.maybe_done = true;
+                } else if self.went_wrong_only(here.node, &fault) {
+                    back.state.maybe_done = true;
                 } else if fault.unknown {
-                    state.maybe_done = true;
-                    if let Kind::Task(task) = &self.flow.nodes[node].kind
+                    back.state.maybe_done = true;
+                    if let Kind::Task(task) = &self.flow.nodes[here.node].kind
                         && task.call.query
                     {
-                        state.asked = Some(fault.error);
-                        state.op = Op::Query;
-                        state.attempt += 1;
-                        self.call(id, node, visit, since_ms, state);
+                        back.state.asked = Some(fault.error);
+                        back.state.op = Op::Query;
+                        back.state.attempt += 1;
+                        self.call(back.id, here, back.since_ms, back.state);
                         return;
                     }
                 }
-                self.failed(id, node, visit, since_ms, state, fault);
+                self.failed(back, fault);
             }
         }
     }
 
     /// Waits as it stands, whatever the call was for, until calls held by `by` are let go.
-    fn hold(&mut self, id: TokenId, node: NodeIx, visit: u32, since_ms: u64, mut state: Box<Visit>, by: &str) {
+    fn hold(&mut self, back: Back, by: &str) {
+        let Back { id, here, since_ms, mut state } = back;
         state.tries = state.tries.saturating_sub(1);
-        let mut error = self.error(FailureClass::Transient, PAUSED, format!("calls are paused: {by}"), node);
+        let mut error = self.error(FailureClass::Transient, PAUSED, format!("calls are paused: {by}"), here.node);
         error.data = Some(Arc::new(by.into()));
         let due_ms = self.it.now_ms.saturating_add(HELD_MS);
-        let at = At::Retrying { visit: state, due_ms, error };
-        self.it.tokens.insert(id, Token { node, visit, since_ms, at, race: None });
+        self.stand(id, here, since_ms, At::Retrying { visit: state, due_ms, error });
+    }
+
+    /// An answer like 502 says that it went wrong, not that nothing was done.
+    fn went_wrong_only(&self, node: NodeIx, fault: &Fault) -> bool {
+        fault.error.class == FailureClass::Transient && fault.answered && self.may_have_effect(node)
     }
 
     /// When a wait ends: at its own time, or at that of the wait it goes on with.
@@ -137,67 +148,93 @@ impl Walk<'_> {
         timeout_ms.map(|timeout| self.it.now_ms.saturating_add(timeout)).or(before)
     }
 
+    /// Somebody outside did not do the work in time.
+    pub(super) fn open_timed_out(&mut self, id: TokenId) {
+        let Some(token) = self.it.tokens.remove(&id) else { return };
+        let (here, since_ms) = (token.here(), token.since_ms);
+        let At::Open { visit: mut state, .. } = token.at else { return };
+        if self.flow.edge(here.node, TIMEOUT).is_some() {
+            if self.may_have_effect(here.node) {
+                self.remember(here, &state, None);
+            }
+            return self.leave(here, TIMEOUT);
+        }
+        let unknown = self.may_have_effect(here.node);
+        state.maybe_done |= unknown;
+        let error = self.error(FailureClass::TimedOut, "TIMEOUT", "nobody did it in time".to_owned(), here.node);
+        let fault = Fault { error, unknown, answered: false, retry_after_ms: 0 };
+        self.failed(Back { id, here, since_ms, state }, fault);
+    }
+
     /// The table, from `retry` on.
-    fn failed(&mut self, id: TokenId, node: NodeIx, visit: u32, since_ms: u64, mut state: Box<Visit>, fault: Fault) {
+    fn failed(&mut self, back: Back, fault: Fault) {
         let flow = self.flow;
-        let Kind::Task(task) = &flow.nodes[node].kind else { return };
+        let Back { id, here, since_ms, mut state } = back;
+        let (retry, once) = match &flow.nodes[here.node].kind {
+            Kind::Task(task) => (task.retry.clone(), task.delivery == Delivery::AtMostOnce),
+            Kind::ExternalTask(task) => (task.retry.clone(), false),
+            _ => (Retry::default(), false),
+        };
         if state.op == Op::Query {
             state.op = if state.memo.is_some() { Op::Resume } else { Op::Run };
         }
         let class = fault.error.class;
-        let once = task.delivery == Delivery::AtMostOnce;
         if once && fault.unknown {
             let at = At::Incident { error: fault.error, visit: Some(state), stopped: None };
-            self.it.tokens.insert(id, Token { node, visit, since_ms, at, race: None });
-            return;
+            return self.stand(id, here, since_ms, at);
         }
         let worth_it = !matches!(class, FailureClass::Rejected | FailureClass::Permanent | FailureClass::Flow);
-        if worth_it && state.tries < task.retry.attempts {
-            let wait_ms = backoff_ms(&task.retry, state.tries).max(fault.retry_after_ms);
+        if worth_it && state.tries < retry.attempts {
+            let wait_ms = backoff_ms(&retry, state.tries).max(fault.retry_after_ms);
             let due_ms = self.it.now_ms.saturating_add(wait_ms);
-            let at = At::Retrying { visit: state, due_ms, error: fault.error };
-            self.it.tokens.insert(id, Token { node, visit, since_ms, at, race: None });
-            return;
+            return self.stand(id, here, since_ms, At::Retrying { visit: state, due_ms, error: fault.error });
         }
-        if state.maybe_done && (class != FailureClass::Rejected || state.memo.is_some()) {
-            if self.handler(node, &fault.error).is_some() || compensates(class) {
-                self.remember(node, visit, &state, None);
-                self.give_up(node, fault.error);
-                return;
+        if self.is_caught(here, &fault.error) || compensates(class) {
+            if state.maybe_done && (class != FailureClass::Rejected || state.memo.is_some()) {
+                self.remember(here, &state, None);
             }
-        } else if self.handler(node, &fault.error).is_some() || compensates(class) {
-            self.give_up(node, fault.error);
-            return;
+            return self.give_up(here, fault.error);
         }
-        let at = At::Incident { error: fault.error, visit: Some(state), stopped: None };
-        self.it.tokens.insert(id, Token { node, visit, since_ms, at, race: None });
+        self.stand(id, here, since_ms, At::Incident { error: fault.error, visit: Some(state), stopped: None });
+    }
+
+    /// Whether a handler of the node or of a container around it takes this failure.
+    fn is_caught(&self, here: Here, error: &Error) -> bool {
+        let mut around = self.it.around(here.scope).filter_map(|(_, scope)| scope.within.as_ref());
+        self.handler(here.node, error).is_some()
+            || around.any(|within| match &within.item {
+                Some(item) => self.goes_on_without(within.node, item.index),
+                None => self.handler(within.node, error).is_some(),
+            })
     }
 
     /// No attempts are left: the boundary handler, else by class.
-    pub(super) fn give_up(&mut self, node: NodeIx, error: Error) {
-        if let Some(port) = self.handler(node, &error) {
+    pub(super) fn give_up(&mut self, here: Here, error: Error) {
+        if let Some(port) = self.handler(here.node, &error) {
             let seen = json!({ "error": { "code": error.code, "message": error.message, "data": error.data } });
-            self.keep_output(node, Held::computed(seen));
-            self.leave(node, &port);
+            self.keep_output(here, Held::computed(seen));
+            self.leave(here, &port);
         } else {
-            self.unwind(None, Some(error));
+            self.fail(here.scope, error);
         }
     }
 
-    fn handler(&self, node: NodeIx, error: &Error) -> Option<Arc<str>> {
+    pub(super) fn handler(&self, node: NodeIx, error: &Error) -> Option<Arc<str>> {
         let handlers = &self.flow.nodes[node].on;
         let timed_out = error.class == FailureClass::TimedOut;
         let exact = handlers.iter().find(|handler| match &handler.catches {
             Catch::Timeout => timed_out,
             Catch::Error { code } => code.as_deref() == Some(error.code.as_str()),
+            Catch::After { .. } | Catch::Message { .. } => false,
         });
-        let any = || handlers.iter().find(|handler| handler.catches == Catch::Error { code: None });
+        let any = || handlers.iter().find(|handler| matches!(handler.catches, Catch::Error { code: None }));
         exact.or_else(any).map(|handler| handler.port.clone())
     }
 
     fn class(&self, node: NodeIx, outcome: &Outcome) -> Fault {
         let external = match &self.flow.nodes[node].kind {
             Kind::Task(task) => task.call.effect == EffectClass::External,
+            Kind::ExternalTask(_) => true,
             _ => false,
         };
         let fault = |class, code: &str, message: &str, unknown| Fault {
@@ -242,36 +279,30 @@ impl Walk<'_> {
         }
     }
 
-    /// A forward call that came back after compensation began. Its token is gone; was there an effect?
-    fn drained(&mut self, node: NodeIx, visit: u32, state: &Visit, outcome: &Outcome) {
+    /// A call that had been given up came back. Was there an effect?
+    fn drained(&mut self, here: Here, state: &Visit, outcome: &Outcome) {
         match outcome {
             Outcome::Done { output, .. } => {
                 let held = self.from_event(output);
-                self.remember(node, visit, state, Some(held));
+                self.remember(here, state, Some(held));
             }
-            Outcome::Waiting { .. } => self.remember(node, visit, state, None),
+            Outcome::Waiting { .. } => self.remember(here, state, None),
             Outcome::NeverRan => {}
             Outcome::Failed(_) | Outcome::Cut(_) => {
-                if state.maybe_done || self.class(node, outcome).unknown {
-                    self.remember(node, visit, state, None);
+                let fault = self.class(here.node, outcome);
+                if state.maybe_done || fault.unknown || self.went_wrong_only(here.node, &fault) {
+                    self.remember(here, state, None);
                 }
             }
         }
-        self.go_on_undoing();
+        self.go_on_undoing(here.scope);
     }
 
-    fn undo_returned(
-        &mut self,
-        id: TokenId,
-        node: NodeIx,
-        visit: u32,
-        since_ms: u64,
-        mut state: Box<Visit>,
-        outcome: &Outcome,
-    ) {
+    fn undo_returned(&mut self, back: Back, outcome: &Outcome) {
+        let Back { id, here, since_ms, mut state } = back;
         let at = match outcome {
             Outcome::Done { .. } | Outcome::NeverRan => {
-                self.undone();
+                self.undone(here.scope);
                 return;
             }
             Outcome::Waiting { message, key, timeout_ms, memo } => {
@@ -281,14 +312,17 @@ impl Walk<'_> {
                 At::Waiting { message: message.clone(), key: key.clone(), due_ms, visit: Some(state) }
             }
             Outcome::Cut(Cut { reason: CutReason::Paused, message }) => {
-                self.hold(id, node, visit, since_ms, state, message);
+                self.hold(Back { id, here, since_ms, state }, message);
                 return;
             }
             Outcome::Failed(_) | Outcome::Cut(_) => {
-                let fault = self.class(node, outcome);
-                let Kind::Task(task) = &self.flow.nodes[node].kind else { return };
+                let fault = self.class(here.node, outcome);
+                let retry = match &self.flow.nodes[here.node].kind {
+                    Kind::Task(task) => task.retry.clone(),
+                    _ => Retry::default(),
+                };
                 if state.tries < UNDO_ATTEMPTS {
-                    let wait_ms = backoff_ms(&task.retry, state.tries).max(fault.retry_after_ms);
+                    let wait_ms = backoff_ms(&retry, state.tries).max(fault.retry_after_ms);
                     let due_ms = self.it.now_ms.saturating_add(wait_ms);
                     At::Retrying { visit: state, due_ms, error: fault.error }
                 } else {
@@ -296,7 +330,7 @@ impl Walk<'_> {
                 }
             }
         };
-        self.it.tokens.insert(id, Token { node, visit, since_ms, at, race: None });
+        self.stand(id, here, since_ms, at);
     }
 }
 

@@ -10,12 +10,17 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{FailureClass, Op, Signal};
-use crate::flow::NodeIx;
+use super::token::{At, Token, Wait};
+use super::{FailureClass, Op};
+use crate::flow::{EdgeIx, Flow, NodeIx};
 use crate::value::Held;
 
 /// Unique within an instance, in the order of making.
 pub type TokenId = u32;
+/// Unique within an instance, in the order of making.
+pub type ScopeId = u32;
+/// The scope of the flow itself.
+pub const ROOT: ScopeId = 0;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -72,27 +77,20 @@ pub struct Instance {
     pub now_ms: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<End>,
-    pub input: Held,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub vars: BTreeMap<Arc<str>, Held>,
-    /// Last outputs, of the nodes that some expression reads.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub outputs: BTreeMap<Arc<str>, Held>,
+    /// What is run: the flow itself ([`ROOT`]), and what was entered from it.
+    pub scopes: BTreeMap<ScopeId, Scope>,
+    pub next_scope: ScopeId,
     pub tokens: BTreeMap<TokenId, Token>,
     pub next_token: TokenId,
-    /// Visits so far, by node.
-    pub visits: BTreeMap<Arc<str>, u32>,
-    /// Steps that can be undone, oldest first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub done: Vec<Done>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unwinding: Option<Unwinding>,
     /// The first reply; it never changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply: Option<Held>,
-    /// The output of the last `end` reached.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub output: Option<Held>,
+    /// Nothing new is begun until it is resumed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspended: bool,
+    /// Tokens that were on their way when it was suspended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub halted: Vec<Arrival>,
 }
 
 /// How an instance ended.
@@ -115,97 +113,99 @@ pub struct Error {
     pub data: Option<Arc<Value>>,
 }
 
-/// Where an instance stands.
+/// One run of a graph: of the flow itself, of a container or an item of it, of a called flow.
+///
+/// A scope completes when no token is left in it. Until the flow ends it is kept if steps of it can be undone.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Scope {
+    /// What it is part of; `None` for the flow itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<Within>,
+    /// Stands before the names of its nodes in keys: `pay.1/`. Empty for the flow itself.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub path: Arc<str>,
+    /// Of a whole flow; a container reads that of the flow it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<Held>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vars: BTreeMap<Arc<str>, Held>,
+    /// Last outputs, of the nodes that some expression reads.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub outputs: BTreeMap<Arc<str>, Held>,
+    /// Visits so far, by node.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub visits: BTreeMap<Arc<str>, u32>,
+    /// What can be undone, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub done: Vec<Done>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unwinding: Option<Unwinding>,
+    /// The output of the last `end` reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Held>,
+    /// How far a `for-each` or a `stage` with steps has come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Box<Progress>>,
+    /// Joins that went on before all had come: the edges still to come, by node.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub joins: BTreeMap<NodeIx, Vec<EdgeIx>>,
+    /// Completed; kept for what may have to be undone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub closed: bool,
+}
+
+/// Where a scope belongs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Token {
+pub struct Within {
+    pub scope: ScopeId,
+    /// The container or call.
     pub node: NodeIx,
-    pub visit: u32,
-    /// When the visit started.
-    pub since_ms: u64,
-    pub at: At,
-    /// The waits after one event gateway: the first that is over drops the others of its race.
+    /// The token that stands on it.
+    pub host: TokenId,
+    /// Of one item of a `for-each` or one step of a `stage`, which is within the container's own scope.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub race: Option<TokenId>,
+    pub item: Option<Item>,
 }
 
-/// What a token is doing there.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Item {
+    pub index: usize,
+    pub value: Held,
+}
+
+/// The items of a container, or its steps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    pub items: Held,
+    /// The first that has not begun.
+    pub next: usize,
+    /// Begun and not yet over.
+    pub open: usize,
+    pub results: BTreeMap<usize, Held>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub errors: BTreeMap<usize, Error>,
+}
+
+/// A token on its way to a node, and the edge it comes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arrival {
+    pub scope: ScopeId,
+    pub node: NodeIx,
+    pub by: Option<EdgeIx>,
+}
+
+/// Something that can be undone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum At {
-    /// A call is under way.
-    Calling(Box<Visit>),
-    /// The next attempt is due then.
-    Retrying {
-        visit: Box<Visit>,
-        due_ms: u64,
-        error: Error,
-    },
-    /// A node, or a `receive` (no visit), waits for a message. The visit holds the memo.
-    Waiting {
-        message: Arc<str>,
-        key: String,
-        due_ms: Option<u64>,
-        visit: Option<Box<Visit>>,
-    },
-    Timer {
-        due_ms: u64,
-    },
-    /// Arrived at a join by this edge (index into the flow's edges).
-    Joining {
-        edge: usize,
-    },
-    /// Needs a person.
-    Incident {
-        error: Error,
-        visit: Option<Box<Visit>>,
-        /// The wait that a limit stopped, and that a retry goes back to.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        stopped: Option<Wait>,
-    },
-    /// A `compensate` node, until everything is undone.
-    Compensating,
+pub enum Done {
+    Step(Box<Step>),
+    /// All that was done in a scope.
+    Scope(ScopeId),
 }
 
-/// A wait as it stood when it was stopped.
+/// A completed step, or one that may have completed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Wait {
-    Message { message: Arc<str>, key: String, due_ms: Option<u64> },
-    Timer { due_ms: u64 },
-}
-
-/// One visit's call state: what is needed to make the same call again.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Visit {
-    pub op: Op,
-    /// Counts all calls of the visit, so that a late answer can be told.
-    pub attempt: u32,
-    /// Counts the calls of this `op` since it was last due: what `retry.attempts` limits.
-    pub tries: u32,
-    pub key: String,
-    pub input: Held,
-    /// An earlier attempt may have had its effect.
-    pub maybe_done: bool,
-    /// Resume only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub memo: Option<Held>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub signal: Option<Signal>,
-    /// Undo only: the step that is undone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub undoing: Option<Box<Done>>,
-    /// Resume only: when the wait that was resumed would have ended. A wait that follows without an end
-    /// of its own keeps it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wait_due_ms: Option<u64>,
-    /// Query only: the failure that made us ask.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub asked: Option<Error>,
-}
-
-/// A completed step (or one that may have completed) that can be undone.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Done {
+pub struct Step {
     pub node: NodeIx,
     pub visit: u32,
     pub key: String,
@@ -220,9 +220,27 @@ pub struct Done {
 pub struct Unwinding {
     /// Steps that were undone, or skipped, so far.
     pub undone: u32,
-    /// The `compensate` token to go on with; `None`: the instance ends compensated.
-    pub by: Option<TokenId>,
+    pub then: Then,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Error>,
+}
+
+/// What follows a compensation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Then {
+    /// The instance ends.
+    End,
+    /// This `compensate` token goes on.
+    Token(TokenId),
+    /// The container is left by this port.
+    Leave(Arc<str>),
+    /// The scope around it goes on with its own compensation.
+    Outer,
+    /// The failed item stands among the results of its container.
+    Item,
+    /// Nothing: the branch it was on is not wanted any more.
+    Gone,
 }
 
 /// A message some token waits for.
@@ -231,6 +249,22 @@ pub struct Subscription {
     pub token: TokenId,
     pub message: Arc<str>,
     pub key: String,
+}
+
+/// Work that somebody outside does.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenTask {
+    pub token: TokenId,
+    /// An answer names it, so that a late one is told.
+    pub attempt: u32,
+    pub node: NodeIx,
+    pub visit: u32,
+    /// The path of its scope and the node's id.
+    pub name: Arc<str>,
+    pub since_ms: u64,
+    pub due_ms: Option<u64>,
+    /// Of a user task `{assignee, users, groups, dueAt, data}`; of an external task its mapped input.
+    pub input: Arc<Value>,
 }
 
 fn no_id() -> Arc<str> {
@@ -249,17 +283,23 @@ impl Instance {
             started_ms: 0,
             now_ms: 0,
             end: None,
-            input: Held::computed(Value::Null),
-            vars: BTreeMap::new(),
-            outputs: BTreeMap::new(),
+            scopes: BTreeMap::from([(ROOT, Scope::default())]),
+            next_scope: 1,
             tokens: BTreeMap::new(),
             next_token: 1,
-            visits: BTreeMap::new(),
-            done: Vec::new(),
-            unwinding: None,
             reply: None,
-            output: None,
+            suspended: false,
+            halted: Vec::new(),
         }
+    }
+
+    /// The flow's own scope.
+    pub fn root(&self) -> &Scope {
+        &self.scopes[&ROOT]
+    }
+
+    pub fn output(&self) -> Option<&Held> {
+        self.root().output.as_ref()
     }
 
     pub fn state(&self) -> State {
@@ -269,9 +309,12 @@ impl Instance {
         if self.seq == 0 {
             return State::Running;
         }
-        let calling = self.tokens.values().any(|token| matches!(token.at, At::Calling(_)));
+        if self.suspended {
+            return State::Suspended;
+        }
+        let calling = self.tokens.values().any(|token| matches!(token.at, At::Calling(_) | At::Abandoned(_)));
         let incident = self.tokens.values().any(|token| matches!(token.at, At::Incident { .. }));
-        match (calling, incident, self.unwinding.is_some()) {
+        match (calling, incident, self.root().unwinding.is_some()) {
             (false, true, _) => State::Incident,
             (_, _, true) => State::Compensating,
             (true, _, _) => State::Running,
@@ -282,38 +325,82 @@ impl Instance {
     /// Whether this call's answer would still be taken.
     pub fn awaits(&self, token: TokenId, attempt: u32, op: Op) -> bool {
         let at = self.tokens.get(&token).map(|token| &token.at);
-        matches!(at, Some(At::Calling(visit)) if visit.attempt == attempt && visit.op == op)
+        matches!(at, Some(At::Calling(visit) | At::Abandoned(visit)) if visit.attempt == attempt && visit.op == op)
     }
 
     /// The next time something is due, milliseconds since the Unix epoch.
     pub fn due_ms(&self) -> Option<u64> {
-        self.tokens.values().filter_map(|token| token.at.due_ms()).min()
+        self.due().map(|(_, due_ms)| due_ms).min()
     }
 
-    /// The messages that tokens wait for, in token order.
+    /// What is due, and when, in token order. Nothing while it is suspended.
+    pub fn due(&self) -> impl Iterator<Item = (TokenId, u64)> + '_ {
+        let tokens = self.tokens.iter().filter(|_| !self.suspended);
+        tokens.filter_map(|(&id, token)| token.at.due_ms().map(|due_ms| (id, due_ms)))
+    }
+
+    /// The messages that tokens wait for, in token order. None while it is suspended: they are kept for it.
     pub fn subscriptions(&self) -> Vec<Subscription> {
         let mut all = Vec::new();
-        for (&token, one) in &self.tokens {
-            if let At::Waiting { message, key, .. } = &one.at {
+        for (&token, one) in self.tokens.iter().filter(|_| !self.suspended) {
+            if let At::Waiting { message, key, .. } | At::Guard { wait: Wait::Message { message, key, .. }, .. } =
+                &one.at
+            {
                 all.push(Subscription { token, message: message.clone(), key: key.clone() });
             }
         }
         all
     }
 
-    /// Calls that are not made because such calls are paused: the token, when it looks again by itself, and by what.
+    /// Calls that are not made because such calls are paused: the token, when it looks again by itself, and by
+    /// what. None of an instance that stands still anyway.
     pub fn held(&self) -> impl Iterator<Item = (TokenId, u64, &str)> {
-        self.tokens.iter().filter_map(|(&token, one)| match &one.at {
-            At::Retrying { due_ms, error, .. } if error.code == super::fail::PAUSED => {
-                Some((token, *due_ms, error.data.as_ref()?.as_str()?))
+        self.tokens.iter().filter(|_| !self.suspended).filter_map(|(&token, one)| {
+            let At::Retrying { due_ms, error, .. } = &one.at else { return None };
+            if error.code != super::fail::PAUSED {
+                return None;
             }
-            At::Calling(_)
-            | At::Retrying { .. }
-            | At::Waiting { .. }
-            | At::Timer { .. }
-            | At::Joining { .. }
-            | At::Incident { .. }
-            | At::Compensating => None,
+            Some((token, *due_ms, error.data.as_ref()?.as_str()?))
+        })
+    }
+
+    /// What people and workers have to do, in token order.
+    pub fn open_tasks(&self, flow: &Flow) -> Vec<OpenTask> {
+        let mut all = Vec::new();
+        for (&token, one) in &self.tokens {
+            if let At::Open { visit, due_ms } = &one.at {
+                let path = self.scopes.get(&one.scope).map_or("", |scope| &*scope.path);
+                all.push(OpenTask {
+                    token,
+                    attempt: visit.attempt,
+                    node: one.node,
+                    visit: one.visit,
+                    name: format!("{path}{}", flow.nodes[one.node].id).into(),
+                    since_ms: one.since_ms,
+                    due_ms: *due_ms,
+                    input: visit.input.value.clone(),
+                });
+            }
+        }
+        all
+    }
+
+    /// Whether `inner` is `outer` or within it.
+    pub fn is_within(&self, mut inner: ScopeId, outer: ScopeId) -> bool {
+        while inner != outer {
+            match self.scopes.get(&inner).and_then(|scope| scope.within.as_ref()) {
+                Some(within) => inner = within.scope,
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// The scope, and those around it, from within.
+    pub fn around(&self, scope: ScopeId) -> impl Iterator<Item = (ScopeId, &Scope)> {
+        std::iter::successors(self.scopes.get(&scope).map(|one| (scope, one)), |(_, one)| {
+            let outer = one.within.as_ref()?.scope;
+            self.scopes.get(&outer).map(|one| (outer, one))
         })
     }
 
@@ -323,31 +410,8 @@ impl Instance {
             Some(end) => end.error.as_ref(),
             None => self.tokens.values().find_map(|token| match &token.at {
                 At::Incident { error, .. } => Some(error),
-                At::Calling(_)
-                | At::Retrying { .. }
-                | At::Waiting { .. }
-                | At::Timer { .. }
-                | At::Joining { .. }
-                | At::Compensating => None,
+                _ => None,
             }),
-        }
-    }
-}
-
-impl At {
-    /// Something will move the token by and by; otherwise it needs another token or a person.
-    pub fn moves(&self) -> bool {
-        match self {
-            Self::Calling(_) | Self::Retrying { .. } | Self::Waiting { .. } | Self::Timer { .. } => true,
-            Self::Joining { .. } | Self::Incident { .. } | Self::Compensating => false,
-        }
-    }
-
-    pub fn due_ms(&self) -> Option<u64> {
-        match self {
-            Self::Retrying { due_ms, .. } | Self::Timer { due_ms } => Some(*due_ms),
-            Self::Waiting { due_ms, .. } => *due_ms,
-            Self::Calling(_) | Self::Joining { .. } | Self::Incident { .. } | Self::Compensating => None,
         }
     }
 }

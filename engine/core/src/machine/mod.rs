@@ -16,14 +16,22 @@
 //! a failure is classed by the sandbox.
 
 mod call;
+mod command;
+mod context;
 mod event;
 mod fail;
+mod guard;
 mod inclusive;
 mod instance;
+mod join;
+mod migrate;
+mod open;
+mod scope;
 mod snapshot;
 mod step;
 #[cfg(test)]
 mod tests;
+mod token;
 mod undo;
 mod walk;
 
@@ -32,9 +40,14 @@ pub use event::{
     Command, Cut, CutReason, Entry, Event, Failure, FailureClass, Limit, Outcome, Refused, Rejection, Signal,
 };
 pub use fail::as_taken;
-pub use instance::{At, Done, End, Error, Instance, State, Subscription, Token, TokenId, Unwinding, Visit, Wait};
+pub use instance::{
+    Arrival, Done, End, Error, Instance, Item, OpenTask, Progress, ROOT, Scope, ScopeId, State, Step, Subscription,
+    Then, TokenId, Unwinding, Within,
+};
+pub use migrate::{Unfit, migrate};
 pub use snapshot::{SNAPSHOT_BYTES_MAX, Snapshot, SnapshotError, snapshot};
 pub use step::{Effect, interrupted, resume, step};
+pub use token::{At, Token, Visit, Wait};
 
 /// An instance that walks further than this in one event is stopped by an incident.
 pub const STEPS_PER_EVENT_MAX: u32 = 10_000;
@@ -42,6 +55,10 @@ pub const STEPS_PER_EVENT_MAX: u32 = 10_000;
 pub const VISITS_MAX: u32 = 10_000;
 /// Events of one instance, then an incident.
 pub const EVENTS_MAX: u64 = 50_000;
+/// Scopes in each other: containers, items, called flows.
+pub const SCOPE_DEPTH_MAX: usize = 24;
+/// Items of one `for-each`.
+pub const ITEMS_MAX: usize = 10_000;
 /// Longest name of a message; see `waiting` in `wit/types.wit`.
 pub const MESSAGE_NAME_BYTES_MAX: usize = 200;
 /// Longest key of a message.

@@ -9,9 +9,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::Entry;
-use super::instance::{At, Instance, Visit};
+use super::instance::{Done, Instance, Step};
+use super::token::{At, Visit};
 use crate::flow::{EdgeIx, Flow, NodeIx};
 use crate::value::Held;
 
@@ -48,7 +50,7 @@ pub struct Snapshot {
 
 /// An edge as the document has it; of parallel ones with equal names, the n-th.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct EdgeName {
+pub(super) struct EdgeName {
     from: Arc<str>,
     port: Arc<str>,
     to: Arc<str>,
@@ -62,15 +64,25 @@ fn is_first(nth: &usize) -> bool {
 }
 
 impl EdgeName {
-    fn of(flow: &Flow, edge: EdgeIx) -> Self {
+    pub(super) fn of(flow: &Flow, edge: EdgeIx) -> Self {
         let one = &flow.edges[edge];
         let nth = Self::alike(flow, one.from, &one.port, one.to).position(|other| other == edge).unwrap_or(0);
-        let id = |node: NodeIx| flow.nodes[node].id.clone();
+        let id = |node: NodeIx| flow.name(node);
         Self { from: id(one.from), port: one.port.clone(), to: id(one.to), nth }
     }
 
-    fn find(&self, flow: &Flow) -> Option<EdgeIx> {
-        Self::alike(flow, flow.node(&self.from)?, &self.port, flow.node(&self.to)?).nth(self.nth)
+    pub(super) fn find(&self, flow: &Flow) -> Option<EdgeIx> {
+        Self::alike(flow, flow.named(&self.from)?, &self.port, flow.named(&self.to)?).nth(self.nth)
+    }
+
+    /// Between the nodes that these are called now.
+    pub(super) fn renamed(mut self, nodes: &BTreeMap<String, String>) -> Self {
+        for end in [&mut self.from, &mut self.to] {
+            if let Some(new) = nodes.get(&**end) {
+                *end = new.as_str().into();
+            }
+        }
+        self
     }
 
     fn alike<'f>(flow: &'f Flow, from: NodeIx, port: &'f str, to: NodeIx) -> impl Iterator<Item = EdgeIx> + 'f {
@@ -79,7 +91,7 @@ impl EdgeName {
     }
 }
 
-const FORM: u32 = 1;
+const FORM: u32 = 2;
 
 /// Writes an instance as text.
 ///
@@ -88,21 +100,11 @@ const FORM: u32 = 1;
 /// Only if a value cannot be written as JSON, which no value that came in as JSON can cause.
 pub fn snapshot(flow: &Flow, instance: &Instance) -> Result<String, SnapshotError> {
     let mut nodes = BTreeMap::new();
-    let tokens = instance.tokens.values().map(|token| token.node);
-    let done = instance.done.iter().map(|done| done.node);
-    for ix in tokens.chain(done) {
-        nodes.insert(ix, flow.nodes[ix].id.clone());
-    }
-    for token in instance.tokens.values() {
-        if let Some(done) = token.at.visit().and_then(|visit| visit.undoing.as_ref()) {
-            nodes.insert(done.node, flow.nodes[done.node].id.clone());
-        }
-    }
-    let joining = instance.tokens.values().filter_map(|token| match token.at {
-        At::Joining { edge } => Some((edge, EdgeName::of(flow, edge))),
-        _ => None,
+    let mut edges = BTreeMap::new();
+    each_index(&mut instance.clone(), &mut |index| match index {
+        Index::Node(ix) => drop(nodes.insert(*ix, flow.name(*ix))),
+        Index::Edge(ix) => drop(edges.insert(*ix, EdgeName::of(flow, *ix))),
     });
-    let edges = joining.collect();
     Ok(serde_json::to_string(&SnapshotRef { form: FORM, nodes, edges, instance })?)
 }
 
@@ -117,7 +119,10 @@ struct SnapshotRef<'a> {
 
 impl Snapshot {
     pub fn parse(text: &str) -> Result<Self, SnapshotError> {
-        let mut one: Self = serde_json::from_str(text)?;
+        let mut one: Self = match serde_json::from_str(text) {
+            Ok(one) => one,
+            Err(error) => serde_json::from_value(of_form_1(serde_json::from_str(text)?).ok_or(error)?)?,
+        };
         if one.form > FORM {
             return Err(SnapshotError::Newer(one.form));
         }
@@ -136,29 +141,26 @@ impl Snapshot {
 
     /// The instance, with values from `entries` (those [`Snapshot::rows`] named).
     pub fn hydrate(mut self, flow: &Flow, id: Arc<str>, entries: &[Entry]) -> Result<Instance, SnapshotError> {
-        let mut index = BTreeMap::new();
-        for (was, name) in &self.nodes {
-            index.insert(*was, flow.node(name).ok_or_else(|| SnapshotError::NoNode(name.to_string()))?);
-        }
-        let find = |ix: &mut NodeIx| match index.get(ix) {
-            Some(now) => {
-                *ix = *now;
-                Ok(())
-            }
-            None => Err(SnapshotError::NoNode(ix.to_string())),
-        };
-        for token in self.instance.tokens.values_mut() {
-            find(&mut token.node)?;
-            if let Some(done) = token.at.visit_mut().and_then(|visit| visit.undoing.as_mut()) {
-                find(&mut done.node)?;
-            }
-            if let At::Joining { edge } = &mut token.at {
-                let name = self.edges.get(edge).ok_or_else(|| SnapshotError::NoEdge(edge.to_string()))?;
-                *edge = name.find(flow).ok_or_else(|| SnapshotError::NoEdge(format!("{name:?}")))?;
-            }
-        }
-        for done in &mut self.instance.done {
-            find(&mut done.node)?;
+        let mut refused = None;
+        each_index(&mut self.instance, &mut |index| {
+            let moved = match index {
+                Index::Node(ix) => match self.nodes.get(ix) {
+                    None => Err(SnapshotError::NoNode(ix.to_string())),
+                    Some(name) => {
+                        flow.named(name).map(|now| *ix = now).ok_or_else(|| SnapshotError::NoNode(name.to_string()))
+                    }
+                },
+                Index::Edge(ix) => match self.edges.get(ix) {
+                    None => Err(SnapshotError::NoEdge(ix.to_string())),
+                    Some(name) => {
+                        name.find(flow).map(|now| *ix = now).ok_or_else(|| SnapshotError::NoEdge(format!("{name:?}")))
+                    }
+                },
+            };
+            refused = refused.take().or(moved.err());
+        });
+        if let Some(refused) = refused {
+            return Err(refused);
         }
         let mut missing = None;
         each_held(&mut self.instance, &mut |held| {
@@ -177,42 +179,125 @@ impl Snapshot {
     }
 }
 
+/// A place in the flow that an instance speaks of.
+pub(super) enum Index<'a> {
+    Node(&'a mut NodeIx),
+    Edge(&'a mut EdgeIx),
+}
+
+pub(super) fn each_index(it: &mut Instance, see: &mut impl FnMut(Index<'_>)) {
+    for arrival in &mut it.halted {
+        see(Index::Node(&mut arrival.node));
+        arrival.by.iter_mut().for_each(|by| see(Index::Edge(by)));
+    }
+    for token in it.tokens.values_mut() {
+        see(Index::Node(&mut token.node));
+        if let At::Joining { edge, .. } = &mut token.at {
+            see(Index::Edge(edge));
+        }
+        if let Some(step) = token.at.visit_mut().and_then(|visit| visit.undoing.as_mut()) {
+            see(Index::Node(&mut step.node));
+        }
+    }
+    for scope in it.scopes.values_mut() {
+        if let Some(within) = &mut scope.within {
+            see(Index::Node(&mut within.node));
+        }
+        for (mut node, mut edges) in std::mem::take(&mut scope.joins) {
+            see(Index::Node(&mut node));
+            for edge in &mut edges {
+                see(Index::Edge(edge));
+            }
+            scope.joins.insert(node, edges);
+        }
+        for done in &mut scope.done {
+            if let Done::Step(step) = done {
+                see(Index::Node(&mut step.node));
+            }
+        }
+    }
+}
+
+/// A snapshot of the first form, which knew one scope, as one of this form.
+fn of_form_1(mut text: Value) -> Option<Value> {
+    if text.get("form")?.as_u64()? != 1 {
+        return None;
+    }
+    let it = text.get_mut("instance")?.as_object_mut()?;
+    let mut root = serde_json::Map::new();
+    for field in ["input", "vars", "outputs", "visits", "output"] {
+        root.extend(it.remove(field).map(|value| (field.to_owned(), value)));
+    }
+    let done = it.remove("done").and_then(|done| done.as_array().cloned()).unwrap_or_default();
+    root.insert("done".to_owned(), done.into_iter().map(|step| json!({ "step": step })).collect());
+    if let Some(mut unwinding) = it.remove("unwinding") {
+        let by = unwinding.as_object_mut()?.remove("by").filter(|by| !by.is_null());
+        unwinding["then"] = by.map_or_else(|| json!("end"), |by| json!({ "token": by }));
+        root.insert("unwinding".to_owned(), unwinding);
+    }
+    it.insert("scopes".to_owned(), json!({ "0": root }));
+    it.insert("next_scope".to_owned(), json!(1));
+    Some(text)
+}
+
 fn each_held(it: &mut Instance, see: &mut impl FnMut(&mut Held)) {
-    see(&mut it.input);
-    it.vars.values_mut().for_each(&mut *see);
-    it.outputs.values_mut().for_each(&mut *see);
     it.reply.iter_mut().for_each(&mut *see);
-    it.output.iter_mut().for_each(&mut *see);
-    for done in &mut it.done {
-        see(&mut done.input);
-        done.output.iter_mut().for_each(&mut *see);
+    for scope in it.scopes.values_mut() {
+        scope.input.iter_mut().for_each(&mut *see);
+        scope.vars.values_mut().for_each(&mut *see);
+        scope.outputs.values_mut().for_each(&mut *see);
+        scope.output.iter_mut().for_each(&mut *see);
+        if let Some(progress) = &mut scope.progress {
+            see(&mut progress.items);
+            progress.results.values_mut().for_each(&mut *see);
+        }
+        if let Some(item) = scope.within.as_mut().and_then(|within| within.item.as_mut()) {
+            see(&mut item.value);
+        }
+        for done in &mut scope.done {
+            if let Done::Step(step) = done {
+                each_held_of(step, see);
+            }
+        }
     }
     for token in it.tokens.values_mut() {
         let Some(visit) = token.at.visit_mut() else { continue };
         see(&mut visit.input);
         visit.memo.iter_mut().for_each(&mut *see);
-        if let Some(done) = &mut visit.undoing {
-            see(&mut done.input);
-            done.output.iter_mut().for_each(&mut *see);
+        if let Some(step) = &mut visit.undoing {
+            each_held_of(step, see);
         }
     }
+}
+
+fn each_held_of(step: &mut Step, see: &mut impl FnMut(&mut Held)) {
+    see(&mut step.input);
+    step.output.iter_mut().for_each(see);
 }
 
 impl At {
     /// The call state a token holds, if it holds one.
     pub fn visit(&self) -> Option<&Visit> {
         match self {
-            Self::Calling(visit) | Self::Retrying { visit, .. } => Some(visit),
+            Self::Calling(visit)
+            | Self::Retrying { visit, .. }
+            | Self::Open { visit, .. }
+            | Self::Abandoned(visit)
+            | Self::Halted(visit) => Some(visit),
             Self::Waiting { visit, .. } | Self::Incident { visit, .. } => visit.as_deref(),
-            Self::Timer { .. } | Self::Joining { .. } | Self::Compensating => None,
+            Self::Timer { .. } | Self::Joining { .. } | Self::Compensating | Self::Inside | Self::Guard { .. } => None,
         }
     }
 
     fn visit_mut(&mut self) -> Option<&mut Visit> {
         match self {
-            Self::Calling(visit) | Self::Retrying { visit, .. } => Some(visit),
+            Self::Calling(visit)
+            | Self::Retrying { visit, .. }
+            | Self::Open { visit, .. }
+            | Self::Abandoned(visit)
+            | Self::Halted(visit) => Some(visit),
             Self::Waiting { visit, .. } | Self::Incident { visit, .. } => visit.as_deref_mut(),
-            Self::Timer { .. } | Self::Joining { .. } | Self::Compensating => None,
+            Self::Timer { .. } | Self::Joining { .. } | Self::Compensating | Self::Inside | Self::Guard { .. } => None,
         }
     }
 }

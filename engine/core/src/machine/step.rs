@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::instance::{At, End, Error, Instance, State, Token, TokenId, Visit, Wait};
+use super::instance::{Instance, ROOT, State, TokenId};
+use super::token::{At, Token, Visit, Wait};
 use super::walk::Walk;
 use super::{
-    Call, Command, CutReason, EVENTS_MAX, Event, FailureClass, Limit, Op, Outcome, Refused, SNAPSHOT_BYTES_MAX, Signal,
+    Call, CutReason, EVENTS_MAX, Event, FailureClass, Limit, Op, Outcome, Refused, SNAPSHOT_BYTES_MAX, Signal,
 };
 use crate::catalog::EffectClass;
 use crate::flow::{Delivery, Flow, Kind, TIMEOUT};
@@ -59,29 +60,30 @@ pub fn resume(flow: &Flow, instance: &Instance) -> Vec<Effect> {
         if let At::Calling(visit) = &token.at
             && !may_not_repeat(flow, token.node, visit)
         {
-            let call = super::walk::call(flow, instance, id, token, visit);
+            let call = super::context::call(flow, instance, id, token);
             effects.extend(call.map(|call| Effect::Call(Box::new(call))));
         }
     }
     effects
 }
 
-/// The events an instance that was taken over must be given first: calls that may not be made twice
+/// The events an instance that was taken over must be given first: calls that are not made again
 /// and were under way when the engine stopped.
 pub fn interrupted(flow: &Flow, instance: &Instance) -> Vec<Event> {
     let mut events = Vec::new();
     for (&token, one) in &instance.tokens {
-        if let At::Calling(visit) = &one.at
-            && may_not_repeat(flow, one.node, visit)
-        {
-            let message = "the engine stopped during the call".to_owned();
-            events.push(Event::NodeReturned {
-                token,
-                attempt: visit.attempt,
-                op: visit.op,
-                outcome: Outcome::Cut(super::Cut { reason: CutReason::Crash, message }),
-            });
-        }
+        let visit = match &one.at {
+            At::Calling(visit) if may_not_repeat(flow, one.node, visit) => visit,
+            At::Abandoned(visit) => visit,
+            _ => continue,
+        };
+        let message = "the engine stopped during the call".to_owned();
+        events.push(Event::NodeReturned {
+            token,
+            attempt: visit.attempt,
+            op: visit.op,
+            outcome: Outcome::Cut(super::Cut { reason: CutReason::Crash, message }),
+        });
     }
     events
 }
@@ -105,9 +107,12 @@ fn fits(flow: &Flow, it: &Instance, event: &Event) -> Result<(), Refused> {
     let fits = match event {
         Event::Started { .. } => true,
         Event::NodeReturned { token, attempt, op, .. } => it.awaits(*token, *attempt, *op),
-        Event::TimerFired { token, due_ms } => at(token).and_then(At::due_ms) == Some(*due_ms),
-        Event::MessageArrived { token, .. } => matches!(at(token), Some(At::Waiting { .. })),
-        Event::Commanded { command, .. } => return can_command(flow, it, command),
+        Event::TimerFired { token, due_ms } => !it.suspended && at(token).and_then(At::due_ms) == Some(*due_ms),
+        Event::MessageArrived { token, .. } => {
+            let waits = matches!(at(token), Some(At::Waiting { .. } | At::Guard { wait: Wait::Message { .. }, .. }));
+            waits && !it.suspended
+        }
+        Event::Commanded { command, .. } => return super::command::can(flow, it, command),
         Event::LimitReached { .. } => can_stop(it) && it.tokens.values().any(|token| token.at.moves()),
     };
     if fits { Ok(()) } else { Err(Refused::Late) }
@@ -115,73 +120,81 @@ fn fits(flow: &Flow, it: &Instance, event: &Event) -> Result<(), Refused> {
 
 /// Compensation is not stopped by a limit: it makes an instance smaller, and undoing must come to its end.
 fn can_stop(it: &Instance) -> bool {
-    it.end.is_none() && it.unwinding.is_none()
-}
-
-fn can_command(flow: &Flow, it: &Instance, command: &Command) -> Result<(), Refused> {
-    let incident = |token: &TokenId| matches!(it.tokens.get(token).map(|t| &t.at), Some(At::Incident { .. }));
-    let can = match command {
-        Command::Cancel { .. } => true,
-        Command::Retry { token: Some(token) } => incident(token) && can_retry(flow, it, *token),
-        Command::Retry { token: None } => it.tokens.keys().any(|token| incident(token) && can_retry(flow, it, *token)),
-        Command::Compensate { .. } => it.unwinding.is_none(),
-        Command::SkipUndo { token } => it.tokens.get(token).is_some_and(
-            |token| matches!(&token.at, At::Incident { visit: Some(visit), .. } if visit.undoing.is_some()),
-        ),
-    };
-    if can { Ok(()) } else { Err(Refused::NothingToDo) }
-}
-
-/// A join that can never fire has nothing to try again.
-fn can_retry(flow: &Flow, it: &Instance, token: TokenId) -> bool {
-    it.tokens.get(&token).is_some_and(|token| !matches!(flow.nodes[token.node].kind, Kind::Parallel | Kind::Inclusive))
+    it.end.is_none() && it.root().unwinding.is_none()
 }
 
 impl Walk<'_> {
     fn start(&mut self, input: &Arc<Value>, business_key: Option<&String>, priority: i32) {
-        self.it.input = self.from_event(input);
+        let input = self.from_event(input);
+        self.scope_mut(ROOT).input = Some(input);
         self.it.business_key = business_key.cloned();
         self.it.priority = priority;
         self.it.started_ms = self.it.now_ms;
-        self.arrive(self.flow.start, None);
+        let flow = self.flow;
+        for &entry in &flow.bodies[0].entries {
+            self.arrive(ROOT, entry, None);
+        }
         self.run();
     }
 
     fn timer_fired(&mut self, id: TokenId) {
+        match self.it.tokens.get(&id).map(|token| &token.at) {
+            Some(At::Guard { .. }) => {
+                self.guard_fired(id, None);
+                return self.run();
+            }
+            Some(At::Open { .. }) => {
+                self.open_timed_out(id);
+                return self.run();
+            }
+            Some(At::Joining { .. }) => {
+                if let Some(here) = self.it.tokens.get(&id).map(Token::here) {
+                    self.join_timed_out(here);
+                }
+                return self.run();
+            }
+            _ => {}
+        }
         let Some(token) = self.it.tokens.remove(&id) else { return };
         self.won(token.race);
+        let here = token.here();
         match token.at {
             At::Retrying { mut visit, .. } => {
                 visit.attempt += 1;
                 visit.tries += 1;
-                self.call(id, token.node, token.visit, token.since_ms, visit);
+                self.call(id, here, token.since_ms, visit);
             }
             At::Waiting { visit: Some(mut visit), .. } => {
                 visit.op = Op::Resume;
                 visit.attempt += 1;
                 visit.tries = 1;
                 visit.signal = Some(Signal::Timeout);
-                self.call(id, token.node, token.visit, token.since_ms, visit);
+                self.call(id, here, token.since_ms, visit);
             }
             At::Waiting { visit: None, message, key, .. } => {
-                if self.flow.edge(token.node, TIMEOUT).is_some() {
-                    self.leave(token.node, TIMEOUT);
+                if self.flow.edge(here.node, TIMEOUT).is_some() {
+                    self.leave(here, TIMEOUT);
                 } else {
                     let text = format!("no message {message} for {key} in time");
-                    let error = self.error(FailureClass::TimedOut, "TIMEOUT", text, token.node);
-                    self.give_up(token.node, error);
+                    let error = self.error(FailureClass::TimedOut, "TIMEOUT", text, here.node);
+                    self.give_up(here, error);
                 }
             }
-            At::Timer { .. } => self.leave(token.node, crate::flow::DONE),
-            // `fits` lets only tokens with a due time through.
-            At::Calling(_) | At::Joining { .. } | At::Incident { .. } | At::Compensating => {}
+            At::Timer { .. } => self.leave(here, crate::flow::DONE),
+            // `fits` lets only tokens with a due time through, and those above are taken already.
+            _ => {}
         }
         self.run();
     }
 
     fn message_arrived(&mut self, id: TokenId, payload: &Arc<Value>) {
+        if matches!(self.it.tokens.get(&id).map(|token| &token.at), Some(At::Guard { .. })) {
+            self.guard_fired(id, Some(payload));
+            return self.run();
+        }
         let Some(token) = self.it.tokens.remove(&id) else { return };
         self.won(token.race);
+        let here = token.here();
         let At::Waiting { visit, due_ms, .. } = token.at else { return };
         if let Some(mut visit) = visit {
             visit.wait_due_ms = due_ms;
@@ -189,77 +202,12 @@ impl Walk<'_> {
             visit.attempt += 1;
             visit.tries = 1;
             visit.signal = Some(Signal::Message { payload: payload.clone() });
-            self.call(id, token.node, token.visit, token.since_ms, visit);
+            self.call(id, here, token.since_ms, visit);
         } else {
             let held = self.from_event(payload);
-            self.keep_output(token.node, held);
-            self.leave(token.node, crate::flow::DONE);
+            self.keep_output(here, held);
+            self.leave(here, crate::flow::DONE);
         }
         self.run();
-    }
-
-    fn commanded(&mut self, command: &Command) {
-        match command {
-            Command::Cancel { reason } => {
-                let error = (!reason.is_empty()).then(|| Error {
-                    class: FailureClass::Flow,
-                    code: "CANCELLED".to_owned(),
-                    message: reason.clone(),
-                    node: None,
-                    data: None,
-                });
-                self.end(End { state: State::Cancelled, error });
-            }
-            Command::Retry { token } => {
-                let stuck: Vec<TokenId> = match token {
-                    Some(token) => vec![*token],
-                    None => self.it.tokens.keys().copied().collect(),
-                };
-                for id in stuck {
-                    self.retry(id);
-                }
-            }
-            Command::Compensate { reason } => {
-                let message = if reason.is_empty() { "compensation was asked for".to_owned() } else { reason.clone() };
-                let cause = Error {
-                    class: FailureClass::Flow,
-                    code: "COMPENSATION_REQUESTED".to_owned(),
-                    message,
-                    node: None,
-                    data: None,
-                };
-                self.unwind(None, Some(cause));
-            }
-            Command::SkipUndo { token } => self.skip_undo(*token),
-        }
-        self.run();
-    }
-
-    /// Operator retry: same visit, same key, one more attempt.
-    fn retry(&mut self, id: TokenId) {
-        if !can_retry(self.flow, &self.it, id) {
-            return;
-        }
-        let Some(token) = self.it.tokens.get(&id) else { return };
-        let At::Incident { visit, stopped, .. } = &token.at else { return };
-        let (node, count, since_ms, race) = (token.node, token.visit, token.since_ms, token.race);
-        let (visit, stopped) = (visit.clone(), stopped.clone());
-        self.it.tokens.remove(&id);
-        if let Some(wait) = stopped {
-            // Nothing was called: the wait goes on as it stood, with the end it had.
-            let at = match wait {
-                Wait::Message { message, key, due_ms } => At::Waiting { message, key, due_ms, visit },
-                Wait::Timer { due_ms } => At::Timer { due_ms },
-            };
-            self.it.tokens.insert(id, Token { node, visit: count, since_ms, at, race });
-            return;
-        }
-        match visit {
-            Some(mut visit) => {
-                visit.attempt += 1;
-                self.call(id, node, count, since_ms, visit);
-            }
-            None => self.arrive(node, None),
-        }
     }
 }

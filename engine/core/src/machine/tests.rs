@@ -11,9 +11,11 @@ use serde_json::{Value, json};
 
 mod bounds;
 mod rows;
+mod scopes;
+mod waits;
 
 use super::*;
-use crate::catalog::{Catalog, EffectClass, NodeType, Port};
+use crate::catalog::{CalledFlow, Catalog, EffectClass, NodeType, Port};
 use crate::flow::{Flow, check::check};
 
 fn node_type(uses: &str, effect: EffectClass, undo: bool, query: bool, resume: bool) -> NodeType {
@@ -49,7 +51,24 @@ fn strict(node_type: NodeType) -> NodeType {
     NodeType { input, ports, ..node_type }
 }
 
+/// With a flow to call: `u`, then `v`, both external with undo; it ends with what `v` gave.
 fn catalog() -> Catalog {
+    let types = node_types();
+    let document = json!({
+        "stepwell": 1, "kind": "graph", "key": "sub", "input": { "type": "object", "required": ["n"] },
+        "nodes": {
+            "start": { "type": "start" },
+            "u": { "type": "task", "uses": "t/ext@1", "with": { "n": "=input.n" }, "undo": true },
+            "v": { "type": "task", "uses": "t/ext@1", "with": { "n": "=nodes.u" }, "undo": true },
+            "end": { "type": "end", "output": "=nodes.v" }
+        },
+        "edges": [{ "from": "start", "to": "u" }, { "from": "u", "to": "v" }, { "from": "v", "to": "end" }]
+    });
+    let sub = CalledFlow { key: "sub".into(), version: 1, hash: String::new(), document, catalog: types.clone() };
+    Catalog { flows: BTreeMap::from([("sub@1".to_owned(), sub)]), ..types }
+}
+
+fn node_types() -> Catalog {
     Catalog::new([
         node_type("t/pure@1", EffectClass::Pure, false, false, false),
         node_type("t/ext@1", EffectClass::External, true, false, true),
@@ -209,16 +228,41 @@ impl<'f> Play<'f> {
                 self.take(Event::TimerFired { token, due_ms });
             }
             "cancel" => self.take(Event::Commanded { command: Command::Cancel { reason: String::new() }, by }),
-            "retry" => self.take(Event::Commanded { command: Command::Retry { token: None }, by }),
+            "retry" => self.take(Event::Commanded { command: Command::Retry { token: None, new_key: false }, by }),
             "compensate" => self.take(Event::Commanded { command: Command::Compensate { reason: String::new() }, by }),
+            "suspend" => self.take(Event::Commanded { command: Command::Suspend { reason: String::new() }, by }),
+            "resume" => self.take(Event::Commanded { command: Command::Resume, by }),
+            "renew" => self.take(Event::Commanded { command: Command::Retry { token: None, new_key: true }, by }),
+            _ if word.starts_with("move:") => {
+                let (from, to) = word["move:".len()..].split_once('>').unwrap();
+                let at =
+                    |token: &&Token| &*self.flow.nodes[token.node].id == from && !matches!(token.at, At::Guard { .. });
+                let token = self.it.tokens.iter().find(|(_, token)| at(token)).map_or(99, |(&id, _)| id);
+                self.take(Event::Commanded { command: Command::Move { token, to: to.to_owned() }, by });
+            }
+            _ if word.starts_with("done") || word.starts_with("fail:") => {
+                let open = self.it.open_tasks(self.flow).into_iter().next();
+                let (token, attempt) = open.map_or((99, 1), |open| (open.token, open.attempt));
+                let command = if let Some(what) = word.strip_prefix("fail:") {
+                    let Outcome::Failed(failure) = outcome(what) else { panic!("{word}") };
+                    Command::Fail { token, attempt, failure }
+                } else {
+                    let output = word.strip_prefix("done=").unwrap_or("null");
+                    Command::Complete { token, attempt, output: Arc::new(serde_json::from_str(output).unwrap()) }
+                };
+                self.take(Event::Commanded { command, by });
+            }
             "full" => self.take(Event::LimitReached { limit: Limit::SnapshotBytes, value: 2_000_000 }),
             "skip" => {
-                let token = *self.it.tokens.keys().next().unwrap();
+                let stuck = |token: &&Token| matches!(token.at, At::Incident { .. });
+                let token = self.it.tokens.iter().find(|(_, token)| stuck(token)).map_or(99, |(&id, _)| id);
                 self.take(Event::Commanded { command: Command::SkipUndo { token }, by });
             }
             _ if word.starts_with("msg") => {
-                let token = self.it.subscriptions().first().map_or(99, |one| one.token);
-                let payload = word.strip_prefix("msg=").unwrap_or("null");
+                // `msg`, `msg=1`, or for one of several waits `msg@stop=1`.
+                let (name, payload) = word["msg".len()..].split_once('=').unwrap_or((&word["msg".len()..], "null"));
+                let wanted = |one: &&Subscription| name.is_empty() || one.message[..] == name[1..];
+                let token = self.it.subscriptions().iter().find(wanted).map_or(99, |one| one.token);
                 let payload = Arc::new(serde_json::from_str(payload).unwrap());
                 self.take(Event::MessageArrived { token, id: "m1".to_owned(), payload });
             }
@@ -280,7 +324,7 @@ fn play(flow: &Flow, input: &Value, script: &str) -> String {
     if let Some(error) = play.it.error() {
         state = format!("{state} {}", error.code);
     }
-    if let Some(output) = &play.it.output {
+    if let Some(output) = play.it.output() {
         state = format!("{state} {}", output.value);
     }
     shown.push(state);

@@ -3,17 +3,21 @@
 //! Invariants:
 //! - One event moves tokens through at most [`STEPS_PER_EVENT_MAX`] nodes; a loop that never waits
 //!   ends as an incident.
-//! - A visit's key is made here, once, from instance, node and visit.
+//! - A visit's key is made here, once, from instance, scope, node and visit.
+//! - While the instance is suspended nothing is entered and nothing is called.
+//!
+//! Not here: containers and called flows (`scope`), joins (`join`, `inclusive`), what expressions see (`context`).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
-use super::instance::{At, Done, End, Error, Instance, State, Token, TokenId, Visit, Wait};
-use super::{Call, Effect, FailureClass, MESSAGE_KEY_BYTES_MAX, Op, STEPS_PER_EVENT_MAX, VISITS_MAX, fits_message};
-use crate::expr::{Expr, Root, Scope, Template, ValueError};
-use crate::flow::{DONE, Decision, EdgeIx, Flow, Kind, NodeIx, Task, Throw, TimerKind, Undo};
+use super::instance::{Arrival, Done, End, Error, Instance, ROOT, ScopeId, Step, TokenId};
+use super::token::{At, Token, Visit, Wait};
+use super::{Effect, FailureClass, Op, STEPS_PER_EVENT_MAX, VISITS_MAX};
+use crate::expr::{Template, ValueError};
+use crate::flow::{DONE, EdgeIx, Flow, Kind, NodeIx, Task, Throw, TimerKind, Undo};
 use crate::value::Held;
 
 /// One event's work on one instance.
@@ -21,11 +25,25 @@ pub(super) struct Walk<'f> {
     pub(super) flow: &'f Flow,
     pub(super) it: Instance,
     effects: Vec<Effect>,
-    /// Nodes about to be entered, and the edge each is entered by.
-    arrivals: VecDeque<(NodeIx, Option<EdgeIx>)>,
+    /// Tokens about to enter a node.
+    arrivals: VecDeque<Arrival>,
     /// The event gateway whose waits are being entered.
     race: Option<TokenId>,
     steps: u32,
+}
+
+/// A visit of a node in a scope.
+#[derive(Clone, Copy)]
+pub(super) struct Here {
+    pub(super) scope: ScopeId,
+    pub(super) node: NodeIx,
+    pub(super) visit: u32,
+}
+
+impl Token {
+    pub(super) fn here(&self) -> Here {
+        Here { scope: self.scope, node: self.node, visit: self.visit }
+    }
 }
 
 impl<'f> Walk<'f> {
@@ -46,150 +64,166 @@ impl<'f> Walk<'f> {
         self.effects.len() < before
     }
 
-    pub(super) fn arrive(&mut self, node: NodeIx, by: Option<EdgeIx>) {
-        self.arrivals.push_back((node, by));
+    pub(super) fn arrive(&mut self, scope: ScopeId, node: NodeIx, by: Option<EdgeIx>) {
+        self.arrivals.push_back(Arrival { scope, node, by });
     }
 
-    /// Sends a token along the edges that leave `node` by `port`. No edge: the token ends there.
-    pub(super) fn leave(&mut self, node: NodeIx, port: &str) {
+    /// Sends a token along the edges that leave `here` by `port`. No edge: the token ends there.
+    pub(super) fn leave(&mut self, here: Here, port: &str) {
         let flow = self.flow;
-        for &edge in &flow.nodes[node].out {
+        for &edge in &flow.nodes[here.node].out {
             if &*flow.edges[edge].port == port {
-                self.arrivals.push_back((flow.edges[edge].to, Some(edge)));
+                self.arrive(here.scope, flow.edges[edge].to, Some(edge));
             }
         }
     }
 
-    /// Tokens that were on their way are stopped with all others.
-    pub(super) fn drop_arrivals(&mut self) {
-        self.arrivals.clear();
+    /// Tokens on their way within a scope are stopped with all others there.
+    pub(super) fn drop_arrivals(&mut self, scope: ScopeId) {
+        let it = &self.it;
+        self.arrivals.retain(|arrival| !it.is_within(arrival.scope, scope));
+        let halted = std::mem::take(&mut self.it.halted);
+        let stays = |arrival: &Arrival| !self.it.is_within(arrival.scope, scope);
+        self.it.halted = halted.into_iter().filter(stays).collect();
+    }
+
+    /// Tokens on their way to one of these nodes are stopped.
+    pub(super) fn drop_arrivals_at(&mut self, scope: ScopeId, nodes: &[bool]) {
+        self.arrivals.retain(|arrival| arrival.scope != scope || !nodes[arrival.node]);
+    }
+
+    pub(super) fn is_arriving(&self, scope: ScopeId) -> bool {
+        self.arrivals.iter().chain(&self.it.halted).any(|arrival| arrival.scope == scope)
     }
 
     /// Enters nodes until every token waits for something outside.
     pub(super) fn run(&mut self) {
-        while let Some((node, by)) = self.arrivals.pop_front() {
+        while let Some(arrival) = self.arrivals.pop_front() {
             if self.it.end.is_some() {
                 return;
             }
-            self.visit(node, by);
+            if self.it.suspended {
+                self.it.halted.push(arrival);
+            } else {
+                self.visit(arrival);
+            }
         }
     }
 
-    fn visit(&mut self, node: NodeIx, by: Option<EdgeIx>) {
+    fn visit(&mut self, arrival: Arrival) {
         self.steps += 1;
-        let visits = self.it.visits.entry(self.flow.nodes[node].id.clone()).or_insert(0);
-        let visit = *visits + 1;
-        if self.steps > STEPS_PER_EVENT_MAX || visit > VISITS_MAX {
+        let Arrival { scope, node, by } = arrival;
+        let Some(one) = self.it.scopes.get_mut(&scope) else { return };
+        let visits = one.visits.entry(self.flow.nodes[node].id.clone()).or_insert(0);
+        let here = Here { scope, node, visit: *visits + 1 };
+        if self.steps > STEPS_PER_EVENT_MAX || here.visit > VISITS_MAX {
             let text = format!("{} visits; the loop does not come to an end", *visits);
-            return self.incident(node, visit, "LOOP_LIMIT", text);
+            return self.incident(here, "LOOP_LIMIT", text);
         }
-        *visits = visit;
-        self.enter(node, visit, by);
+        *visits = here.visit;
+        if let Err(error) = self.enter(here, by) {
+            self.incident(here, "EXPRESSION_FAILED", error.message);
+        }
     }
 
-    fn enter(&mut self, node: NodeIx, visit: u32, by: Option<EdgeIx>) {
+    /// # Errors
+    ///
+    /// An expression of the node has no value.
+    fn enter(&mut self, here: Here, by: Option<EdgeIx>) -> Result<(), ValueError> {
         let flow = self.flow;
-        match &flow.nodes[node].kind {
-            Kind::Start => self.leave(node, DONE),
-            Kind::End { output } => match self.template(output) {
-                Ok(output) => self.it.output = Some(Held::computed(output)),
-                Err(error) => self.no_value(node, visit, &error),
-            },
-            Kind::Task(task) => match self.template(&task.with) {
-                Ok(input) => self.begin(node, visit, task, input),
-                Err(error) => self.no_value(node, visit, &error),
-            },
-            Kind::Decision(decision) => match self.decide(decision) {
-                Ok(output) => {
-                    self.keep_output(node, Held::computed(output));
-                    self.leave(node, DONE);
+        match &flow.nodes[here.node].kind {
+            Kind::Start => self.leave(here, DONE),
+            Kind::End { output, terminate } => {
+                let output = Held::computed(self.template(here.scope, output)?);
+                self.scope_mut(here.scope).output = Some(output);
+                if *terminate {
+                    self.terminate(here.scope);
                 }
-                Err(error) => self.no_value(node, visit, &error),
+            }
+            Kind::Task(task) => self.begin(here, task)?,
+            Kind::Decision(decision) => {
+                let output = self.decide(here.scope, decision)?;
+                self.keep_output(here, Held::computed(output));
+                self.leave(here, DONE);
+            }
+            Kind::Exclusive => match self.choose(here)? {
+                Some(edge) => self.arrive(here.scope, flow.edges[edge].to, Some(edge)),
+                None => self.no_way_out(here),
             },
-            Kind::Exclusive => match self.choose(node) {
-                Ok(Some(edge)) => self.arrive(flow.edges[edge].to, Some(edge)),
-                Ok(None) => self.no_way_out(node, visit),
-                Err(error) => self.no_value(node, visit, &error),
-            },
-            Kind::Inclusive if flow.nodes[node].incoming.len() > 1 => {
+            Kind::Inclusive if flow.nodes[here.node].incoming.len() > 1 => {
                 if let Some(edge) = by {
-                    self.place(node, visit, At::Joining { edge });
+                    self.place(here, At::Joining { edge, due_ms: None });
                 }
             }
-            Kind::Inclusive => self.leave_by_all_that_hold(node, visit),
-            Kind::EventGateway => self.race(node),
-            Kind::Throw(throw) => self.throw(node, visit, throw),
-            Kind::Parallel => self.join(node, visit, by),
-            Kind::Set { vars } => self.set(node, visit, vars),
-            Kind::Timer(timer) => self.wait_until(node, visit, timer),
-            Kind::Receive { message, key, timeout_ms } => match self.key_text(key) {
-                Ok(key) => {
-                    let due_ms = timeout_ms.map(|timeout| self.it.now_ms.saturating_add(timeout));
-                    self.place(node, visit, At::Waiting { message: message.clone(), key, due_ms, visit: None });
+            Kind::Inclusive => self.leave_by_all_that_hold(here)?,
+            Kind::EventGateway => self.race(here),
+            Kind::Throw(throw) => self.throw(here, throw)?,
+            Kind::Parallel(join) => self.join(here, join, by),
+            Kind::Set { vars } => {
+                for (name, template) in vars {
+                    let value = Held::computed(self.template(here.scope, template)?);
+                    self.set_var(here.scope, name, value);
                 }
-                Err(error) => self.no_value(node, visit, &error),
-            },
-            Kind::Reply { output } => match self.template(output) {
-                Ok(output) => {
-                    if self.it.reply.is_none() {
-                        let held = Held::computed(output);
-                        self.effects.push(Effect::Reply(held.value.clone()));
-                        self.it.reply = Some(held);
-                    }
-                    self.leave(node, DONE);
-                }
-                Err(error) => self.no_value(node, visit, &error),
-            },
+                self.leave(here, DONE);
+            }
+            Kind::Timer(timer) => {
+                let due_ms = self.time(here.scope, timer)?;
+                self.place(here, At::Timer { due_ms });
+            }
+            Kind::Receive { message, key, timeout_ms } => {
+                let key = self.key_text(here.scope, key)?;
+                let due_ms = timeout_ms.map(|timeout| self.it.now_ms.saturating_add(timeout));
+                let id = self.place(here, At::Waiting { message: message.clone(), key, due_ms, visit: None });
+                self.guard(id, here)?;
+            }
+            Kind::Reply { output } => {
+                let output = Held::computed(self.template(here.scope, output)?);
+                self.reply(here.scope, output);
+                self.leave(here, DONE);
+            }
             Kind::Compensate => {
-                let id = self.place(node, visit, At::Compensating);
-                self.unwind(Some(id), None);
+                let id = self.place(here, At::Compensating);
+                self.unwind(here.scope, super::instance::Then::Token(id), None);
             }
+            Kind::UserTask(task) => self.offer(here, task)?,
+            Kind::ExternalTask(task) => self.put_out(here, task)?,
+            Kind::Call(call) => self.enter_call(here, call)?,
+            Kind::ForEach(each) => self.enter_each(here, each)?,
+            Kind::Stage(stage) => self.enter_stage(here, stage)?,
         }
+        Ok(())
     }
 
     /// A task's first call, if its node type takes this input.
-    fn begin(&mut self, node: NodeIx, visit: u32, task: &Task, input: Value) {
+    fn begin(&mut self, here: Here, task: &Task) -> Result<(), ValueError> {
+        let input = self.template(here.scope, &task.with)?;
         if let Some(refused) = task.contract.refuses_input(&input) {
-            return self.incident(node, visit, "INPUT_INVALID", refused);
+            self.incident(here, "INPUT_INVALID", refused);
+            return Ok(());
         }
-        let state = Visit {
-            op: Op::Run,
-            attempt: 1,
-            tries: 1,
-            key: self.key(node, visit),
-            input: Held::computed(input),
-            maybe_done: false,
-            memo: None,
-            signal: None,
-            undoing: None,
-            wait_due_ms: None,
-            asked: None,
-        };
         let id = self.next_token();
-        self.call(id, node, visit, self.it.now_ms, Box::new(state));
+        let visit = self.new_visit(here, input);
+        self.call(id, here, self.it.now_ms, visit);
+        self.guard(id, here)
     }
 
-    fn set(&mut self, node: NodeIx, visit: u32, vars: &[(Arc<str>, Template)]) {
-        for (name, template) in vars {
-            match self.template(template) {
-                Ok(value) => {
-                    self.it.vars.insert(name.clone(), Held::computed(value));
-                }
-                Err(error) => return self.no_value(node, visit, &error),
-            }
+    /// Answers who waits for the instance. A called flow has no caller of that kind.
+    fn reply(&mut self, scope: ScopeId, output: Held) {
+        if self.it.reply.is_none() && self.it.around(scope).all(|(id, one)| id == ROOT || one.input.is_none()) {
+            self.effects.push(Effect::Reply(output.value.clone()));
+            self.it.reply = Some(output);
         }
-        self.leave(node, DONE);
     }
 
-    fn choose(&self, node: NodeIx) -> Result<Option<EdgeIx>, ValueError> {
+    fn choose(&self, here: Here) -> Result<Option<EdgeIx>, ValueError> {
         let mut default = None;
-        for &edge in &self.flow.nodes[node].out {
+        for &edge in &self.flow.nodes[here.node].out {
             let one = &self.flow.edges[edge];
             match &one.when {
                 _ if one.default => default = Some(edge),
                 None => return Ok(Some(edge)),
                 Some(when) => {
-                    if self.with_scope(|scope| when.holds(scope))? {
+                    if self.with_scope(here.scope, |scope| when.holds(scope))? {
                         return Ok(Some(edge));
                     }
                 }
@@ -198,35 +232,12 @@ impl<'f> Walk<'f> {
         Ok(default)
     }
 
-    /// One token per incoming edge, then one along every outgoing edge.
-    fn join(&mut self, node: NodeIx, visit: u32, by: Option<EdgeIx>) {
-        let incoming = &self.flow.nodes[node].incoming;
-        if incoming.len() > 1 {
-            let Some(edge) = by else { return };
-            self.place(node, visit, At::Joining { edge });
-            let mut complete = Vec::with_capacity(incoming.len());
-            for &wanted in incoming {
-                let arrived = self.it.tokens.iter().find(|(_, token)| {
-                    token.node == node && matches!(token.at, At::Joining { edge } if edge == wanted)
-                });
-                match arrived {
-                    Some((&id, _)) => complete.push(id),
-                    None => return,
-                }
-            }
-            for id in complete {
-                self.it.tokens.remove(&id);
-            }
-        }
-        self.leave(node, DONE);
-    }
-
     /// Enters every wait after an event gateway, as one race.
-    fn race(&mut self, node: NodeIx) {
+    fn race(&mut self, here: Here) {
         let flow = self.flow;
         self.race = Some(self.next_token());
-        for &edge in &flow.nodes[node].out {
-            self.visit(flow.edges[edge].to, Some(edge));
+        for &edge in &flow.nodes[here.node].out {
+            self.visit(Arrival { scope: here.scope, node: flow.edges[edge].to, by: Some(edge) });
         }
         self.race = None;
     }
@@ -238,55 +249,22 @@ impl<'f> Walk<'f> {
         }
     }
 
-    fn throw(&mut self, node: NodeIx, visit: u32, throw: &Throw) {
-        let message = self.template(&throw.message);
-        let data = throw.data.as_ref().map(|data| self.template(data)).transpose();
-        match (message, data) {
-            (Ok(message), Ok(data)) => {
-                let message = message.as_str().map_or_else(|| message.to_string(), str::to_owned);
-                let mut error = self.error(FailureClass::Rejected, &throw.code, message, node);
-                error.data = data.map(Arc::new);
-                self.unwind(None, Some(error));
-            }
-            (Err(error), _) | (_, Err(error)) => self.no_value(node, visit, &error),
-        }
+    fn throw(&mut self, here: Here, throw: &Throw) -> Result<(), ValueError> {
+        let message = self.template(here.scope, &throw.message)?;
+        let data = throw.data.as_ref().map(|data| self.template(here.scope, data)).transpose()?;
+        let message = message.as_str().map_or_else(|| message.to_string(), str::to_owned);
+        let mut error = self.error(FailureClass::Rejected, &throw.code, message, here.node);
+        error.data = data.map(Arc::new);
+        self.fail(here.scope, error);
+        Ok(())
     }
 
-    fn wait_until(&mut self, node: NodeIx, visit: u32, timer: &TimerKind) {
-        let due = match timer {
+    pub(super) fn time(&self, scope: ScopeId, timer: &TimerKind) -> Result<u64, ValueError> {
+        match timer {
             TimerKind::AfterMs(after) => Ok(self.it.now_ms.saturating_add(*after)),
-            TimerKind::Until(expr) => self.with_scope(|scope| expr.eval(scope)).and_then(|value| time_ms(&value)),
-        };
-        match due {
-            Ok(due_ms) => {
-                self.place(node, visit, At::Timer { due_ms });
+            TimerKind::Until(expr) => {
+                self.with_scope(scope, |scope| expr.eval(scope)).and_then(|value| super::context::time_ms(&value))
             }
-            Err(error) => self.no_value(node, visit, &error),
-        }
-    }
-
-    fn decide(&self, decision: &Decision) -> Result<Value, ValueError> {
-        match &decision.with {
-            None => self.with_scope(|scope| decision.table.evaluate(scope)).map(|answer| answer.output),
-            Some(with) => {
-                let with = self.template(with)?;
-                let roots: Vec<(&str, Root)> = match &with {
-                    Value::Object(map) => map.iter().map(|(name, value)| (name.as_str(), Root::Value(value))).collect(),
-                    Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Vec::new(),
-                };
-                decision.table.evaluate(&Scope { roots: &roots }).map(|answer| answer.output)
-            }
-        }
-    }
-
-    fn key_text(&self, key: &Expr) -> Result<String, ValueError> {
-        match self.with_scope(|scope| key.eval(scope))? {
-            Value::String(text) if fits_message(&text, MESSAGE_KEY_BYTES_MAX) => Ok(text),
-            Value::String(text) => Err(ValueError {
-                message: format!("a message key has 1 to {MESSAGE_KEY_BYTES_MAX} bytes, not {}", text.len()),
-            }),
-            Value::Number(number) => Ok(number.to_string()),
-            other => Err(ValueError { message: format!("a message key must be text or a number, not {other}") }),
         }
     }
 
@@ -298,34 +276,65 @@ impl<'f> Walk<'f> {
         id
     }
 
-    pub(super) fn place(&mut self, node: NodeIx, visit: u32, at: At) -> TokenId {
+    pub(super) fn place(&mut self, here: Here, at: At) -> TokenId {
         let id = self.next_token();
         let race = self.race.filter(|_| matches!(at, At::Waiting { .. } | At::Timer { .. } | At::Incident { .. }));
-        self.it.tokens.insert(id, Token { node, visit, since_ms: self.it.now_ms, at, race });
+        self.stand_in_race(id, here, self.it.now_ms, at, race);
         id
     }
 
+    /// Stands a token that was taken out back in.
+    pub(super) fn stand(&mut self, id: TokenId, here: Here, since_ms: u64, at: At) {
+        self.stand_in_race(id, here, since_ms, at, None);
+    }
+
+    pub(super) fn stand_in_race(&mut self, id: TokenId, here: Here, since_ms: u64, at: At, race: Option<TokenId>) {
+        let Here { scope, node, visit } = here;
+        self.it.tokens.insert(id, Token { scope, node, visit, since_ms, at, race });
+    }
+
+    pub(super) fn new_visit(&self, here: Here, input: Value) -> Box<Visit> {
+        let path = self.it.scopes.get(&here.scope).map_or("", |scope| &*scope.path);
+        Box::new(Visit {
+            op: Op::Run,
+            attempt: 1,
+            tries: 1,
+            key: format!("{}.{path}{}.{}", self.it.id, self.flow.nodes[here.node].id, here.visit),
+            input: Held::computed(input),
+            maybe_done: false,
+            memo: None,
+            signal: None,
+            undoing: None,
+            wait_due_ms: None,
+            asked: None,
+        })
+    }
+
     /// Stands the token in a call and asks for it.
-    pub(super) fn call(&mut self, id: TokenId, node: NodeIx, visit: u32, since_ms: u64, state: Box<Visit>) {
-        let token = Token { node, visit, since_ms, at: At::Calling(state), race: None };
-        if let At::Calling(state) = &token.at {
-            let call = call(self.flow, &self.it, id, &token, state);
+    pub(super) fn call(&mut self, id: TokenId, here: Here, since_ms: u64, state: Box<Visit>) {
+        if self.it.suspended {
+            return self.stand(id, here, since_ms, At::Halted(state));
+        }
+        // What a worker or a person does is not called: it is put out again.
+        if let (Op::Run, None, Kind::ExternalTask(task)) = (state.op, &state.undoing, &self.flow.nodes[here.node].kind)
+        {
+            let due_ms = task.timeout_ms.map(|timeout| self.it.now_ms.saturating_add(timeout));
+            return self.stand(id, here, since_ms, At::Open { visit: state, due_ms });
+        }
+        self.stand(id, here, since_ms, At::Calling(state));
+        if let Some(token) = self.it.tokens.get(&id) {
+            let call = super::context::call(self.flow, &self.it, id, token);
             self.effects.extend(call.map(|call| Effect::Call(Box::new(call))));
         }
-        self.it.tokens.insert(id, token);
     }
 
-    pub(super) fn incident(&mut self, node: NodeIx, visit: u32, code: &str, message: String) {
-        let error = self.error(FailureClass::Flow, code, message, node);
-        self.place(node, visit, At::Incident { error, visit: None, stopped: None });
+    pub(super) fn incident(&mut self, here: Here, code: &str, message: String) {
+        let error = self.error(FailureClass::Flow, code, message, here.node);
+        self.place(here, At::Incident { error, visit: None, stopped: None });
     }
 
-    pub(super) fn no_way_out(&mut self, node: NodeIx, visit: u32) {
-        self.incident(node, visit, "NO_WAY_OUT", "no condition holds and there is no default".to_owned());
-    }
-
-    pub(super) fn no_value(&mut self, node: NodeIx, visit: u32, error: &ValueError) {
-        self.incident(node, visit, "EXPRESSION_FAILED", error.message.clone());
+    pub(super) fn no_way_out(&mut self, here: Here) {
+        self.incident(here, "NO_WAY_OUT", "no condition holds and there is no default".to_owned());
     }
 
     pub(super) fn error(&self, class: FailureClass, code: &str, message: String, node: NodeIx) -> Error {
@@ -334,27 +343,48 @@ impl<'f> Walk<'f> {
 
     pub(super) fn end(&mut self, end: End) {
         self.it.tokens.clear();
-        self.it.unwinding = None;
+        self.it.scopes.retain(|&id, _| id == ROOT);
+        self.scope_mut(ROOT).unwinding = None;
+        self.it.suspended = false;
+        self.it.halted.clear();
         self.arrivals.clear();
         self.effects.retain(|effect| !matches!(effect, Effect::Call(_)));
         self.effects.push(Effect::Ended(end.state));
         self.it.end = Some(end);
     }
 
-    /// After all moves: has the instance ended, or can it never go on?
+    /// After all moves: which scopes have come to their end, and can the others go on?
     pub(super) fn settle(&mut self) {
-        while self.fire_inclusive() {
+        loop {
+            self.drop_guards();
             self.run();
+            if self.it.end.is_some() {
+                return;
+            }
+            if !(self.fire_inclusive() || self.complete_scopes()) {
+                break;
+            }
         }
-        if self.it.end.is_some() || self.it.unwinding.is_some() {
-            return;
+        if self.it.end.is_none() && !self.it.suspended {
+            self.name_stuck_joins();
         }
-        if self.it.tokens.is_empty() {
-            self.end(End { state: State::Completed, error: None });
-            return;
-        }
-        if self.it.tokens.values().all(|token| matches!(token.at, At::Joining { .. })) {
-            for token in self.it.tokens.values_mut() {
+    }
+
+    /// No other token is left that could come to these joins.
+    fn name_stuck_joins(&mut self) {
+        let stuck = |token: &Token| matches!(token.at, At::Joining { due_ms: None, .. });
+        let waiting: Vec<ScopeId> =
+            self.it.tokens.values().filter(|token| stuck(token)).map(|token| token.scope).collect();
+        for scope in waiting {
+            let unwinding = self.it.around(scope).any(|(_, one)| one.unwinding.is_some());
+            let mut all = self.it.tokens.values().filter(|token| token.scope == scope);
+            if unwinding
+                || self.is_arriving(scope)
+                || !all.all(|token| stuck(token) || matches!(token.at, At::Guard { .. }))
+            {
+                continue;
+            }
+            for token in self.it.tokens.values_mut().filter(|token| token.scope == scope && stuck(token)) {
                 let error = Error {
                     class: FailureClass::Flow,
                     code: "JOIN_STUCK".to_owned(),
@@ -374,13 +404,19 @@ impl<'f> Walk<'f> {
             let (visit, stopped) = match &token.at {
                 // Its answer will come too late to be taken.
                 At::Calling(visit) => (Some(Box::new(Visit { maybe_done: true, ..(**visit).clone() })), None),
-                At::Retrying { visit, .. } => (Some(visit.clone()), None),
+                At::Retrying { visit, .. } | At::Halted(visit) => (Some(visit.clone()), None),
                 At::Waiting { message, key, due_ms, visit } => {
                     let wait = Wait::Message { message: message.clone(), key: key.clone(), due_ms: *due_ms };
                     (visit.clone(), Some(wait))
                 }
                 At::Timer { due_ms } => (None, Some(Wait::Timer { due_ms: *due_ms })),
-                At::Joining { .. } | At::Incident { .. } | At::Compensating => continue,
+                At::Open { visit, due_ms } => (Some(visit.clone()), Some(Wait::Open { due_ms: *due_ms })),
+                At::Joining { .. }
+                | At::Incident { .. }
+                | At::Compensating
+                | At::Inside
+                | At::Abandoned(_)
+                | At::Guard { .. } => continue,
             };
             let error = Error {
                 class: FailureClass::Flow,
@@ -393,7 +429,7 @@ impl<'f> Walk<'f> {
         }
     }
 
-    // -- values ------------------------------------------------------------------------------------------------
+    // -- what is kept --------------------------------------------------------------------------------------------
 
     /// A value that this event carries: it stands in this event's row.
     #[allow(clippy::wrong_self_convention, reason = "`from` is where the value stands")]
@@ -401,116 +437,29 @@ impl<'f> Walk<'f> {
         Held::from_row(value.clone(), self.it.seq)
     }
 
-    pub(super) fn keep_output(&mut self, node: NodeIx, output: Held) {
-        let node = &self.flow.nodes[node];
+    pub(super) fn keep_output(&mut self, here: Here, output: Held) {
+        let node = &self.flow.nodes[here.node];
         if node.read {
-            self.it.outputs.insert(node.id.clone(), output);
+            let id = node.id.clone();
+            self.scope_mut(here.scope).outputs.insert(id, output);
         }
     }
 
     /// A step that can be undone is remembered, with what its undo must be told.
-    pub(super) fn remember(&mut self, node: NodeIx, visit: u32, state: &Visit, output: Option<Held>) {
-        if let Kind::Task(task) = &self.flow.nodes[node].kind
-            && !matches!(task.undo, Undo::No)
-        {
-            self.it.done.push(Done { node, visit, key: state.key.clone(), input: state.input.clone(), output });
+    pub(super) fn remember(&mut self, here: Here, state: &Visit, output: Option<Held>) {
+        if !matches!(self.flow.nodes[here.node].kind.undo(), Undo::No) {
+            let (key, input) = (state.key.clone(), state.input.clone());
+            let step = Step { node: here.node, visit: here.visit, key, input, output };
+            self.scope_mut(here.scope).done.push(Done::Step(Box::new(step)));
         }
     }
 
-    fn key(&self, node: NodeIx, visit: u32) -> String {
-        format!("{}.{}.{visit}", self.it.id, self.flow.nodes[node].id)
-    }
-
-    pub(super) fn template(&self, template: &Template) -> Result<Value, ValueError> {
+    pub(super) fn template(&self, scope: ScopeId, template: &Template) -> Result<Value, ValueError> {
         match template {
             Template::Literal(value) => Ok(value.clone()),
             Template::Expr(_) | Template::Object(_) | Template::Array(_) => {
-                self.with_scope(|scope| template.eval(scope))
+                self.with_scope(scope, |scope| template.eval(scope))
             }
         }
-    }
-
-    pub(super) fn with_scope<R>(&self, read: impl FnOnce(&Scope<'_>) -> R) -> R {
-        let facts = facts(self.flow, &self.it);
-        read(&Scope {
-            roots: &[
-                ("input", Root::Value(&self.it.input.value)),
-                ("vars", Root::Named(&self.it.vars)),
-                ("nodes", Root::Named(&self.it.outputs)),
-                ("flow", Root::Value(&facts)),
-            ],
-        })
-    }
-}
-
-/// What expressions see as `flow`.
-fn facts(flow: &Flow, it: &Instance) -> Value {
-    json!({
-        "key": flow.key, "version": it.version, "instance": &*it.id, "businessKey": it.business_key,
-        "priority": it.priority, "now": it.now_ms,
-    })
-}
-
-/// The call a token stands in. The same token gives the same call, also after a crash.
-pub(super) fn call(flow: &Flow, it: &Instance, id: TokenId, token: &Token, state: &Visit) -> Option<Call> {
-    let node = &flow.nodes[token.node];
-    // Only tasks are called.
-    let Kind::Task(task) = &node.kind else { return None };
-    let mut call = Call {
-        token: id,
-        node: node.id.clone(),
-        visit: token.visit,
-        attempt: state.attempt,
-        op: state.op,
-        export: state.op,
-        callee: task.call.clone(),
-        key: state.key.clone(),
-        forward_key: None,
-        input: state.input.value.clone(),
-        output: None,
-        memo: state.memo.as_ref().map(|memo| memo.value.clone()),
-        signal: state.signal.clone(),
-        visit_started_ms: token.since_ms,
-    };
-    if let Some(done) = &state.undoing {
-        call.forward_key = Some(done.key.clone());
-        call.output = done.output.as_ref().map(|output| output.value.clone());
-        if let Undo::By { call: by, with } = &task.undo {
-            call.callee = by.clone();
-            if state.op == Op::Undo {
-                call.export = Op::Run;
-            }
-            call.input = Arc::new(undo_input(with, it, done));
-        }
-    }
-    Some(call)
-}
-
-/// The mapped input of an undo by another node type: it sees the step as `step.input` and `step.output`.
-fn undo_input(with: &Template, it: &Instance, done: &Done) -> Value {
-    let mut step = Map::new();
-    step.insert("input".to_owned(), (*done.input.value).clone());
-    step.insert("output".to_owned(), done.output.as_ref().map_or(Value::Null, |output| (*output.value).clone()));
-    let step = Value::Object(step);
-    let roots = [
-        ("step", Root::Value(&step)),
-        ("input", Root::Value(&it.input.value)),
-        ("vars", Root::Named(&it.vars)),
-        ("nodes", Root::Named(&it.outputs)),
-    ];
-    // What has no value is null: an undo must tolerate a forward call that left nothing behind.
-    with.eval(&Scope { roots: &roots }).unwrap_or(Value::Null)
-}
-
-/// Milliseconds since the Unix epoch, or an RFC 3339 time.
-fn time_ms(value: &Value) -> Result<u64, ValueError> {
-    let refused = || ValueError { message: format!("{value} is no time: RFC 3339 or milliseconds since 1970") };
-    match value {
-        Value::Number(number) => number.as_u64().ok_or_else(refused),
-        Value::String(text) => chrono::DateTime::parse_from_rfc3339(text)
-            .ok()
-            .and_then(|time| u64::try_from(time.timestamp_millis()).ok())
-            .ok_or_else(refused),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => Err(refused()),
     }
 }

@@ -14,9 +14,10 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value;
-use stepwell_core::flow::{DONE, Flow, Kind, TIMEOUT};
+use stepwell_core::flow::{DONE, Flow, Kind, NodeIx, TIMEOUT};
 use stepwell_core::machine::{
-    self, At, Call, Effect, Entry, Error, Event, Failure, Instance, Op, Outcome, TokenId, step,
+    self, At, Call, Command, Done, Effect, Entry, Error, Event, Failure, Instance, Op, Outcome, ROOT, ScopeId, TokenId,
+    step,
 };
 
 use super::instances::error_json;
@@ -69,9 +70,13 @@ pub(super) struct NodeRun {
 #[serde(rename_all = "camelCase")]
 pub(super) struct TokenItem {
     pub token: TokenId,
+    /// The node's id; of a called flow's node its path, `pay.1/begin`.
     pub node: String,
+    /// The container runs around it: `each.1/0/`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
     pub visit: u32,
-    /// calling, retrying, waiting, timer, joining, incident, undoing
+    /// calling, retrying, waiting, timer, joining, incident, undoing, inside, open, abandoned, halted
     pub state: &'static str,
     pub attempt: u32,
     pub since: String,
@@ -99,8 +104,12 @@ pub(super) struct Undoable {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Subject {
     pub node: String,
+    pub index: NodeIx,
     pub visit: u32,
 }
+
+/// Of each scope, the visits of its nodes.
+type Visits = BTreeMap<ScopeId, BTreeMap<Arc<str>, u32>>;
 
 /// The fold of a journal.
 pub(super) struct Replay {
@@ -136,14 +145,14 @@ impl Replay {
     pub(super) fn take(&mut self, entry: &Entry) -> Option<Subject> {
         let before = self.it.take()?;
         let subject = self.subject(&before, &entry.event);
-        let visits = before.visits.clone();
+        let visits: Visits = before.scopes.iter().map(|(&id, scope)| (id, scope.visits.clone())).collect();
         let (after, result) = step(&self.flow, before, entry.at_ms, &entry.event);
         if let Ok(effects) = result {
             self.note_arrivals(&visits, &after);
             self.note_event(subject.as_ref(), entry);
             for effect in &effects {
                 if let Effect::Call(call) = effect {
-                    self.note_call(call, after.now_ms);
+                    self.note_call(call, &after);
                 }
             }
             self.note_places(&after);
@@ -156,7 +165,7 @@ impl Replay {
     pub(super) fn nodes(&self) -> BTreeMap<Arc<str>, NodeRun> {
         let mut nodes = self.nodes.clone();
         if self.it.as_ref().is_some_and(|it| it.end.is_some()) {
-            for node in &self.flow.nodes {
+            for node in self.flow.nodes.iter().filter(|node| self.flow.bodies[node.body].version.is_none()) {
                 nodes.entry(node.id.clone()).or_insert_with(|| NodeRun::new(NodeState::Skipped, 0));
             }
         }
@@ -170,47 +179,75 @@ impl Replay {
 
     pub(super) fn tokens(&self) -> Vec<TokenItem> {
         let Some(it) = &self.it else { return Vec::new() };
-        it.tokens.iter().map(|(&id, token)| token_item(&self.flow, id, token)).collect()
+        let shown = it.tokens.iter().filter(|(_, token)| !matches!(token.at, At::Guard { .. }));
+        shown.map(|(&id, token)| token_item(&self.flow, it, id, token)).collect()
     }
 
     /// What a compensation would undo, in its order.
     pub(super) fn undo_plan(&self) -> Vec<Undoable> {
         let Some(it) = self.it.as_ref().filter(|it| it.end.is_none()) else { return Vec::new() };
-        let undoable = |done: &stepwell_core::machine::Done| Undoable {
-            node: self.flow.nodes[done.node].id.to_string(),
-            visit: done.visit,
-        };
-        it.done.iter().rev().map(undoable).collect()
+        let mut plan = Vec::new();
+        let mut open: Vec<(ScopeId, &Done)> = it.root().done.iter().map(|done| (ROOT, done)).collect();
+        // What a scope still runs is undone before what came before it.
+        let running = it.scopes.iter().filter(|(id, scope)| **id != ROOT && !scope.closed);
+        open.extend(running.flat_map(|(&id, scope)| scope.done.iter().map(move |done| (id, done))));
+        while let Some((scope, done)) = open.pop() {
+            match done {
+                Done::Step(step) => {
+                    plan.push(Undoable {
+                        node: shown(&self.flow, it, scope, step.node).to_string(),
+                        visit: step.visit,
+                    });
+                }
+                Done::Scope(inner) => {
+                    let inside = it.scopes.get(inner).into_iter().flat_map(|scope| &scope.done);
+                    open.extend(inside.map(|done| (*inner, done)));
+                }
+            }
+        }
+        plan
     }
 
     fn subject(&self, before: &Instance, event: &Event) -> Option<Subject> {
         let token = match event {
             Event::NodeReturned { token, .. }
             | Event::TimerFired { token, .. }
-            | Event::MessageArrived { token, .. } => token,
+            | Event::MessageArrived { token, .. }
+            | Event::Commanded { command: Command::Complete { token, .. } | Command::Fail { token, .. }, .. } => token,
             Event::Started { .. } | Event::Commanded { .. } | Event::LimitReached { .. } => return None,
         };
         let token = before.tokens.get(token)?;
-        Some(Subject { node: self.flow.nodes[token.node].id.to_string(), visit: token.visit })
+        let node = shown(&self.flow, before, token.scope, token.node).to_string();
+        Some(Subject { node, index: token.node, visit: token.visit })
     }
 
     /// Nodes that were entered by this event. Most are left again at once.
-    fn note_arrivals(&mut self, before: &BTreeMap<Arc<str>, u32>, after: &Instance) {
-        for (id, &visits) in &after.visits {
-            if before.get(id) == Some(&visits) {
-                continue;
+    fn note_arrivals(&mut self, before: &Visits, after: &Instance) {
+        for (&scope, one) in &after.scopes {
+            for (id, &visits) in &one.visits {
+                let were = before.get(&scope).and_then(|visits| visits.get(id)).copied().unwrap_or(0);
+                let body = one.within.as_ref().and_then(|within| self.flow.nodes[within.node].kind.body()).unwrap_or(0);
+                let found = self.flow.nodes.iter().position(|node| node.body == body && node.id == *id);
+                if let Some(node) = found.filter(|_| were != visits) {
+                    self.note_arrival(scope, node, visits - were, after);
+                }
             }
-            let run = self.nodes.entry(id.clone()).or_insert_with(|| NodeRun::new(NodeState::Done, after.now_ms));
-            *run = NodeRun { visits, attempts: run.attempts, ..NodeRun::new(NodeState::Done, after.now_ms) };
-            run.end(after.now_ms);
-            let node = self.flow.node(id).map(|ix| &self.flow.nodes[ix].kind);
-            run.last_output = match node {
-                Some(Kind::End { .. }) => after.output.as_ref().map(|held| held.value.clone()),
-                Some(Kind::Reply { .. }) => after.reply.as_ref().map(|held| held.value.clone()),
-                Some(_) => after.outputs.get(id).map(|held| held.value.clone()),
-                None => None,
-            };
         }
+    }
+
+    fn note_arrival(&mut self, scope: ScopeId, node: NodeIx, more: u32, after: &Instance) {
+        let name = shown(&self.flow, after, scope, node);
+        let run = self.nodes.entry(name).or_insert_with(|| NodeRun::new(NodeState::Done, after.now_ms));
+        let (visits, attempts) = (run.visits + more, run.attempts);
+        *run = NodeRun { visits, attempts, ..NodeRun::new(NodeState::Done, after.now_ms) };
+        run.end(after.now_ms);
+        let one = &after.scopes[&scope];
+        let held = match &self.flow.nodes[node].kind {
+            Kind::End { .. } => one.output.as_ref(),
+            Kind::Reply { .. } => after.reply.as_ref(),
+            _ => one.outputs.get(&self.flow.nodes[node].id),
+        };
+        run.last_output = held.map(|held| held.value.clone());
     }
 
     fn note_event(&mut self, subject: Option<&Subject>, entry: &Entry) {
@@ -218,13 +255,20 @@ impl Replay {
         match &entry.event {
             Event::NodeReturned { op: Op::Undo, outcome, .. } => run.returned(Op::Undo, outcome),
             Event::NodeReturned { op, outcome, .. } => {
-                if let Some(node) = subject.and_then(|one| self.flow.node(&one.node)) {
-                    run.returned(*op, &machine::as_taken(&self.flow, node, outcome));
+                if let Some(subject) = subject {
+                    run.returned(*op, &machine::as_taken(&self.flow, subject.index, outcome));
                 }
             }
             Event::MessageArrived { payload, .. } => {
                 run.last_output = Some(payload.clone());
                 run.port = Some(DONE.to_owned());
+            }
+            Event::Commanded { command: Command::Complete { output, .. }, .. } => {
+                run.last_output = Some(output.clone());
+                run.port = Some(DONE.to_owned());
+            }
+            Event::Commanded { command: Command::Fail { failure, .. }, .. } => {
+                run.returned(Op::Run, &Outcome::Failed(failure.clone()));
             }
             Event::TimerFired { .. } => run.port = run.port.take().or_else(|| Some(TIMEOUT.to_owned())),
             Event::Started { .. } | Event::Commanded { .. } | Event::LimitReached { .. } => {}
@@ -234,8 +278,10 @@ impl Replay {
         }
     }
 
-    fn note_call(&mut self, call: &Call, now_ms: u64) {
-        let run = self.nodes.entry(call.node.clone()).or_insert_with(|| NodeRun::new(NodeState::Active, now_ms));
+    fn note_call(&mut self, call: &Call, after: &Instance) {
+        let Some(token) = after.tokens.get(&call.token) else { return };
+        let name = shown(&self.flow, after, token.scope, token.node);
+        let run = self.nodes.entry(name).or_insert_with(|| NodeRun::new(NodeState::Active, after.now_ms));
         run.attempts += 1;
         if call.op != Op::Undo {
             run.last_input = Some(call.input.clone());
@@ -245,15 +291,22 @@ impl Replay {
     /// A node where a token stands is what the token does; one that was left is what was noted.
     fn note_places(&mut self, after: &Instance) {
         let mut standing = BTreeSet::new();
-        for token in after.tokens.values() {
-            let id = &self.flow.nodes[token.node].id;
+        for token in after.tokens.values().filter(|token| !matches!(token.at, At::Guard { .. })) {
+            let id = shown(&self.flow, after, token.scope, token.node);
             standing.insert(id.clone());
             let run = self.nodes.entry(id.clone()).or_insert_with(|| NodeRun::new(NodeState::Active, token.since_ms));
             run.ended_at = None;
             run.duration_ms = None;
             run.state = match &token.at {
-                At::Calling(_) | At::Retrying { .. } | At::Compensating => NodeState::Active,
-                At::Waiting { .. } | At::Timer { .. } | At::Joining { .. } => NodeState::Waiting,
+                At::Calling(_) | At::Retrying { .. } | At::Compensating | At::Inside | At::Abandoned(_) => {
+                    NodeState::Active
+                }
+                At::Waiting { .. }
+                | At::Timer { .. }
+                | At::Joining { .. }
+                | At::Open { .. }
+                | At::Halted(_)
+                | At::Guard { .. } => NodeState::Waiting,
                 At::Incident { error, .. } => {
                     run.error = Some(error_json(error));
                     NodeState::Incident
@@ -323,35 +376,44 @@ fn failure_json(failure: &Failure) -> Value {
     serde_json::to_value(failure).unwrap_or_default()
 }
 
-fn token_item(flow: &Flow, id: TokenId, token: &stepwell_core::machine::Token) -> TokenItem {
+/// What a node is called to people: its id, or where it is in a flow that is called (`pay.1/begin`).
+fn shown(flow: &Flow, it: &Instance, scope: ScopeId, node: NodeIx) -> Arc<str> {
+    let id = &flow.nodes[node].id;
+    let own = it.around(scope).find(|(_, one)| one.input.is_some()).is_none_or(|(of, _)| of == ROOT);
+    let path = it.scopes.get(&scope).map_or("", |scope| &*scope.path);
+    if own { id.clone() } else { format!("{path}{id}").into() }
+}
+
+fn token_item(flow: &Flow, it: &Instance, id: TokenId, token: &stepwell_core::machine::Token) -> TokenItem {
     let visit = token.at.visit();
     let undoing = visit.is_some_and(|visit| visit.undoing.is_some());
     let error: Option<&Error> = match &token.at {
         At::Retrying { error, .. } | At::Incident { error, .. } => Some(error),
-        At::Calling(_) | At::Waiting { .. } | At::Timer { .. } | At::Joining { .. } | At::Compensating => None,
+        _ => None,
     };
     let waiting = match &token.at {
         At::Waiting { message, key, .. } => Some(WaitsFor { message: message.to_string(), key: key.clone() }),
-        At::Calling(_)
-        | At::Retrying { .. }
-        | At::Timer { .. }
-        | At::Joining { .. }
-        | At::Incident { .. }
-        | At::Compensating => None,
+        _ => None,
     };
     let state = match &token.at {
         At::Calling(_) if undoing => "undoing",
         At::Calling(_) => "calling",
+        At::Inside => "inside",
+        At::Open { .. } => "open",
+        At::Abandoned(_) => "abandoned",
+        At::Halted(_) => "halted",
         At::Retrying { .. } => "retrying",
         At::Waiting { .. } => "waiting",
         At::Timer { .. } => "timer",
         At::Joining { .. } => "joining",
         At::Incident { .. } => "incident",
         At::Compensating => "undoing",
+        At::Guard { .. } => "guard",
     };
     TokenItem {
         token: id,
-        node: flow.nodes[token.node].id.to_string(),
+        node: shown(flow, it, token.scope, token.node).to_string(),
+        scope: it.scopes.get(&token.scope).map(|scope| scope.path.to_string()).filter(|path| !path.is_empty()),
         visit: token.visit,
         state,
         attempt: visit.map_or(0, |visit| visit.attempt),

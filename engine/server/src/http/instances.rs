@@ -136,6 +136,9 @@ pub(super) struct RetryBody {
     node: Option<String>,
     /// Only this token.
     token: Option<TokenId>,
+    /// Under a new visit and key: what was done under the old key may be done twice.
+    #[serde(rename = "newKey")]
+    new_key: bool,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -220,7 +223,7 @@ pub(super) async fn show(State(app): State<App>, Path(id): Path<String>) -> Answ
     let document = published.map(|version| version.definition.document).unwrap_or_default();
     let it = replay.instance();
     Ok(Json(InstanceDetail {
-        input: it.map(|it| it.input.value.clone()).unwrap_or_default(),
+        input: it.and_then(|it| it.root().input.as_ref()).map(|held| held.value.clone()).unwrap_or_default(),
         vars: it.map(vars).unwrap_or_default(),
         tokens: replay.tokens(),
         nodes: replay.nodes(),
@@ -234,7 +237,7 @@ pub(super) async fn show(State(app): State<App>, Path(id): Path<String>) -> Answ
 }
 
 fn vars(it: &Instance) -> Map<String, Value> {
-    it.vars.iter().map(|(name, held)| (name.to_string(), (*held.value).clone())).collect()
+    it.root().vars.iter().map(|(name, held)| (name.to_string(), (*held.value).clone())).collect()
 }
 
 /// Show an instance's journal
@@ -363,5 +366,5 @@ pub(super) async fn retry(
         (_, false) => None,
         ([one, ..], true) => Some(one.token),
     };
-    send(&app, &id, Command::Retry { token }, caller).await
+    send(&app, &id, Command::Retry { token, new_key: asked.new_key }, caller).await
 }

@@ -11,20 +11,24 @@ use crate::catalog::{EffectClass, NodeType};
 use crate::decide::Table;
 use crate::expr::Template;
 use crate::flow::document::{
-    BoundaryDocument, BoundaryKind, DecisionDocument, DeliveryDocument, NodeDocument, ReceiveDocument, RetryDocument,
-    SetDocument, TaskDocument, ThrowDocument, TimerDocument, UndoDocument,
+    BoundaryDocument, DecisionDocument, DeliveryDocument, NodeDocument, ReceiveDocument, RetryDocument, SetDocument,
+    TaskDocument, ThrowDocument, TimerDocument, UndoDocument,
 };
 use crate::flow::duration::DURATION_MS_MAX;
 use crate::flow::pointer::{child, nearest};
 use crate::flow::{
-    Boundary, Callee, Catch, Contract, DONE, Decision, Delivery, Kind, NodeIx, Retry, TIMEOUT, Task, Throw, TimerKind,
-    Undo,
+    Callee, Contract, DONE, Decision, Delivery, Kind, NodeIx, Retry, TIMEOUT, Task, Throw, TimerKind, Undo,
 };
 use crate::machine::{MESSAGE_NAME_BYTES_MAX, fits_message};
 use crate::problem::Problem;
 
+/// Boundary handlers by port.
+pub(super) type Handlers = std::collections::BTreeMap<String, BoundaryDocument>;
+
 /// Of one attempt, unless the document says otherwise.
 const CALL_TIMEOUT_MS: u64 = 3_000;
+/// Of one attempt of a stage's step.
+const STEP_TIMEOUT_MS: u64 = 2_000;
 /// Longest attempt. What takes longer waits for a message.
 const CALL_TIMEOUT_MS_MAX: u64 = 3_600_000;
 const ATTEMPTS_MAX: u32 = 100;
@@ -40,15 +44,23 @@ impl Checker<'_> {
             self.problem(Problem::error("WRONG_TYPE", "/nodes", "`nodes` is an object of nodes by id"));
             return;
         };
-        // All ids first, so that a node may speak of a later one.
-        for (index, id) in nodes.keys().enumerate() {
+        // All ids and containers first, so that a node may speak of a later one.
+        let mut bodies = 0;
+        for (index, (id, value)) in nodes.iter().enumerate() {
             self.by_id.insert(id, index);
+            let container = matches!(value.get("type").and_then(Value::as_str), Some("for-each" | "stage"));
+            bodies += usize::from(container);
+            let holds = container.then_some(bodies);
             let pointer = child("/nodes", id);
-            self.nodes.push(Entry { id, pointer, kind: None, on: Vec::new(), node_type: None, ports: None });
+            let (kind, on) = (None, Vec::new());
+            self.nodes.push(Entry { id, pointer, inside: None, holds, kind, on, node_type: None, ports: None });
+            let steps = value.get("steps").and_then(Value::as_array).into_iter().flatten();
+            self.steps.extend(steps.filter_map(|step| step.get("run")?.as_str()));
         }
         for (index, (id, value)) in nodes.iter().enumerate() {
             self.check_id(index, id);
             if let Some(document) = self.reader.node(id, value) {
+                self.contain(index, document.inside());
                 self.compile_node(index, document);
             }
         }
@@ -77,12 +89,18 @@ impl Checker<'_> {
                 ports = Some(Vec::new());
                 Some(self.throw(node, throw, &pointer))
             }
-            NodeDocument::Parallel(_) => Some(Kind::Parallel),
+            NodeDocument::Parallel(parallel) => {
+                if parallel.join.as_ref().is_some_and(|join| join.timeout.is_some()) {
+                    ports = Some(vec![DONE.into(), TIMEOUT.into()]);
+                }
+                Some(Kind::Parallel(self.join(node, parallel.join.unwrap_or_default(), &pointer)))
+            }
             NodeDocument::Compensate(_) => Some(Kind::Compensate),
             NodeDocument::End(end) => {
                 ports = Some(Vec::new());
                 let output = end.output.unwrap_or_default();
-                Some(Kind::End { output: self.template(node, &output, &child(&pointer, "output"), &Sees::Flow) })
+                let output = self.template(node, &output, &child(&pointer, "output"), &Sees::Flow);
+                Some(Kind::End { output, terminate: end.terminate })
             }
             NodeDocument::Reply(reply) => {
                 let output = reply.output.unwrap_or_default();
@@ -96,10 +114,28 @@ impl Checker<'_> {
             NodeDocument::Set(set) => Some(self.set(node, &set, &pointer)),
             NodeDocument::Timer(timer) => self.timer(node, &timer, &pointer),
             NodeDocument::Receive(receive) => {
-                if receive.timeout.is_some() {
-                    ports = Some(vec![DONE.into(), TIMEOUT.into()]);
-                }
+                ports = Some(self.waiting_ports(node, receive.timeout.as_deref(), &receive.on));
                 self.receive(node, &receive, &pointer)
+            }
+            NodeDocument::UserTask(task) => {
+                ports = Some(self.waiting_ports(node, task.timeout.as_deref(), &task.on));
+                Some(self.user_task(node, *task, &pointer))
+            }
+            NodeDocument::ExternalTask(task) => {
+                ports = Some(self.waiting_ports(node, task.timeout.as_deref(), &task.on));
+                self.external_task(node, *task, &pointer)
+            }
+            NodeDocument::Call(call) => {
+                ports = Some(self.waiting_ports(node, None, &call.on));
+                self.call_flow(node, *call, &pointer)
+            }
+            NodeDocument::ForEach(each) => {
+                ports = Some(self.waiting_ports(node, None, &each.on));
+                self.for_each(node, *each, &pointer)
+            }
+            NodeDocument::Stage(stage) => {
+                ports = Some(self.waiting_ports(node, None, &stage.on));
+                self.stage(node, &stage, &pointer)
             }
         };
         self.nodes[node].kind = kind;
@@ -128,16 +164,29 @@ impl Checker<'_> {
         let node_type = self.catalog.get(&task.uses);
         self.nodes[node].node_type = node_type;
         let own = node_type?.ports.iter().map(|port| Arc::from(port.name.as_str()));
-        let mut ports: Vec<Arc<str>> = own.collect();
-        for name in task.on.keys() {
+        let ports = own.collect();
+        Some(self.with_handlers(node, ports, &task.on))
+    }
+
+    /// Of a node that is left by `done`, by `timeout` if it has one, and by its handlers.
+    fn waiting_ports(&mut self, node: NodeIx, timeout: Option<&str>, on: &Handlers) -> Vec<Arc<str>> {
+        let mut ports: Vec<Arc<str>> = vec![DONE.into()];
+        if timeout.is_some() {
+            ports.push(TIMEOUT.into());
+        }
+        self.with_handlers(node, ports, on)
+    }
+
+    fn with_handlers(&mut self, node: NodeIx, mut ports: Vec<Arc<str>>, on: &Handlers) -> Vec<Arc<str>> {
+        for name in on.keys() {
             if ports.iter().any(|port| **port == **name) {
                 let pointer = child(&child(&self.nodes[node].pointer, "on"), name);
-                let message = format!("`{}` has a port `{name}` of its own", task.uses);
+                let message = format!("`{}` has a port `{name}` of its own", self.nodes[node].id);
                 self.on(node, Problem::error("DUPLICATE_PORT", pointer, message).fix("give the handler another name"));
             }
             ports.push(name.as_str().into());
         }
-        Some(ports)
+        ports
     }
 
     fn task(&mut self, node: NodeIx, task: TaskDocument, pointer: &str) -> Option<Task> {
@@ -147,12 +196,30 @@ impl Checker<'_> {
         let retry = self.retry(node, &task.retry.unwrap_or_default(), &child(pointer, "retry"));
         let call = self.callee(node, &task.uses, task.config, task.timeout.as_deref(), pointer);
         self.nodes[node].on = self.boundaries(node, &task.on, pointer);
+        let undo = self.undo(node, task.undo, &task.uses, pointer);
+        if let Some(node_type) = self.nodes[node].node_type {
+            self.check_input(node, &input, node_type, &with_pointer);
+        }
+        let delivery = match task.delivery {
+            None | Some(DeliveryDocument::AtLeastOnce) => Delivery::AtLeastOnce,
+            Some(DeliveryDocument::AtMostOnce) => Delivery::AtMostOnce,
+        };
+        if delivery == Delivery::AtMostOnce && call.as_ref().is_some_and(|call| call.effect != EffectClass::External) {
+            let message = "at-most-once is for external nodes: this one does nothing outside";
+            let problem = Problem::warning("DELIVERY_WITHOUT_EFFECT", child(pointer, "delivery"), message);
+            self.on(node, problem.fix("remove `delivery`"));
+        }
+        let contract = self.contract(node);
+        Some(Task { call: call?, contract, with: input, retry, undo: undo?, delivery })
+    }
+
+    pub(super) fn undo(&mut self, node: NodeIx, undo: Option<UndoDocument>, uses: &str, pointer: &str) -> Option<Undo> {
         let own_undo = self.nodes[node].node_type.map(|node_type| node_type.undo);
-        let undo = match task.undo {
+        match undo {
             None | Some(UndoDocument::Own(false)) => Some(Undo::No),
             Some(UndoDocument::Own(true)) => {
                 if own_undo == Some(false) {
-                    let message = format!("`{}` has no undo of its own", task.uses);
+                    let message = format!("`{uses}` has no undo of its own");
                     let problem = Problem::error("UNDO_NOT_OFFERED", child(pointer, "undo"), message);
                     self.on(node, problem.fix("name the node type that undoes it: { \"uses\": … }"));
                 }
@@ -169,21 +236,7 @@ impl Checker<'_> {
                 let call = self.callee(node, &by.uses, by.config, by.timeout.as_deref(), &pointer);
                 call.map(|call| Undo::By { call, with })
             }
-        };
-        if let Some(node_type) = self.nodes[node].node_type {
-            self.check_input(node, &input, node_type, &with_pointer);
         }
-        let delivery = match task.delivery {
-            None | Some(DeliveryDocument::AtLeastOnce) => Delivery::AtLeastOnce,
-            Some(DeliveryDocument::AtMostOnce) => Delivery::AtMostOnce,
-        };
-        if delivery == Delivery::AtMostOnce && call.as_ref().is_some_and(|call| call.effect != EffectClass::External) {
-            let message = "at-most-once is for external nodes: this one does nothing outside";
-            let problem = Problem::warning("DELIVERY_WITHOUT_EFFECT", child(pointer, "delivery"), message);
-            self.on(node, problem.fix("remove `delivery`"));
-        }
-        let contract = self.contract(node);
-        Some(Task { call: call?, contract, with: input, retry, undo: undo?, delivery })
     }
 
     fn contract(&mut self, node: NodeIx) -> Contract {
@@ -204,6 +257,7 @@ impl Checker<'_> {
         pointer: &str,
     ) -> Option<Callee> {
         let bounds = 1..=CALL_TIMEOUT_MS_MAX;
+        let usual_ms = if self.steps.contains(self.nodes[node].id) { STEP_TIMEOUT_MS } else { CALL_TIMEOUT_MS };
         let timeout_ms = self.duration(timeout, &child(pointer, "timeout"), bounds, Some(node));
         let Some(node_type) = self.catalog.get(uses) else {
             self.unknown_type(node, uses, &child(pointer, "uses"));
@@ -217,7 +271,7 @@ impl Checker<'_> {
             digest: node_type.digest.as_str().into(),
             effect: node_type.effect,
             config: Arc::new(config),
-            timeout_ms: timeout_ms.unwrap_or(CALL_TIMEOUT_MS),
+            timeout_ms: timeout_ms.unwrap_or(usual_ms),
             undo: node_type.undo,
             resume: node_type.resume,
             query: node_type.query,
@@ -253,7 +307,7 @@ impl Checker<'_> {
         self.on(node, problem);
     }
 
-    fn retry(&mut self, node: NodeIx, retry: &RetryDocument, pointer: &str) -> Retry {
+    pub(super) fn retry(&mut self, node: NodeIx, retry: &RetryDocument, pointer: &str) -> Retry {
         let default = Retry::default();
         let out_of =
             |field: &str, message: String| Problem::error("RETRY_OUT_OF_BOUNDS", child(pointer, field), message);
@@ -277,73 +331,6 @@ impl Checker<'_> {
             );
         }
         Retry { attempts, backoff_ms, factor, max_ms }
-    }
-
-    fn boundaries(
-        &mut self,
-        node: NodeIx,
-        on: &std::collections::BTreeMap<String, BoundaryDocument>,
-        pointer: &str,
-    ) -> Vec<Boundary> {
-        let pointer = child(pointer, "on");
-        let mut handlers: Vec<Boundary> = Vec::new();
-        for (port, handler) in on {
-            let pointer = child(&pointer, port);
-            if handler.interrupting == Some(false) {
-                let message = "handlers that let the node go on are not in this release";
-                let problem = Problem::error("NOT_INTERRUPTING", child(&pointer, "interrupting"), message);
-                self.on(node, problem.fix("remove `interrupting`"));
-            }
-            let catches = match handler.kind {
-                BoundaryKind::Timeout => {
-                    if handler.code.is_some() {
-                        let message = "a timeout has no code";
-                        self.on(
-                            node,
-                            Problem::error("BOUNDARY_CODE", child(&pointer, "code"), message).fix("remove `code`"),
-                        );
-                    }
-                    Catch::Timeout
-                }
-                BoundaryKind::Error => {
-                    self.boundary_code(node, handler.code.as_deref(), &child(&pointer, "code"));
-                    Catch::Error { code: handler.code.as_deref().map(Arc::from) }
-                }
-            };
-            if handlers.iter().any(|other| other.catches == catches) {
-                let message = "another handler of this node catches the same";
-                self.on(node, Problem::error("BOUNDARY_TWICE", &pointer, message).fix("remove one of them"));
-            }
-            handlers.push(Boundary { port: port.as_str().into(), catches, interrupting: true });
-        }
-        handlers
-    }
-
-    /// A code of the node type's own, or one the engine gives.
-    fn boundary_code(&mut self, node: NodeIx, code: Option<&str>, pointer: &str) {
-        const ENGINE: [&str; 10] = [
-            "TIMEOUT",
-            "TRANSIENT",
-            "PERMANENT",
-            "UNKNOWN",
-            "TRAP",
-            "OUT_OF_MEMORY",
-            "BAD_OUTPUT",
-            "BREAKER_OPEN",
-            "NOT_GRANTED",
-            "PLUGIN_MISSING",
-        ];
-        let (Some(code), Some(node_type)) = (code, self.nodes[node].node_type) else { return };
-        let own = node_type.errors.iter().map(|error| error.code.as_str());
-        // Codes that come from outside are not all known: HTTP answers give theirs.
-        if own.clone().chain(ENGINE).any(|known| known == code) || code.starts_with("HTTP_") {
-            return;
-        }
-        let message = format!("`{}` does not say that it fails with `{code}`", node_type.uses);
-        let problem = Problem::warning("BOUNDARY_CODE", pointer, message);
-        let near = nearest(code, own.clone().chain(ENGINE)).map(|near| format!("did you mean `{near}`?"));
-        let all = own.collect::<Vec<_>>().join(", ");
-        self.on(node, problem.fix(near.unwrap_or_else(|| format!("its own codes are {all}"))));
     }
 
     fn decision(&mut self, node: NodeIx, decision: &DecisionDocument, pointer: &str) -> Option<Kind> {
@@ -460,6 +447,7 @@ impl Checker<'_> {
         }
         let timeout = receive.timeout.as_deref();
         let timeout_ms = self.duration(timeout, &child(pointer, "timeout"), 1..=DURATION_MS_MAX, Some(node));
+        self.nodes[node].on = self.boundaries(node, &receive.on, pointer);
         let key = self.expression(&receive.key, &child(pointer, "key"), Some(node), Sees::Flow)?;
         Some(Kind::Receive { message: receive.message.as_str().into(), key, timeout_ms })
     }

@@ -54,6 +54,11 @@ impl Checker<'_> {
             let message = "nothing leads to a start";
             self.on(to, Problem::error("EDGE_TO_START", &pointer, message).fix("lead the edge to the node after it"));
         }
+        if self.nodes[from].inside != self.nodes[to].inside {
+            let message = "an edge does not lead into a container or out of it";
+            let problem = Problem::error("EDGE_CROSSES", &pointer, message);
+            self.on(from, problem.fix("lead it to the container, or put both nodes into one"));
+        }
         let ports = self.nodes[from].ports.as_deref();
         let first = ports.and_then(|ports| ports.first()).map_or(DONE, |first| first);
         let port: Arc<str> = edge.port.as_deref().unwrap_or(first).into();
@@ -125,7 +130,7 @@ impl Checker<'_> {
         for line in &self.edges {
             let branches = matches!(
                 self.nodes[line.from].kind,
-                Some(Kind::Exclusive | Kind::Inclusive | Kind::Parallel | Kind::EventGateway) | None
+                Some(Kind::Exclusive | Kind::Inclusive | Kind::Parallel(_) | Kind::EventGateway) | None
             );
             let seen = taken.entry((line.from, line.port.clone())).or_insert(0);
             *seen += 1;
@@ -148,6 +153,9 @@ impl Checker<'_> {
         let pointer = entry.pointer.clone();
         if matches!(kind, Kind::End { .. } | Kind::Throw(_)) {
             return;
+        }
+        if out.is_empty() && self.nodes[node].inside.is_some() && self.nodes[node].on.is_empty() {
+            return; // In a container a branch may just stop.
         }
         if out.is_empty() {
             let problem = Problem::error("DEAD_END", pointer, format!("nothing comes after `{}`", entry.id));

@@ -64,7 +64,7 @@ impl<'d> Checker<'d> {
         self.on(node, problem);
     }
 
-    fn fit(&mut self, node: NodeIx, template: &Template, schema: &'d Value, pointer: &str) {
+    pub(super) fn fit(&mut self, node: NodeIx, template: &Template, schema: &'d Value, pointer: &str) {
         match template {
             Template::Literal(value) => self.check_literal(node, value, schema, pointer),
             // Its value is not known before the run.

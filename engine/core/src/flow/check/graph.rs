@@ -37,7 +37,8 @@ impl Set {
     }
 }
 
-/// The edges by their ends.
+/// The edges by their ends. After those that are drawn come those that are meant: from a container to the nodes it
+/// begins with, and from a step that is waited for to the later ones.
 pub(super) struct Graph {
     pub(super) out: Vec<Vec<usize>>,
     pub(super) into: Vec<Vec<usize>>,
@@ -56,7 +57,28 @@ impl Graph {
             graph.to.push(line.to);
             graph.from.push(line.from);
         }
+        for node in 0..nodes {
+            if let Some(container) = checker.nodes[node].inside
+                && graph.into[node].is_empty()
+            {
+                graph.mean(container, node);
+            }
+        }
+        for entry in &checker.nodes {
+            let Some(Kind::Stage(stage)) = &entry.kind else { continue };
+            for (index, step) in stage.steps.iter().enumerate().filter(|(_, step)| step.sync) {
+                stage.steps[index + 1..].iter().for_each(|later| graph.mean(step.node, later.node));
+            }
+        }
         graph
+    }
+
+    fn mean(&mut self, from: NodeIx, to: NodeIx) {
+        let edge = self.to.len();
+        self.to.push(to);
+        self.from.push(from);
+        self.out[from].push(edge);
+        self.into[to].push(edge);
     }
 
     /// Everything that can be reached from `starts`, themselves included, without passing `stop`.
@@ -81,8 +103,14 @@ impl Checker<'_> {
         }
         let graph = Graph::of(self);
         let starts = self.of_kind(|kind| matches!(kind, Kind::Start));
+        let starts: Vec<NodeIx> = starts.into_iter().filter(|&node| self.nodes[node].inside.is_none()).collect();
         let ends = self.of_kind(|kind| matches!(kind, Kind::End { .. } | Kind::Throw(_)));
-        self.check_ends(&starts, &ends);
+        let own: Vec<NodeIx> = ends.iter().copied().filter(|&node| self.nodes[node].inside.is_none()).collect();
+        self.check_ends(&starts, &own);
+        // In a container a branch may just stop.
+        let stops =
+            |node: &NodeIx| self.nodes[*node].inside.is_some() && !self.edges.iter().any(|line| line.from == *node);
+        let ends: Vec<NodeIx> = ends.into_iter().chain((0..self.nodes.len()).filter(stops)).collect();
         let unread = (0..self.nodes.len()).any(|node| self.nodes[node].kind.is_none());
         if let [start] = starts[..] {
             let reached = graph.reach([start], None, true);
@@ -131,9 +159,9 @@ impl Checker<'_> {
         for cycle in cycles(graph) {
             let inside: BTreeSet<NodeIx> = cycle.iter().copied().collect();
             let first = cycle.iter().copied().min().unwrap_or_default();
-            let is_out = |edge: &usize| !inside.contains(&graph.to[*edge]);
+            let is_out = |edge: &usize| *edge < self.edges.len() && !inside.contains(&graph.to[*edge]);
             let way_out = cycle.iter().any(|&node| {
-                let splits = matches!(self.nodes[node].kind, Some(Kind::Parallel));
+                let splits = matches!(self.nodes[node].kind, Some(Kind::Parallel(_)));
                 let mut out = graph.out[node].iter().filter(|edge| is_out(edge));
                 !splits && out.any(|&edge| leaving.has(graph.to[edge]))
             });
@@ -149,9 +177,13 @@ impl Checker<'_> {
     /// A join waits for a token on each of its edges: any two of them must be able to hold one at
     /// the same time, so they come from different branches of one parallel node.
     fn check_joins(&mut self, graph: &Graph) {
-        let splits = self.of_kind(|kind| matches!(kind, Kind::Parallel | Kind::Inclusive));
+        let splits = self.of_kind(|kind| matches!(kind, Kind::Parallel(_) | Kind::Inclusive) || kind.body().is_some());
         let splits: Vec<NodeIx> = splits.into_iter().filter(|&node| graph.out[node].len() > 1).collect();
-        let joins = self.of_kind(|kind| matches!(kind, Kind::Parallel));
+        // One that does not wait for all has its own idea of who comes.
+        let waits_for = |kind: &Kind, all: usize| matches!(kind, Kind::Parallel(join) if join.wanted >= all);
+        let all =
+            |&node: &NodeIx| self.nodes[node].kind.as_ref().is_some_and(|kind| waits_for(kind, graph.into[node].len()));
+        let joins: Vec<NodeIx> = (0..self.nodes.len()).filter(all).collect();
         for join in joins.into_iter().filter(|&node| graph.into[node].len() > 1) {
             let arriving = &graph.into[join];
             // For each split, which of its edges can be behind which arriving edge.
@@ -195,8 +227,10 @@ impl Checker<'_> {
 
     /// An external step that stays done although the flow is compensated.
     fn check_undo(&mut self, graph: &Graph) {
-        let may_fail = self
-            .of_kind(|kind| matches!(kind, Kind::Task(_) | Kind::Compensate | Kind::Receive { .. } | Kind::Throw(_)));
+        let may_fail = self.of_kind(|kind| {
+            let work = matches!(kind, Kind::Task(_) | Kind::ExternalTask(_) | Kind::UserTask(_) | Kind::Call(_));
+            work || matches!(kind, Kind::Compensate | Kind::Receive { .. } | Kind::Throw(_))
+        });
         let mut failing = Set::new(self.nodes.len());
         for node in may_fail {
             failing.add(node);
@@ -206,7 +240,9 @@ impl Checker<'_> {
             if task.call.effect != EffectClass::External || !matches!(task.undo, Undo::No) {
                 continue;
             }
-            let later = graph.reach(graph.out[node].iter().map(|&edge| graph.to[edge]), None, true);
+            // What comes after the containers it is in comes after it as well.
+            let after = std::iter::once(node).chain(self.around(node)).flat_map(|at| graph.out[at].iter());
+            let later = graph.reach(after.map(|&edge| graph.to[edge]), None, true);
             if later.meets(&failing) {
                 let message = format!("a later step can fail, and what `{}` did stays done", self.nodes[node].id);
                 let fix = if task.call.undo {
@@ -251,6 +287,7 @@ impl Checker<'_> {
     /// Two branches of one parallel node that write one variable.
     pub(super) fn check_writes(&mut self) {
         let graph = Graph::of(self);
+        self.check_item_writes();
         let writers: Vec<(NodeIx, Vec<String>)> = (0..self.nodes.len())
             .filter_map(|node| match &self.nodes[node].kind {
                 Some(Kind::Set { vars }) => Some((node, vars.iter().map(|(name, _)| name.to_string()).collect())),
@@ -260,7 +297,7 @@ impl Checker<'_> {
         if writers.len() < 2 {
             return;
         }
-        let splits = self.of_kind(|kind| matches!(kind, Kind::Parallel | Kind::Inclusive));
+        let splits = self.of_kind(|kind| matches!(kind, Kind::Parallel(_) | Kind::Inclusive));
         let mut told = BTreeSet::new();
         for split in splits.into_iter().filter(|&node| graph.out[node].len() > 1) {
             let branches: Vec<Set> =
@@ -284,6 +321,25 @@ impl Checker<'_> {
                     self.on(*other, problem.fix("use two names, and join them after the branches"));
                 }
             }
+        }
+    }
+
+    /// Items of one for-each that write one variable.
+    fn check_item_writes(&mut self) {
+        let mut problems = Vec::new();
+        for node in 0..self.nodes.len() {
+            let Some(Kind::Set { vars }) = &self.nodes[node].kind else { continue };
+            let parallel = self
+                .around(node)
+                .find(|&container| matches!(&self.nodes[container].kind, Some(Kind::ForEach(each)) if each.limit > 1));
+            let (Some(container), Some((name, _))) = (parallel, vars.first()) else { continue };
+            let message = format!("items of `{}` write `vars.{name}` at the same time", self.nodes[container].id);
+            let pointer = child(&child(&self.nodes[node].pointer, "vars"), name);
+            let problem = Problem::error("PARALLEL_WRITE", pointer, message);
+            problems.push((node, problem.fix("give the items an `output`, or run one after the other: \"limit\": 1")));
+        }
+        for (node, problem) in problems {
+            self.on(node, problem);
         }
     }
 

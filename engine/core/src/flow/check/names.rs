@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Checker, Sees};
+use super::{Checker, Reading, Sees};
 use crate::flow::pointer::nearest;
 use crate::flow::{Kind, NodeIx};
 use crate::problem::Problem;
@@ -31,7 +31,7 @@ impl Checker<'_> {
         let mut problems = Vec::new();
         for reading in &self.readings {
             for path in reading.expr.reads() {
-                let problem = match reading.sees.roots() {
+                let problem = match self.roots(reading) {
                     Some(roots) if !roots.contains(&&*path[0]) => Some(unknown_root(path, &roots, &reading.sees)),
                     _ => self.reference(path, reading.node, &reading.sees, &written, &before),
                 };
@@ -82,7 +82,7 @@ impl Checker<'_> {
                     (Problem::warning("UNKNOWN_FIELD_READ", "", message), fix)
                 })
             }
-            "nodes" => self.node_reference(name, field, at, before),
+            "nodes" => self.node_reference(name, field, at, sees, before),
             _ => None,
         }
     }
@@ -92,6 +92,7 @@ impl Checker<'_> {
         id: &Arc<str>,
         field: Option<&Arc<str>>,
         at: Option<NodeIx>,
+        sees: &Sees,
         before: &[super::graph::Set],
     ) -> Option<(Problem, String)> {
         let Some(&node) = self.by_id.get(&**id) else {
@@ -102,7 +103,13 @@ impl Checker<'_> {
             return Some((Problem::error("UNKNOWN_REFERENCE", "", message), fix));
         };
         let entry = &self.nodes[node];
-        let gives = matches!(entry.kind, Some(Kind::Task(_) | Kind::Decision(_) | Kind::Receive { .. }) | None);
+        let gives = match &entry.kind {
+            Some(
+                Kind::Task(_) | Kind::Decision(_) | Kind::Receive { .. } | Kind::UserTask(_) | Kind::ExternalTask(_),
+            )
+            | None => true,
+            Some(kind) => kind.body().is_some(),
+        };
         if !gives {
             let message = format!("`{id}` has no output");
             return Some((
@@ -111,6 +118,14 @@ impl Checker<'_> {
             ));
         }
         if let Some(at) = at
+            && !self.visible(node, at, sees)
+        {
+            let container = entry.inside.map_or("", |container| self.nodes[container].id);
+            let message = format!("`{id}` is inside of `{container}` and cannot be read from outside");
+            return Some((Problem::error("NOT_VISIBLE", "", message), format!("read `nodes.{container}`")));
+        }
+        if let Some(at) = at
+            && !matches!(sees, Sees::Within(_))
             && !before[at].has(node)
         {
             let message = format!("`{id}` cannot have run when this is computed");
@@ -135,15 +150,31 @@ impl Checker<'_> {
     }
 }
 
-impl Sees {
-    /// `None` where any name may be a field of a decision's own input.
-    fn roots(&self) -> Option<Vec<&str>> {
-        match self {
-            Self::Flow => Some(vec!["input", "vars", "nodes", "flow"]),
-            Self::Undo => Some(vec!["step", "input", "vars", "nodes"]),
-            Self::Input => Some(vec!["input"]),
-            Self::Fields(fields) => fields.as_ref().map(|fields| fields.iter().map(String::as_str).collect()),
+impl Checker<'_> {
+    /// The names a reading may begin with; `None` where any name may be a field of a decision's own input.
+    fn roots<'r>(&self, reading: &'r Reading) -> Option<Vec<&'r str>> {
+        let mut roots = match &reading.sees {
+            Sees::Flow | Sees::Within(_) => vec!["input", "vars", "nodes", "flow"],
+            Sees::Undo => vec!["step", "input", "vars", "nodes", "flow"],
+            Sees::Input => return Some(vec!["input"]),
+            Sees::Fields(fields) => return fields.as_ref().map(|fields| fields.iter().map(String::as_str).collect()),
+        };
+        let each = |node: &NodeIx| matches!(self.nodes[*node].kind, Some(Kind::ForEach(_)) | None);
+        let within = match reading.sees {
+            Sees::Within(container) => Some(container),
+            _ => None,
+        };
+        if within.into_iter().chain(reading.node.into_iter().flat_map(|node| self.around(node))).any(|node| each(&node))
+        {
+            roots.extend(["item", "index"]);
         }
+        Some(roots)
+    }
+
+    /// Whether what a node gives can be read there: only in the container it is in.
+    fn visible(&self, node: NodeIx, at: NodeIx, sees: &Sees) -> bool {
+        let Some(container) = self.nodes[node].inside else { return true };
+        matches!(sees, Sees::Within(one) if *one == container) || self.around(at).any(|around| around == container)
     }
 }
 
@@ -152,7 +183,7 @@ fn unknown_root(path: &[Arc<str>], roots: &[&str], sees: &Sees) -> (Problem, Str
     let message = match sees {
         Sees::Input => format!("`{root}` is not known here: nothing has run yet"),
         Sees::Fields(_) => format!("`{root}` is none of the names that are known here"),
-        Sees::Flow | Sees::Undo => format!("`{root}` is not known"),
+        Sees::Flow | Sees::Within(_) | Sees::Undo => format!("`{root}` is not known"),
     };
     let problem = Problem::error("UNKNOWN_REFERENCE", "", message);
     match nearest(root, roots.iter().copied()) {

@@ -96,8 +96,42 @@ fn a_join_is_found_again_in_another_compilation() {
     let entries: Vec<Entry> = play.entries.iter().filter(|entry| rows.contains(&entry.seq)).cloned().collect();
     let it = parsed.hydrate(&other, "i".into(), &entries).unwrap();
     let joining = it.tokens.values().find_map(|token| match token.at {
-        At::Joining { edge } => Some(other.nodes[other.edges[edge].from].id.to_string()),
+        At::Joining { edge, .. } => Some(other.nodes[other.edges[edge].from].id.to_string()),
         _ => None,
     });
     assert_eq!(joining.as_deref(), Some("a"));
+}
+
+#[test]
+fn a_snapshot_of_the_first_form_is_read() {
+    let flow = flow("start=start; a=x; b=x; back=compensate; end=end", "start>a a>b b>back back>end");
+    let held = |value: i32| json!({ "v": value });
+    let step = json!({ "node": 1, "visit": 1, "key": "i.a.1", "input": held(1), "output": { "r": 2 } });
+    let visit = json!({ "op": "undo", "attempt": 1, "tries": 1, "key": "i.b.1.undo", "input": held(1), "maybe_done": false,
+        "undoing": { "node": 3, "visit": 1, "key": "i.b.1", "input": held(1) } });
+    let text = json!({ "form": 1, "nodes": { "1": "a", "2": "back", "3": "b" }, "instance": {
+        "version": 1, "priority": 0, "seq": 3, "started_ms": 1, "now_ms": 3, "input": { "r": 1 }, "next_token": 9,
+        "vars": { "m": held(4) }, "visits": { "a": 1, "b": 1, "back": 1 }, "done": [step],
+        "unwinding": { "undone": 0, "by": 7, "cause": null },
+        "tokens": { "7": { "node": 2, "visit": 1, "since_ms": 3, "at": "compensating" },
+                    "8": { "node": 3, "visit": 1, "since_ms": 3, "at": { "calling": visit } } } } });
+    let mut parsed = Snapshot::parse(&text.to_string()).unwrap();
+    assert_eq!(parsed.rows(), [1, 2]);
+    let done = |value: i32| Outcome::Done { port: "done".into(), output: Arc::new(json!(value)) };
+    let started = Event::Started { input: Arc::new(json!(5)), business_key: None, priority: 0 };
+    let returned = Event::NodeReturned { token: 1, attempt: 1, op: Op::Run, outcome: done(6) };
+    let entries = [Entry { seq: 1, at_ms: 1, event: started }, Entry { seq: 2, at_ms: 2, event: returned }];
+    let it = parsed.hydrate(&flow, "i".into(), &entries).unwrap();
+    assert_eq!((&*it.root().input.as_ref().unwrap().value, it.root().done.len()), (&json!(5), 1));
+    let undone = |token| Event::NodeReturned { token, attempt: 1, op: Op::Undo, outcome: done(0) };
+    let (it, effects) = step_ok(&flow, it, &undone(8));
+    let [Effect::Call(call)] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!((&*call.node, &*call.key, call.output.as_deref()), ("a", "i.a.1.undo", Some(&json!(6))));
+    let (it, _) = step_ok(&flow, it, &undone(call.token));
+    assert_eq!(it.state(), State::Completed, "the compensate node went on");
+}
+
+fn step_ok(flow: &Flow, it: Instance, event: &Event) -> (Instance, Vec<Effect>) {
+    let (it, result) = step(flow, it, 4, event);
+    (it, result.unwrap())
 }

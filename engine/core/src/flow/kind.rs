@@ -1,0 +1,324 @@
+//! The constructs: what a node of each kind is made of.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{BodyIx, EdgeIx, NodeIx};
+use crate::catalog::EffectClass;
+use crate::decide::Table;
+use crate::expr::{Expr, Template};
+use crate::schema::Schema;
+
+#[derive(Debug)]
+pub enum Kind {
+    Start,
+    /// The scope's output is the last reached end's.
+    End {
+        output: Template,
+        /// Stops every other token of the scope.
+        terminate: bool,
+    },
+    Task(Box<Task>),
+    Decision(Box<Decision>),
+    /// The first edge in document order whose `when` holds, else the default.
+    Exclusive,
+    /// Every edge in document order whose `when` holds, else the default. Where several edges arrive,
+    /// waits until no token is left that could still come by another of them.
+    Inclusive,
+    /// Waits for tokens as its join says, then sends one along every outgoing edge.
+    Parallel(Join),
+    /// Enters every receive and timer after it; the first that is over goes on, the others are dropped.
+    EventGateway,
+    /// Writes `vars`, in document order; later entries see earlier ones.
+    Set {
+        vars: Vec<(Arc<str>, Template)>,
+    },
+    Timer(TimerKind),
+    Receive {
+        message: Arc<str>,
+        key: Expr,
+        timeout_ms: Option<u64>,
+    },
+    Reply {
+        output: Template,
+    },
+    /// Fails the scope with a business error.
+    Throw(Box<Throw>),
+    /// Undoes the completed steps of the scope, then goes on along its edge.
+    Compensate,
+    UserTask(Box<UserTask>),
+    ExternalTask(Box<ExternalTask>),
+    /// Runs another flow, or this one again, as a scope of the instance.
+    Call(Box<CallFlow>),
+    ForEach(Box<ForEach>),
+    Stage(Box<Stage>),
+}
+
+/// When a gateway on which several edges arrive goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Join {
+    /// Edges by which a token must have come; at most as many as arrive.
+    pub wanted: usize,
+    /// Edges that must be among them.
+    pub must: Vec<EdgeIx>,
+    pub rest: Rest,
+    /// From the first token of a round on; then it leaves by [`super::TIMEOUT`].
+    pub timeout_ms: Option<u64>,
+}
+
+/// What becomes of the branches that a join did not wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Rest {
+    /// They run on; their tokens end at the join, which begins anew once all have come.
+    #[default]
+    Await,
+    /// They are stopped.
+    Cancel,
+}
+
+/// Work for a person.
+#[derive(Debug)]
+pub struct UserTask {
+    pub assignee: Option<Template>,
+    pub users: Option<Template>,
+    pub groups: Option<Template>,
+    /// What the person is shown.
+    pub with: Template,
+    /// What the person's answer must match.
+    pub form: Option<Schema>,
+    /// The source of `form`, for those who draw it.
+    pub form_source: Option<Arc<Value>>,
+    pub due: Option<TimerKind>,
+    pub timeout_ms: Option<u64>,
+}
+
+/// Work that a worker outside fetches.
+#[derive(Debug)]
+pub struct ExternalTask {
+    pub topic: Arc<str>,
+    pub with: Template,
+    /// What the answer must match.
+    pub output: Option<Schema>,
+    pub retry: Retry,
+    pub undo: Undo,
+    pub timeout_ms: Option<u64>,
+}
+
+#[derive(Debug)]
+pub struct CallFlow {
+    pub body: BodyIx,
+    pub with: Template,
+    pub timeout_ms: Option<u64>,
+}
+
+#[derive(Debug)]
+pub struct ForEach {
+    pub body: BodyIx,
+    pub items: Template,
+    /// Most items under way at once; 1 is one after the other.
+    pub limit: usize,
+    /// An item's result; without it that of the end it came to.
+    pub output: Option<Template>,
+    pub on_failure: OnFailure,
+    /// It is over when so many items have completed; the others are stopped.
+    pub until: Option<usize>,
+    pub timeout_ms: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnFailure {
+    /// The first failure stops the others and fails the container.
+    #[default]
+    Stop,
+    /// The others run on; the failure stands among the results.
+    Collect,
+}
+
+/// A container: one graph, or steps in order.
+#[derive(Debug)]
+pub struct Stage {
+    pub body: BodyIx,
+    /// In the order they begin. None: the body is one graph.
+    pub steps: Vec<StageStep>,
+    pub on_failure: OnFailure,
+    /// How the results of each group become one; [`Merge::Named`] where nothing is said.
+    pub merge: Vec<(Arc<str>, Merge)>,
+    pub timeout_ms: Option<u64>,
+}
+
+#[derive(Debug)]
+pub struct StageStep {
+    pub node: NodeIx,
+    /// Later steps begin when it has ended.
+    pub sync: bool,
+    pub group: Option<Arc<str>>,
+    /// Its failure leaves null in its place.
+    pub optional: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Merge {
+    /// An object of results by step.
+    #[default]
+    Named,
+    /// A list in step order.
+    List,
+    /// One object of all their fields; a later step's win.
+    Fields,
+    /// The first result that is not null.
+    First,
+}
+
+#[derive(Debug)]
+pub struct Throw {
+    pub code: String,
+    pub message: Template,
+    pub data: Option<Template>,
+}
+
+#[derive(Debug)]
+pub enum TimerKind {
+    AfterMs(u64),
+    /// An expression that gives an RFC 3339 time or milliseconds since the Unix epoch.
+    Until(Expr),
+}
+
+#[derive(Debug)]
+pub struct Task {
+    pub call: Callee,
+    pub contract: Contract,
+    /// The mapped input.
+    pub with: Template,
+    pub retry: Retry,
+    pub undo: Undo,
+    pub delivery: Delivery,
+}
+
+/// What a node type takes and gives; held at every call of a task, on both sides of it. An undo is not
+/// kept from being called: it must tolerate what it gets.
+#[derive(Debug, Default)]
+pub struct Contract {
+    /// Of the mapped input.
+    pub input: Option<Schema>,
+    /// By port, of what leaves by it.
+    pub ports: Vec<(Arc<str>, Option<Schema>)>,
+}
+
+impl Contract {
+    /// Why `input` may not be handed over.
+    pub fn refuses_input(&self, input: &Value) -> Option<String> {
+        let schema = self.input.as_ref().filter(|schema| !schema.is_valid(input))?;
+        Some(first_mismatch("the mapped input does not fit", schema, input))
+    }
+
+    /// Why an answer by `port` may not be taken.
+    pub fn refuses_output(&self, port: &str, output: &Value) -> Option<String> {
+        let Some((_, schema)) = self.ports.iter().find(|(name, _)| **name == *port) else {
+            return Some(format!("left by port `{port}`, which the node type does not declare"));
+        };
+        let schema = schema.as_ref().filter(|schema| !schema.is_valid(output))?;
+        Some(first_mismatch(&format!("the output of port `{port}` does not fit"), schema, output))
+    }
+}
+
+fn first_mismatch(what: &str, schema: &Schema, value: &Value) -> String {
+    match schema.check(value).into_iter().next() {
+        Some(problem) if problem.pointer.is_empty() => format!("{what}: {}", problem.message),
+        Some(problem) => format!("{what}: {}: {}", problem.pointer, problem.message),
+        None => what.to_owned(),
+    }
+}
+
+/// A node type pinned to code.
+#[derive(Debug, Clone)]
+pub struct Callee {
+    /// `plugin/type@major`.
+    pub uses: Arc<str>,
+    /// The type's name inside its plugin (`reserve-stock`).
+    pub node_type: Arc<str>,
+    /// Hex sha256 of the component.
+    pub digest: Arc<str>,
+    pub effect: EffectClass,
+    /// As the document has it; JSON text for the guest is made once.
+    pub config: Arc<Value>,
+    /// For each attempt of run, resume and undo, 3000 unless the document says otherwise.
+    pub timeout_ms: u64,
+    /// What the type's export offers.
+    pub undo: bool,
+    pub resume: bool,
+    pub query: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct Retry {
+    /// All tries together; 1 is no retry.
+    pub attempts: u32,
+    pub backoff_ms: u64,
+    pub factor: f64,
+    pub max_ms: u64,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { attempts: 1, backoff_ms: 200, factor: 2.0, max_ms: 30_000 }
+    }
+}
+
+#[derive(Debug)]
+pub enum Undo {
+    /// Not to be undone.
+    No,
+    /// The node type's own `undo` export.
+    Own,
+    /// Another node type's `run`; its mapped input sees the step's input and output as
+    /// `step.input` and `step.output`.
+    By { call: Callee, with: Template },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    AtLeastOnce,
+    /// The intent is committed before the call; a call that was cut off is an incident.
+    AtMostOnce,
+}
+
+#[derive(Debug)]
+pub struct Decision {
+    pub table: Table,
+    /// What the table's columns see; without it they see the flow's whole context.
+    pub with: Option<Template>,
+}
+
+impl Kind {
+    /// The graph inside of a container, or that a call runs.
+    pub fn body(&self) -> Option<BodyIx> {
+        match self {
+            Self::Call(call) => Some(call.body),
+            Self::ForEach(each) => Some(each.body),
+            Self::Stage(stage) => Some(stage.body),
+            _ => None,
+        }
+    }
+
+    /// How what it did is taken back.
+    pub fn undo(&self) -> &Undo {
+        match self {
+            Self::Task(task) => &task.undo,
+            Self::ExternalTask(task) => &task.undo,
+            _ => &Undo::No,
+        }
+    }
+
+    /// How long the node as a whole may take, where it says so.
+    pub fn timeout_ms(&self) -> Option<u64> {
+        match self {
+            Self::Call(call) => call.timeout_ms,
+            Self::ForEach(each) => each.timeout_ms,
+            Self::Stage(stage) => stage.timeout_ms,
+            Self::UserTask(task) => task.timeout_ms,
+            Self::ExternalTask(task) => task.timeout_ms,
+            _ => None,
+        }
+    }
+}

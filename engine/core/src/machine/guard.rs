@@ -1,0 +1,119 @@
+//! Boundary handlers that wait beside their node: a time, a message. And the node's own time limit.
+//!
+//! A handler that waits is a token ([`At::Guard`]) that names the token of its node; it goes when that goes.
+//!
+//! Not here: handlers of failures (`fail`).
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::FailureClass;
+use super::instance::{ROOT, ScopeId, Then, TokenId};
+use super::token::{At, Token, Wait};
+use super::walk::{Here, Walk};
+use crate::expr::ValueError;
+use crate::flow::Catch;
+use crate::value::Held;
+
+impl Walk<'_> {
+    /// Puts the waiting handlers of a node beside its token.
+    pub(super) fn guard(&mut self, host: TokenId, here: Here) -> Result<(), ValueError> {
+        let flow = self.flow;
+        let node = &flow.nodes[here.node];
+        let mut guards: Vec<(Option<Arc<str>>, Wait)> = Vec::new();
+        if let (Some(_), Some(timeout_ms)) = (node.kind.body(), node.kind.timeout_ms()) {
+            guards.push((None, Wait::Timer { due_ms: self.it.now_ms.saturating_add(timeout_ms) }));
+        }
+        for handler in &node.on {
+            let wait = match &handler.catches {
+                Catch::Error { .. } | Catch::Timeout => continue,
+                Catch::After { ms } => Wait::Timer { due_ms: self.it.now_ms.saturating_add(*ms) },
+                Catch::Message { message, key } => {
+                    let key = match self.key_text(here.scope, key) {
+                        Ok(key) => key,
+                        Err(error) => {
+                            self.stop_token(host);
+                            return Err(error);
+                        }
+                    };
+                    Wait::Message { message: message.clone(), key, due_ms: None }
+                }
+            };
+            guards.push((Some(handler.port.clone()), wait));
+        }
+        for (port, wait) in guards {
+            self.place(here, At::Guard { host, port, wait });
+        }
+        Ok(())
+    }
+
+    /// Guards whose node has been left.
+    pub(super) fn drop_guards(&mut self) {
+        let gone = |token: &Token| match &token.at {
+            At::Guard { host, .. } => {
+                let stands = self.it.tokens.get(host).is_some_and(|host| !matches!(host.at, At::Abandoned(_)));
+                !stands
+            }
+            _ => false,
+        };
+        let gone: Vec<TokenId> = self.it.tokens.iter().filter(|(_, token)| gone(token)).map(|(&id, _)| id).collect();
+        for id in gone {
+            self.it.tokens.remove(&id);
+        }
+    }
+
+    /// What a handler waited for has come. `payload` is a message's.
+    pub(super) fn guard_fired(&mut self, id: TokenId, payload: Option<&Arc<Value>>) {
+        let Some(token) = self.it.tokens.remove(&id) else { return };
+        let At::Guard { host, port, .. } = &token.at else { return };
+        let (here, host) = (token.here(), *host);
+        let Some(port) = port.clone() else {
+            let text = format!("`{}` took longer than it may", self.flow.nodes[here.node].id);
+            let error = self.error(FailureClass::TimedOut, "TIMEOUT", text, here.node);
+            return self.host_failed(host, here, error);
+        };
+        let handler = self.flow.nodes[here.node].on.iter().find(|handler| handler.port == port);
+        let interrupting = handler.is_none_or(|handler| handler.interrupting);
+        if let Some(payload) = payload {
+            let held =
+                if interrupting { self.from_event(payload) } else { Held::computed(json!({ "message": payload })) };
+            self.keep_output(here, held);
+        }
+        if !interrupting {
+            if payload.is_some() {
+                // The next message finds it again; a time comes once.
+                self.stand(id, here, token.since_ms, token.at);
+            }
+            return self.leave(here, &port);
+        }
+        if let Some(scope) = self.scope_of(host) {
+            return self.unwind(scope, Then::Leave(port), None);
+        }
+        self.stop_token(host);
+        self.leave(here, &port);
+    }
+
+    /// A container as a whole has failed.
+    fn host_failed(&mut self, host: TokenId, here: Here, error: super::Error) {
+        match (self.scope_of(host), self.handler(here.node, &error)) {
+            (Some(scope), Some(port)) => self.unwind(scope, Then::Leave(port), Some(error)),
+            _ => self.fail(here.scope, error),
+        }
+    }
+
+    /// The scope that this token's container runs.
+    fn scope_of(&self, host: TokenId) -> Option<ScopeId> {
+        let own = |scope: &super::Scope| scope.within.as_ref().is_some_and(|w| w.host == host && w.item.is_none());
+        self.it.scopes.iter().find(|(_, scope)| !scope.closed && own(scope)).map(|(&id, _)| id)
+    }
+
+    /// Takes a branch away: the token, and all that runs inside of it.
+    pub(super) fn stop_branch(&mut self, id: TokenId) {
+        let inside = self.scope_of(id);
+        self.stop_token(id);
+        if let Some(scope) = inside.filter(|&scope| scope != ROOT) {
+            self.unwind(scope, Then::Gone, None);
+        }
+    }
+}

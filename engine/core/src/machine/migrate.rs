@@ -1,0 +1,114 @@
+//! Takes an instance to another version of its flow.
+//!
+//! An instance stands on nodes and edges by place; a migration finds each of them again in the other
+//! version, by id. What it did, its keys and its values stay.
+//!
+//! Not here: which versions there are (`server`); when it happens (`runtime`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::instance::Instance;
+use super::snapshot::{EdgeName, Index, each_index};
+use super::token::At;
+use crate::flow::{Flow, Kind, NodeIx};
+
+/// Why an instance cannot go on with the other version: everything that stands in the way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfit {
+    /// Where it stands, or what it did: a node of the version it runs.
+    pub node: Arc<str>,
+    pub code: &'static str,
+    pub message: String,
+}
+
+/// The instance as it would stand in `to`. `nodes` gives new ids where they differ from the old.
+///
+/// # Errors
+///
+/// What stands in the way, each once.
+pub fn migrate(
+    from: &Flow,
+    to: &Flow,
+    instance: &Instance,
+    nodes: &BTreeMap<String, String>,
+) -> Result<Instance, Vec<Unfit>> {
+    let mut it = instance.clone();
+    let mut unfit: Vec<Unfit> = Vec::new();
+    let mut find = |old: NodeIx| -> Option<NodeIx> {
+        let name = from.name(old);
+        let new = nodes.get(&*name).map_or(&*name, String::as_str);
+        let found = to.named(new);
+        let (code, message) = match found {
+            None => ("NODE_MISSING", format!("the other version has no `{new}`")),
+            Some(found) if alike(&from.nodes[old].kind, &to.nodes[found].kind) => return Some(found),
+            Some(_) => ("NODE_OTHER_TYPE", format!("`{new}` is of another type there")),
+        };
+        let one = Unfit { node: name, code, message };
+        if !unfit.contains(&one) {
+            unfit.push(one);
+        }
+        None
+    };
+    let mut edges: Vec<usize> = Vec::new();
+    each_index(&mut it, &mut |index| match index {
+        Index::Node(ix) => {
+            if let Some(found) = find(*ix) {
+                *ix = found;
+            }
+        }
+        Index::Edge(ix) => edges.push(*ix),
+    });
+    for edge in edges {
+        if EdgeName::of(from, edge).renamed(nodes).find(to).is_none() {
+            let node = from.name(from.edges[edge].to);
+            let message = format!("the other version has no such edge from `{}`", from.name(from.edges[edge].from));
+            let one = Unfit { node, code: "EDGE_MISSING", message };
+            if !unfit.contains(&one) {
+                unfit.push(one);
+            }
+        }
+    }
+    if !unfit.is_empty() {
+        return Err(unfit);
+    }
+    each_index(&mut it, &mut |index| {
+        if let Index::Edge(ix) = index
+            && let Some(found) = EdgeName::of(from, *ix).renamed(nodes).find(to)
+        {
+            *ix = found;
+        }
+    });
+    rename(&mut it, nodes);
+    drop_guards_without_handler(&mut it, to);
+    Ok(it)
+}
+
+/// Whether a token on the one can stand on the other.
+fn alike(one: &Kind, other: &Kind) -> bool {
+    match (one, other) {
+        // What a visit holds (memo, key, attempts) is the node type's own.
+        (Kind::Task(one), Kind::Task(other)) => {
+            let name = |uses: &str| uses.split('@').next().unwrap_or_default().to_owned();
+            name(&one.call.uses) == name(&other.call.uses)
+        }
+        _ => std::mem::discriminant(one) == std::mem::discriminant(other),
+    }
+}
+
+/// Outputs and visits are kept by id.
+fn rename(it: &mut Instance, nodes: &BTreeMap<String, String>) {
+    let new = |id: Arc<str>| nodes.get(&*id).map_or(id, |new| Arc::from(new.as_str()));
+    for scope in it.scopes.values_mut() {
+        scope.outputs = std::mem::take(&mut scope.outputs).into_iter().map(|(id, held)| (new(id), held)).collect();
+        scope.visits = std::mem::take(&mut scope.visits).into_iter().map(|(id, visits)| (new(id), visits)).collect();
+    }
+}
+
+/// A handler that the other version does not have waits no more.
+fn drop_guards_without_handler(it: &mut Instance, to: &Flow) {
+    it.tokens.retain(|_, token| match &token.at {
+        At::Guard { port: Some(port), .. } => to.nodes[token.node].on.iter().any(|handler| handler.port == *port),
+        _ => true,
+    });
+}
