@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
+use stepwell_core::flow::Unique;
 use stepwell_core::machine::{Command, Entry, Event, State};
 use stepwell_runtime::Journal;
 use stepwell_runtime::journal::{Admission, Append, Header, Idempotency, Inbound, InboxItem, Message, Posted, Taken};
@@ -50,6 +51,8 @@ impl Commit {
                 started_ms: 1_000,
                 idempotency: None,
                 traceparent: Some("00-trace-01".to_owned()),
+                unique: None,
+                bound_by: None,
                 by: "admin".into(),
             }),
             park: false,
@@ -114,6 +117,18 @@ impl Commit {
 
     pub(crate) fn idempotency(mut self, key: &str, request: &str) -> Self {
         self.admission().idempotency = Some(Idempotency { key: key.to_owned(), request: request.to_owned() });
+        self
+    }
+
+    /// Wants its business key for itself.
+    pub(crate) fn unique(mut self, key: &str, unique: Option<Unique>) -> Self {
+        self.admission().business_key = Some(key.to_owned());
+        self.admission().unique = unique;
+        self
+    }
+
+    pub(crate) fn version(mut self, version: u32) -> Self {
+        self.admission().version = version;
         self
     }
 

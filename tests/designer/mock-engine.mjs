@@ -1,6 +1,7 @@
 // The stand-in engine's memory and its interpreter: enough of the semantics to watch a saga run, fail and be undone.
 import { createHash, randomUUID } from 'node:crypto';
 import { refuse } from './mock.mjs';
+import { bindings, routes } from './mock-bindings.mjs';
 
 const OVER = new Set(['completed', 'failed', 'compensated', 'cancelled']);
 const STATES = [
@@ -21,6 +22,8 @@ export class Engine {
   flows = new Map();
   instances = new Map();
   audit = [];
+  bindings = bindings();
+  routes = routes();
   faults = new Map();
   onEvent = () => {};
   #events = 0;
@@ -88,6 +91,7 @@ export class Engine {
       kind: shown.kind ?? 'graph',
       latestVersion: latest?.version ?? null,
       hasDraft: flow.draft !== null,
+      hasBinding: this.bindings.has(key),
       draftDiffers: flow.draft !== null && (!latest || this.hash(flow.draft.document) !== latest.hash),
       updatedAt: flow.updatedAt,
       counts: this.counts((instance) => instance.flow === key),

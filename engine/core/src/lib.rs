@@ -8,6 +8,7 @@
 //! Not here: who performs effects (`runtime`), where events are kept (`store`), how a node's code
 //! is run (`sandbox`).
 
+pub mod bind;
 pub mod catalog;
 pub mod decide;
 pub mod expr;

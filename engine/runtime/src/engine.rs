@@ -108,6 +108,8 @@ pub struct StartRequest {
     pub priority: i32,
     pub idempotency: Option<Idempotency>,
     pub traceparent: Option<String>,
+    /// What chose the version, where it was not the caller alone.
+    pub bound_by: Option<Arc<str>>,
     /// Who asks, for the audit.
     pub by: Arc<str>,
     /// The caller will wait for an answer; otherwise the start is committed before anything else is done.
@@ -130,6 +132,12 @@ pub enum StartError {
     /// Another start with this Idempotency-Key won: answer as that instance.
     #[error("already started as instance {instance}")]
     Duplicate { instance: Arc<str>, other_request: bool },
+    /// Another instance has the business key, which the flow wants to stand for one.
+    #[error("the business key is that of instance {instance}")]
+    KeyTaken { instance: Arc<str> },
+    /// The version was taken back since it was chosen. Choose again.
+    #[error("nothing is started on this version any more")]
+    Retired,
     /// The outcome is not known. Ask again with an Idempotency-Key.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),

@@ -364,12 +364,10 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
             }
             AppendError::Gone(_) => Stop::Again,
             AppendError::Duplicate { instance, other_request } => {
-                if let Some(origin) = self.origin.take() {
-                    let _ = origin.committed.send(Err(StartError::Duplicate { instance, other_request }));
-                }
-                self.waiters.clear();
-                Stop::NotOurs
+                self.not_started(StartError::Duplicate { instance, other_request })
             }
+            AppendError::KeyTaken { instance } => self.not_started(StartError::KeyTaken { instance }),
+            AppendError::Retired => self.not_started(StartError::Retired),
             AppendError::Unavailable(Unavailable(text)) => {
                 tracing::warn!(instance = %self.id, error = %text, "a commit failed");
                 if let Some(origin) = self.origin.take() {
@@ -379,6 +377,15 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
                 Stop::Again
             }
         }
+    }
+
+    /// The start is refused: its run is forgotten, and its caller told.
+    fn not_started(&mut self, why: StartError) -> Stop {
+        if let Some(origin) = self.origin.take() {
+            let _ = origin.committed.send(Err(why));
+        }
+        self.waiters.clear();
+        Stop::NotOurs
     }
 
     /// What the commit licensed: answers go out, external calls are made.

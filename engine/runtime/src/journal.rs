@@ -13,6 +13,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use serde_json::Value;
+use stepwell_core::flow::Unique;
 use stepwell_core::machine::{Command, Entry, Error, State};
 
 /// Keeps instances.
@@ -125,6 +126,10 @@ pub struct Admission {
     /// The caller's `Idempotency-Key` and the sha256 of what it asked, scoped to the flow.
     pub idempotency: Option<Idempotency>,
     pub traceparent: Option<String>,
+    /// How far the business key is to be this instance's alone.
+    pub unique: Option<Unique>,
+    /// What chose the version, where it was not the caller alone.
+    pub bound_by: Option<Arc<str>>,
     /// Who asked; for the audit row that is written with the instance.
     pub by: Arc<str>,
 }
@@ -160,6 +165,12 @@ pub enum AppendError {
         /// The winner was asked something else under the same key.
         other_request: bool,
     },
+    /// Another instance has the business key, which the flow wants to stand for one: tell the caller.
+    #[error("the business key is that of instance {instance}")]
+    KeyTaken { instance: Arc<str> },
+    /// The version was taken back since it was chosen. Choose again.
+    #[error("nothing is started on this version any more")]
+    Retired,
     /// The outcome is not known, or the disk is full. Nothing may be acknowledged; take the instance again before going on.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),

@@ -12,6 +12,7 @@ mod packages;
 mod pauses;
 mod schedules;
 mod serve;
+mod table;
 mod token;
 mod watch;
 

@@ -22,9 +22,9 @@ use stepwell_runtime::Clock as _;
 use stepwell_runtime::journal::Idempotency;
 use stepwell_store::Schedule as Row;
 
-use crate::http::problem::Refusal;
+use crate::http::problem::{Code, Refusal};
 use crate::http::time::rfc3339;
-use crate::http::{App, Start};
+use crate::http::{App, Start, Wish};
 
 /// The longest time between two looks: a schedule may be published at another engine.
 const LOOKS_EVERY_MS: u64 = 1_000;
@@ -114,13 +114,16 @@ pub(crate) async fn start(
     let seen = json!({ "name": row.name, "due": rfc3339(due_ms) });
     let scope = Scope { roots: &[("schedule", Root::Value(&seen))] };
     let input = schedule.input.eval(&scope).map_err(|error| Refusal::unfit("/input", error.message))?;
+    let gone = || Refusal::say(Code::FlowNotFound, format!("no flow {}", row.flow));
+    let known = app.library.table().flow(&row.flow).ok_or_else(gone)?;
     let start = Start {
-        key: row.flow.as_str().into(),
-        version: row.version,
+        known,
+        // When it is due is said by the newest version; which one is started, as for any start.
+        wish: Wish::Any,
         input,
         input_at: "/input",
         business_key: None,
-        priority: 0,
+        priority: None,
         wait: None,
         by,
         idempotency,

@@ -143,6 +143,8 @@ fn whole_instance() -> Append {
             started_ms: now_ms,
             idempotency: None,
             traceparent: None,
+            unique: None,
+            bound_by: None,
             by: "admin".into(),
         }),
         park: false,

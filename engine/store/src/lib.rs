@@ -17,7 +17,9 @@
 //! Nothing here reads a clock: every time comes from the caller.
 
 mod administration;
+mod admission;
 mod append;
+mod bindings;
 mod drafts;
 mod feed;
 mod flows;
@@ -25,6 +27,7 @@ mod inbox;
 mod instances;
 mod keeper;
 mod migrate;
+mod needs;
 mod numbers;
 mod open;
 mod pauses;
@@ -44,10 +47,14 @@ mod tx;
 mod writer;
 
 pub use administration::{AuditEntry, Connection, Grant};
+pub use bindings::{Doors, PathOwner, Rules, RulesSaved, SaveRules};
 pub use drafts::{Draft, DraftSaved, Expect, SaveDraft};
 pub use feed::{Change, Committed, FeedItem, Notice, Places, PluginStatus};
-pub use flows::{Counts, FlowDetail, FlowSummary, Publish, Published, TriggerRow, Version, VersionSummary};
+pub use flows::{
+    ChoiceCounts, Counts, FlowDetail, FlowSummary, Publish, Published, TriggerRow, Version, VersionSummary,
+};
 pub use instances::{Cursor, Filter, InstanceDetail, InstanceSummary, Page};
+pub use needs::{Garbage, Need, Removed, Unneeded, UnneededPlugin, UsedBy, VersionUse, WhereUsed};
 pub use open::{OpenError, Options};
 pub use pauses::{NewPause, Pause, Paused};
 pub use plugins::{NewPlugin, Plugin, PluginKept};

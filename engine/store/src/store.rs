@@ -14,7 +14,7 @@ use stepwell_runtime::journal::{
 use stepwell_runtime::lease::Lease;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 
-use crate::feed::FeedItem;
+use crate::feed::{self, FeedItem};
 use crate::keeper::{Keeper, Listener};
 use crate::migrate;
 use crate::open::{self, Claim, OpenError, Options};
@@ -148,6 +148,7 @@ impl Store {
         let unusable = |error: Error| OpenError::unusable(shown, &error);
         let numbers = writer::numbers_of(&mut db, seat.as_ref().map(|(seat, n)| (seat, *n))).map_err(unusable)?;
         let seat = seat.map(|(seat, _)| seat);
+        let heads = feed::heads(&mut db).map_err(unusable)?;
         let (queue, waiting) = mpsc::channel(options.queue_max.max(1));
         let (feed, _) = broadcast::channel(options.feed_lag_max.max(1));
         let told_ms = Arc::new(AtomicU64::new(0));
@@ -160,7 +161,8 @@ impl Store {
         }
         let heartbeat = seat.as_ref().map(Seat::heartbeat);
         let keeper = heartbeat.map(|heartbeat| {
-            let listener = Listener::new(place.clone(), engine.clone(), feed.clone(), bell.clone(), options.hints);
+            let listener =
+                Listener::new(place.clone(), engine.clone(), feed.clone(), bell.clone(), options.hints, heads);
             Keeper::start(&queue, heartbeat, listener)
         });
         let keeper = keeper.transpose().map_err(|error| OpenError::unusable(shown, &error))?;

@@ -17,6 +17,7 @@ mod graph;
 mod names;
 mod open;
 mod splice;
+mod starts;
 mod triggers;
 
 pub use triggers::SECRETS_MAX;
@@ -35,6 +36,7 @@ use crate::catalog::{Catalog, NodeType};
 use crate::expr::{Expr, expression_problem};
 use crate::problem::{Problem, Severity};
 use crate::schema::Schema;
+use starts::Starts;
 
 /// Most nodes of one flow.
 pub const NODES_MAX: usize = 2_000;
@@ -48,7 +50,7 @@ pub const DOCUMENT_BYTES_MAX: usize = 1 << 20;
 const KEYS_RESERVED: [&str; 1] = ["check"];
 
 /// The document's own fields.
-const FIELDS: [&str; 14] = [
+const FIELDS: [&str; 16] = [
     "stepwell",
     "kind",
     "key",
@@ -56,6 +58,8 @@ const FIELDS: [&str; 14] = [
     "summary",
     "input",
     "businessKey",
+    "businessKeyUnique",
+    "priority",
     "timezone",
     "compensation",
     "triggers",
@@ -265,7 +269,7 @@ impl<'d> Checker<'d> {
         let key = self.head();
         self.timezone();
         let input = self.input();
-        let business_key = self.business_key();
+        let starts = self.starts();
         let (triggers, schedules) = self.triggers();
         let compensation = self.reader.field::<CompensationDocument>("compensation");
         self.compile_nodes();
@@ -287,8 +291,22 @@ impl<'d> Checker<'d> {
         };
         let (nodes, edges, bodies) = self.assemble(own)?;
         let timezone = self.timezone.name().to_owned();
-        let flow =
-            Flow { key, hash: String::new(), input, business_key, bodies, nodes, edges, timezone, triggers, schedules };
+        let Starts { business_key, unique, priority } = starts;
+        let hash = String::new();
+        let flow = Flow {
+            key,
+            hash,
+            input,
+            business_key,
+            unique,
+            priority,
+            bodies,
+            nodes,
+            edges,
+            timezone,
+            triggers,
+            schedules,
+        };
         let flow = splice::call(flow, std::mem::take(&mut self.called));
         if flow.nodes.len() > NODES_WITH_CALLED_MAX {
             let message =
@@ -352,11 +370,6 @@ impl<'d> Checker<'d> {
                 None
             }
         }
-    }
-
-    fn business_key(&mut self) -> Option<Expr> {
-        let text = self.reader.field::<String>("businessKey")?;
-        self.expression(&text, "/businessKey", None, Sees::Input)
     }
 
     /// A text field that is an expression if it begins with `=`, and itself if not.

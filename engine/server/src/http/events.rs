@@ -218,6 +218,15 @@ impl Reader {
                 let data = json!({ "name": name, "version": version, "digest": digest, "status": status });
                 self.query.flow.is_none().then_some(("plugin", data))
             }
+            Change::Retired { flow, version } => {
+                wanted(&flow).then(|| ("flow", json!({ "key": flow, "kind": "retired", "version": version })))
+            }
+            Change::Binding { flow } => wanted(&flow).then(|| ("flow", json!({ "key": flow, "kind": "binding" }))),
+            Change::Route { path } => self.query.flow.is_none().then(|| ("route", json!({ "path": path }))),
+            Change::PluginRemoved { name, version, digest } => {
+                let data = json!({ "name": name, "version": version, "digest": digest, "status": "removed" });
+                self.query.flow.is_none().then_some(("plugin", data))
+            }
             // Engines tell each other; pages that show them ask again anyway.
             Change::Grants => None,
         }

@@ -74,6 +74,10 @@ pub(super) struct InstanceItem {
     /// `{code, message, class, node?, data?}`
     #[schema(value_type = Option<Object>)]
     error: Option<Value>,
+    /// What chose its version, where the flow has a binding or a route did: `rule/pilot`, `split/b`, `default`, `fallback`,
+    /// `newest`, `route/flash`, or `asked` for the caller itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bound_by: Option<String>,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -163,6 +167,7 @@ fn item(row: Row) -> InstanceItem {
         started_at: rfc3339(row.started_ms),
         updated_at: rfc3339(row.updated_ms),
         error: row.error.as_ref().map(error_json),
+        bound_by: row.bound_by,
     }
 }
 

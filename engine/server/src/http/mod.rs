@@ -7,7 +7,9 @@
 //! Not here: connections and limits (`listen`, `gate`, `limits`), what the commands do (`runtime`).
 
 pub(crate) mod auth;
+mod bindings;
 mod body;
+mod choose;
 mod connections;
 mod console;
 mod drafts;
@@ -20,11 +22,13 @@ mod instances;
 pub(crate) mod limits;
 pub(crate) mod listen;
 mod messages;
+mod needs;
 pub(crate) mod openapi;
 mod ops;
 mod pauses;
 mod plugins;
 pub(crate) mod problem;
+mod routes;
 mod schedules;
 mod session;
 mod shapes;
@@ -47,6 +51,7 @@ use crate::library::Library;
 use crate::packages::Granting;
 use crate::pauses::Pausing;
 use auth::Auth;
+pub(crate) use choose::Wish;
 use limits::Limits;
 pub(crate) use start::{Start, Underway};
 pub(crate) use trigger::Unverified;
@@ -94,6 +99,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(flow_routes())
         .merge(instance_routes())
         .merge(plugin_routes())
+        .merge(door_routes())
         .route("/api/v1/session", post(session::log_in).get(session::show).delete(session::log_out))
         .route("/api/v1/schedules", get(schedules::list))
         .route("/api/v1/schedules/{id}", get(schedules::show))
@@ -121,8 +127,20 @@ fn flow_routes() -> Router<App> {
         .route("/api/v1/flows/{key}", get(flows::show))
         .route("/api/v1/flows/{key}/draft", get(drafts::show).put(drafts::save).delete(drafts::drop_draft))
         .route("/api/v1/flows/{key}/publish", post(flows::publish))
-        .route("/api/v1/flows/{key}/versions/{version}", get(flows::version))
+        .route("/api/v1/flows/{key}/versions/{version}", get(flows::version).delete(needs::delete_version))
+        .route("/api/v1/flows/{key}/where-used", get(needs::flow))
         .route("/api/v1/flows/{key}/instances", post(start::start))
+}
+
+fn door_routes() -> Router<App> {
+    Router::new()
+        .route("/api/v1/flows/{key}/bindings", get(bindings::show).put(bindings::save).delete(bindings::drop_binding))
+        .route("/api/v1/flows/{key}/bindings/preview", post(bindings::preview))
+        .route("/api/v1/flows/{key}/bindings/figures", get(bindings::figures))
+        .route("/api/v1/routes", get(routes::list))
+        .route("/api/v1/routes/{path}", get(routes::show).put(routes::save).delete(routes::drop_route))
+        .route("/api/v1/routes/{path}/preview", post(routes::preview))
+        .route("/api/v1/gc", post(needs::collect))
 }
 
 fn instance_routes() -> Router<App> {
@@ -141,6 +159,8 @@ fn plugin_routes() -> Router<App> {
         .route("/api/v1/plugins", get(plugins::list).post(plugins::upload))
         .route("/api/v1/plugins/{name}/{version}", get(plugins::show))
         .route("/api/v1/plugins/{name}/{version}/breaker", delete(plugins::reset_breaker))
+        .route("/api/v1/plugins/{digest}", delete(needs::delete_plugin))
+        .route("/api/v1/plugins/{digest}/where-used", get(needs::plugin))
         .route("/api/v1/node-types", get(plugins::node_types))
         .route("/api/v1/connections", get(connections::list))
         .route("/api/v1/connections/{name}", get(connections::show).put(connections::put))

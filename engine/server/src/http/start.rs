@@ -6,8 +6,8 @@
 //!   another body it is refused. While its first request is still here it is refused as running.
 //! - A caller that goes away changes nothing for its instance.
 //!
-//! Not here: a trigger's path and who may ask there (`trigger`); what happens between start and answer
-//! (`runtime`).
+//! Not here: which version a start runs (`choose`); a trigger's path and who may ask there (`trigger`);
+//! what happens between start and answer (`runtime`).
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,26 +22,25 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use stepwell_core::expr::{Expr, Root, Scope};
-use stepwell_core::flow::{Flow, duration};
+use stepwell_core::flow::duration;
 use stepwell_core::machine::{Error, State as InstanceState};
-use stepwell_core::problem::Problem;
 use stepwell_runtime::journal::Idempotency;
 use stepwell_runtime::{Answer as EngineAnswer, Clock as _, FlowError, StartError, StartRequest};
 
 use super::App;
 use super::auth::Caller;
 use super::body::{self, Raw};
+use super::choose::{self, Wish};
 use super::extract::{Path, Query};
 use super::listen;
 use super::problem::{Answer, Code, Refusal, RefusalBody};
 use super::shapes;
+use crate::table::Known;
 
 /// A caller is kept at most this long.
 const WAIT_MS_MAX: u64 = 60_000;
 /// How often a waiting caller's instance is looked up, in case another engine went on with it.
 const LOOKS_ELSEWHERE_EVERY: Duration = Duration::from_secs(1);
-const BUSINESS_KEY_CHARS_MAX: usize = 256;
 const IDEMPOTENCY_KEY_CHARS_MAX: usize = 256;
 /// Length of a W3C traceparent of version 00.
 const TRACEPARENT_CHARS: usize = 55;
@@ -55,12 +54,12 @@ pub(super) struct StartBody {
     /// The caller's name for the instance, such as an order number.
     #[serde(default)]
     business_key: Option<String>,
-    /// The newest version where none is given.
+    /// Where none is given, the flow's binding chooses; without one it is the newest version.
     #[serde(default)]
     version: Option<u32>,
-    /// Smaller is more urgent.
+    /// Smaller is more urgent. Where none is given, the flow's own `priority`, or 0.
     #[serde(default)]
-    priority: i32,
+    priority: Option<i32>,
 }
 
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -100,13 +99,9 @@ pub(super) async fn start(
     Raw(bytes): Raw,
 ) -> Answer<Response> {
     let asked: StartBody = body::parse(&bytes)?;
-    let (key, version) = match (app.library.newest(&key), asked.version) {
-        (Some((key, _)), Some(version)) => (key, version),
-        (Some((key, newest)), None) => (key, newest),
-        (None, _) => return Err(unpublished(&app, &key).await),
-    };
+    let Some(known) = app.library.table().flow(&key) else { return Err(unpublished(&app, &key).await) };
     let start = Start {
-        version,
+        wish: asked.version.map_or(Wish::Any, Wish::Version),
         input: asked.input,
         input_at: "/input",
         business_key: asked.business_key,
@@ -114,14 +109,14 @@ pub(super) async fn start(
         wait: query.wait.as_deref().map(wait).transpose()?,
         by: caller.user.into(),
         idempotency: idempotency(&headers, &bytes)?,
-        key,
+        known,
     };
     let ended = start.run(&app, &headers).await?;
     ended.whole()
 }
 
 /// Why a key starts nothing.
-async fn unpublished(app: &App, key: &str) -> Refusal {
+pub(super) async fn unpublished(app: &App, key: &str) -> Refusal {
     match app.engine.journal().flow(key).await {
         Ok(Some(_)) => Refusal::say(Code::FlowNotPublished, format!("flow {key} has only a draft")),
         Ok(None) => Refusal::say(Code::FlowNotFound, format!("no flow {key}")),
@@ -140,13 +135,13 @@ pub(super) fn wait(text: &str) -> Answer<Duration> {
 
 /// One request to start.
 pub(crate) struct Start {
-    pub(crate) key: Arc<str>,
-    pub(crate) version: u32,
+    pub(crate) known: Arc<Known>,
+    pub(crate) wish: Wish,
     pub(crate) input: Value,
     /// Where the input stands in the request's body.
     pub(crate) input_at: &'static str,
     pub(crate) business_key: Option<String>,
-    pub(crate) priority: i32,
+    pub(crate) priority: Option<i32>,
     pub(crate) wait: Option<Duration>,
     pub(crate) by: Arc<str>,
     pub(crate) idempotency: Option<Idempotency>,
@@ -154,26 +149,44 @@ pub(crate) struct Start {
 
 impl Start {
     pub(crate) async fn run(self, app: &App, headers: &HeaderMap) -> Answer<Ended> {
+        let named = matches!(self.wish, Wish::Version(_));
+        match self.begin(app, headers).await {
+            // Taken back by another engine since the table was read: the next time it is not chosen.
+            Err(refusal) if refusal.code == Code::VersionNotFound && !named => {
+                app.library.read_all().await?;
+                Err(Refusal::say(Code::Overloaded, "the version was taken back while it was chosen; ask again"))
+            }
+            ended => ended,
+        }
+    }
+
+    async fn begin(self, app: &App, headers: &HeaderMap) -> Answer<Ended> {
         let _underway = match &self.idempotency {
             None => None,
             Some(idempotency) => {
-                let mark = app.underway.enter(&self.key, &idempotency.key)?;
-                if let Some((id, request)) = app.engine.journal().idempotent(&self.key, &idempotency.key).await? {
+                let mark = app.underway.enter(&self.known.key, &idempotency.key)?;
+                let known = app.engine.journal().idempotent(&self.known.key, &idempotency.key).await?;
+                if let Some((id, request)) = known {
                     return again(app, &id, request != idempotency.request, self.wait).await;
                 }
                 Some(mark)
             }
         };
-        let flow = app.engine.flow(&self.key, self.version).await?;
-        let business_key = admit(&flow, &self.input, self.input_at, self.business_key)?;
+        let (input, at) = (&self.input, self.input_at);
+        body::not_too_deep(input, at)?;
+        let (version, bound_by) = self.wish.choose(app, &self.known, self.business_key.as_deref(), input).await?;
+        let flow = app.engine.flow(&self.known.key, version).await?;
+        choose::fits(&flow, input, at)?;
+        let priority = choose::priority(&flow, input, at, self.priority)?;
         let request = StartRequest {
+            business_key: choose::business_key(&flow, input, at, self.business_key)?,
             flow,
-            version: self.version,
+            version,
             input: self.input,
-            business_key,
-            priority: self.priority,
+            priority,
             idempotency: self.idempotency,
             traceparent: traceparent(headers),
+            bound_by,
             by: self.by,
             wait: self.wait.is_some(),
         };
@@ -248,6 +261,11 @@ async fn stored(app: &App, id: &Arc<str>) -> Answer<EngineAnswer> {
 async fn refused(app: &App, error: StartError, wait: Option<Duration>) -> Answer<Ended> {
     match error {
         StartError::Duplicate { instance, other_request } => again(app, &instance, other_request, wait).await,
+        StartError::KeyTaken { instance } => {
+            let message = format!("the business key is that of instance {instance}");
+            Err(Refusal::say(Code::BusinessKeyTaken, message).and("id", &*instance))
+        }
+        StartError::Retired => Err(Refusal::say(Code::VersionNotFound, "nothing is started on this version any more")),
         StartError::Overloaded if app.limits.closing() => Err(Refusal::new(Code::ShuttingDown)),
         StartError::Overloaded => Err(Refusal::say(Code::Overloaded, "too many instances are driven just now")),
         StartError::Unavailable(error) => Err(error.into()),
@@ -275,47 +293,6 @@ async fn again(app: &App, id: &Arc<str>, other_request: bool, wait: Option<Durat
 
 fn settled(state: InstanceState) -> bool {
     state.ended() || state == InstanceState::Incident
-}
-
-/// What the flow asks of an input, and the business key it makes of it.
-fn admit(flow: &Flow, input: &Value, at: &str, given: Option<String>) -> Answer<Option<String>> {
-    body::not_too_deep(input, at)?;
-    if let Some(schema) = &flow.input
-        && !schema.is_valid(input)
-    {
-        let mut problems = schema.check(input);
-        for problem in &mut problems {
-            problem.pointer.insert_str(0, at);
-        }
-        return Err(Refusal::with(Code::InputInvalid, problems));
-    }
-    let key = match (given, &flow.business_key) {
-        (Some(given), _) => Some(given),
-        (None, Some(expression)) => text_of(expression, input).map_err(|message| business_key(at, &message))?,
-        (None, None) => None,
-    };
-    match key {
-        Some(key) if key.is_empty() || key.contains('\0') || key.chars().count() > BUSINESS_KEY_CHARS_MAX => {
-            Err(business_key(at, &format!("1 to {BUSINESS_KEY_CHARS_MAX} characters, none of them NUL")))
-        }
-        key => Ok(key),
-    }
-}
-
-/// What an expression of the flow makes of an input: a text, or nothing.
-pub(super) fn text_of(expression: &Expr, input: &Value) -> Result<Option<String>, String> {
-    let scope = Scope { roots: &[("input", Root::Value(input))] };
-    match expression.eval(&scope) {
-        Ok(Value::String(text)) => Ok(Some(text)),
-        Ok(Value::Number(number)) => Ok(Some(number.to_string())),
-        Ok(Value::Null) => Ok(None),
-        Ok(other) => Err(format!("the flow makes no text of it: {other}")),
-        Err(error) => Err(error.message),
-    }
-}
-
-fn business_key(at: &str, message: &str) -> Refusal {
-    Refusal::with(Code::InputInvalid, vec![Problem::error("BUSINESS_KEY", at, format!("business key: {message}"))])
 }
 
 pub(super) fn idempotency(headers: &HeaderMap, bytes: &Bytes) -> Answer<Option<Idempotency>> {

@@ -17,6 +17,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
+use stepwell_core::expr::{Expr, Root, Scope};
 use stepwell_core::flow::trigger::{Dedupe, Signed, Trigger, TriggerAuth, TriggerMessage};
 use stepwell_core::machine::{MESSAGE_KEY_BYTES_MAX, fits_message};
 use stepwell_core::problem::Problem;
@@ -26,11 +27,14 @@ use stepwell_store::Act;
 
 use super::App;
 use super::body;
+use super::choose::Wish;
 use super::extract::Path;
 use super::messages::{ID_BYTES_MAX, TTL_MS};
 use super::problem::{Answer, Code, Refusal, RefusalBody};
+use super::routes;
 use super::signature::{self, Claim, Unsigned};
 use super::start::{self, Start, StartedBody};
+use crate::table::Way;
 
 /// Who asks by an open path.
 const ANYONE: &str = "anyone";
@@ -39,7 +43,7 @@ const AUDITED_EVERY_MS: u64 = 60_000;
 
 /// Start an instance, or post a message, by a trigger's path
 #[utoipa::path(post, path = "/t/{path}", tag = "flows",
-    params(("path" = String, Path, description = "A trigger's path, or a flow's key")),
+    params(("path" = String, Path, description = "A trigger's or route's path, or a flow's key")),
     request_body(content = Value, description = "The bare input, or the message's payload"),
     responses((status = 200, body = Value, description = "The bare output"),
               (status = 202, body = StartedBody, description = "It goes on; see Location. Of a message: its id"),
@@ -53,18 +57,24 @@ pub(super) async fn take(
     headers: HeaderMap,
     request: axum::extract::Request,
 ) -> Answer<Response> {
-    let route = app.library.route(&path);
-    let signed = route.as_ref().is_some_and(|route| route.spec.signed);
+    let way = app.library.table().way(&path);
+    let spec = way.as_ref().map(Way::spec);
+    let signed = spec.is_some_and(|spec| spec.signed);
     let by: Arc<str> = match app.auth.caller(&method, &headers, app.clock.now_ms()) {
         _ if signed => format!("trigger:{path}").into(),
         Ok(caller) => caller.user.into(),
-        Err(_) if route.as_ref().is_some_and(|route| route.spec.open) => ANYONE.into(),
+        Err(_) if spec.is_some_and(|spec| spec.open) => ANYONE.into(),
         // Who may not ask is not told which paths there are.
         Err(refusal) => return Err(refusal),
     };
-    let route = route.ok_or_else(|| Refusal::new(Code::TriggerNotFound))?;
-    let flow = app.engine.flow(&route.flow, route.version).await?;
-    let trigger = flow.triggers.iter().find(|trigger| trigger.path == path);
+    let way = way.ok_or_else(|| Refusal::new(Code::TriggerNotFound))?;
+    let wait = Some(Duration::from_millis(way.spec().wait_ms));
+    let flow = match &way {
+        // What is said there is said by the newest version, whichever is started.
+        Way::Flow(known, _) => Some(app.engine.flow(&known.key, known.newest).await?),
+        Way::Route(_) => None,
+    };
+    let trigger = flow.as_ref().and_then(|flow| flow.triggers.iter().find(|trigger| trigger.path == path));
     let signed = match trigger.map(|trigger| &trigger.auth) {
         Some(TriggerAuth::Signed(signed)) => Some(&**signed),
         _ if signed => return Err(Refusal::new(Code::Internal)),
@@ -77,27 +87,35 @@ pub(super) async fn take(
     let input = if bytes.is_empty() { Value::Null } else { body::parse(&bytes)? };
     let delivery = delivery(trigger, claim, &headers, &input)?;
     if let Some((trigger, message)) = trigger.and_then(|trigger| Some((trigger, trigger.message.as_ref()?))) {
-        let answer = trigger.answer.as_ref();
-        return post(&app, message, answer, delivery, input, &by).await;
+        return post(&app, message, trigger.answer.as_ref(), delivery, input, &by).await;
     }
     let idempotency = match delivery {
         // The id says that it is the same, whatever else the sender changed in between.
         Some(id) => Some(Idempotency { key: format!("/t/{path} {id}"), request: String::new() }),
         None => start::idempotency(&headers, &bytes)?,
     };
-    let start = Start {
-        key: route.flow,
-        version: route.version,
-        input,
-        input_at: "",
-        business_key: None,
-        priority: 0,
-        wait: Some(Duration::from_millis(route.spec.wait_ms)),
-        by,
-        idempotency,
+    let (known, wish) = match way {
+        Way::Flow(known, _) => (known, Wish::Any),
+        Way::Route(route) => {
+            body::not_too_deep(&input, "")?;
+            routes::lead(&app, &path, &route, &input, &by).await?
+        }
     };
+    let start = Start { known, wish, input, input_at: "", business_key: None, priority: None, wait, by, idempotency };
     let ended = start.run(&app, &headers).await?;
     ended.bare()
+}
+
+/// What an expression of the flow makes of a body: a text, or nothing.
+fn text_of(expression: &Expr, input: &Value) -> Result<Option<String>, String> {
+    let scope = Scope { roots: &[("input", Root::Value(input))] };
+    match expression.eval(&scope) {
+        Ok(Value::String(text)) => Ok(Some(text)),
+        Ok(Value::Number(number)) => Ok(Some(number.to_string())),
+        Ok(Value::Null) => Ok(None),
+        Ok(other) => Err(format!("the flow makes no text of it: {other}")),
+        Err(error) => Err(error.message),
+    }
 }
 
 /// The body of a request whose signature holds, and what it said of itself.
@@ -139,8 +157,8 @@ fn delivery(
     let Some(trigger) = trigger else { return Ok(None) };
     let own = trigger.message.as_ref().and_then(|message| message.id.as_ref());
     let (what, id) = match (own, &trigger.dedupe) {
-        (Some(id), _) => ("id", start::text_of(id, input)),
-        (None, Some(Dedupe::By(id))) => ("dedupe", start::text_of(id, input)),
+        (Some(id), _) => ("id", text_of(id, input)),
+        (None, Some(Dedupe::By(id))) => ("dedupe", text_of(id, input)),
         (None, Some(Dedupe::Header(name))) => {
             let value = headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
             (name.as_str(), Ok(value))
@@ -168,7 +186,7 @@ async fn post(
     by: &str,
 ) -> Answer<Response> {
     body::not_too_deep(&input, "")?;
-    let key = match start::text_of(&message.key, &input) {
+    let key = match text_of(&message.key, &input) {
         Ok(Some(key)) if fits_message(&key, MESSAGE_KEY_BYTES_MAX) => key,
         Ok(_) => return Err(not_a_delivery(&format!("key: 1 to {MESSAGE_KEY_BYTES_MAX} bytes are asked for"))),
         Err(problem) => return Err(not_a_delivery(&format!("key: {problem}"))),

@@ -1,6 +1,7 @@
 //! What this store promises beyond the seam. The seam's own rules are in `tests/conformance`.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod bindings;
 mod definitions;
 mod durability;
 mod engines;
@@ -103,6 +104,8 @@ fn admitted(flow: &str, version: u32, state: State, business_key: Option<&str>) 
             started_ms: 1_000,
             idempotency: None,
             traceparent: None,
+            unique: None,
+            bound_by: None,
             by: "admin".into(),
         }),
         park: true,

@@ -100,11 +100,7 @@ impl Checker<'_> {
 
     fn http_trigger(&mut self, document: HttpTriggerDocument, pointer: &str, others: &[Trigger]) -> Trigger {
         let path = document.path;
-        let letters = |letter: u8| letter.is_ascii_alphanumeric() || b"_-./".contains(&letter);
-        let well_formed = (1..=200).contains(&path.len())
-            && path.bytes().all(letters)
-            && path.split('/').all(|part| !part.is_empty() && !part.starts_with('.'));
-        if !well_formed {
+        if !crate::flow::is_trigger_path(&path) {
             let problem = Problem::error("TRIGGER_PATH", child(pointer, "path"), format!("`{path}` is no path"));
             self.problem(problem.fix("use letters, digits, `_`, `-`, `.` and `/`, without a leading slash"));
         }
