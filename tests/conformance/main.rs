@@ -49,6 +49,7 @@ async fn exercise<S: Subject>(open: impl AsyncFn() -> S) {
         ownership::commands_to_what_is_not_there_are_not_kept,
         messages::a_message_and_a_subscription_meet_in_either_order,
         messages::a_message_and_a_subscription_meet_in_a_race,
+        messages::messages_that_come_together_are_judged_one_by_one,
         messages::a_message_is_posted_once,
         messages::a_message_is_taken_by_one,
         messages::a_message_left_over_is_passed_on,
@@ -86,6 +87,7 @@ impl Subjected {
                 label: None,
                 revision: None,
                 triggers: Vec::new(),
+                schedules: Vec::new(),
                 file: None,
                 act: Act { by: "test".to_owned(), at_ms: 1 },
             };

@@ -1,7 +1,7 @@
 //! Messages and those who wait for them: they meet, once, whoever comes first.
 
 use anyhow::Result;
-use futures::future::join;
+use futures::future::{join, join_all};
 use serde_json::json;
 use stepwell_core::machine::State;
 use stepwell_runtime::Journal as _;
@@ -38,6 +38,33 @@ pub(crate) async fn a_message_and_a_subscription_meet_in_either_order(subject: i
     same("seen", told(&journal.inbox(&driven).await?), vec!["m4".to_owned()])?;
     let inbox = commit(journal, Commit::after(&driven, 1, 1).waits_for("paid", "4")).await?;
     same("told at its commit", told(&inbox), vec!["m4".to_owned()])
+}
+
+/// Many at once share a transaction, and are judged as if they had come one after the other.
+pub(crate) async fn messages_that_come_together_are_judged_one_by_one(subject: impl Subject) -> Result<()> {
+    let journal = subject.journal();
+    let mut waiting = Vec::new();
+    for _ in 0..3 {
+        let id = new_id();
+        commit(journal, Commit::first(&id).waits_for("paid", "1").parked(None)).await?;
+        waiting.push(id);
+    }
+    // Three for those who wait, and as many for nobody; each of them three times.
+    let all: Vec<(String, String)> = (0..18).map(|n| (format!("{}", n % 2 + 1), format!("m{}", n % 6))).collect();
+    let posted = join_all(all.iter().map(|(key, id)| posted(journal, message("paid", key, id)))).await;
+    let posted = posted.into_iter().collect::<Result<Vec<Posted>>>()?;
+    for id in 0..6 {
+        let told = all.iter().zip(&posted).filter(|((_, other), _)| *other == format!("m{id}"));
+        let kept: Vec<&Posted> =
+            told.map(|(_, posted)| posted).filter(|posted| **posted != Posted::Duplicate).collect();
+        same(&format!("m{id} is kept once"), kept.len(), 1)?;
+        same(&format!("m{id} is awaited"), matches!(kept[0], Posted::Awaited(_)), id % 2 == 0)?;
+    }
+    // Each message makes another one wanted.
+    let mut ready = journal.ready(1_000, 10).await?;
+    ready.sort_unstable();
+    waiting.sort_unstable();
+    same("wanted", ready, waiting)
 }
 
 pub(crate) async fn a_message_and_a_subscription_meet_in_a_race(subject: impl Subject) -> Result<()> {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use postgres::{Client, NoTls};
 use serde_json::json;
-use stepwell_tests::orders::{every_order_ended, prove_effects, prove_ends, start_orders};
+use stepwell_tests::orders::{community_order, every_order_ended, prove_effects, prove_ends, start_orders};
 use stepwell_tests::{Stepwell, until};
 
-use crate::Engines;
+use crate::{Engines, LEASE_SECONDS};
 
 const ORDERS: usize = 150;
 const ALL_ENDED_WITHIN: Duration = Duration::from_mins(2);
@@ -84,4 +84,31 @@ async fn orders_go_on_without_their_engines() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn orders_go_on_without_hints() {
     lose_and_go_on(&["--database-poll=true"]).await;
+}
+
+/// After its lease an engine is taken for dead; then others must look, take and call. What is over that is
+/// for a machine that has other things to do.
+const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(LEASE_SECONDS + 6);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_dead_engine_drove_goes_on_soon_after_its_lease() {
+    let Some(mut engines) = Engines::start(&[]).await else { return };
+    // Longer than the engine that makes the call has left.
+    engines.orders.fault(&json!({ "path_prefix": "/stock", "reply_latency_ms": 2_900 })).await;
+    let body = json!({ "input": community_order("LOST-1") });
+    let started = engines.second.post("/api/v1/flows/community_order/instances", &body).await.expect(202).json();
+    until("its call is under way", Duration::from_secs(20), || async {
+        (!engines.orders.effects("LOST-1").await.is_empty()).then_some(())
+    })
+    .await;
+    engines.orders.fault(&json!({ "path_prefix": "/stock", "reply_latency_ms": 0 })).await;
+    engines.second.kill9().await;
+    let path = format!("/api/v1/instances/{}", started["id"].as_str().unwrap());
+    until("it goes on elsewhere", TAKEN_OVER_WITHIN, || async {
+        let shown = engines.orders.engine.get(&path).await.expect(200).json();
+        (shown["tokens"][0]["node"] == "paid").then_some(())
+    })
+    .await;
+    assert_eq!(engines.orders.effects("LOST-1").await.len(), 3, "stock, locker and payment, once each");
+    engines.orders.stop().await;
 }

@@ -6,15 +6,17 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests fail by panicking")]
 
 mod bindings;
+mod clocks;
 mod commands;
 mod losses;
+mod plugins;
 
 use stepwell_tests::orders::Orders;
 use stepwell_tests::{Options, Stepwell, database};
 use tokio::sync::{Mutex, MutexGuard};
 
 /// Short, so that a test need not wait long for a lease to be over.
-const LEASE_SECONDS: &str = "2";
+const LEASE_SECONDS: u64 = 2;
 
 /// Leases are short, so a machine that is kept busy by other tests would see engines die of nothing.
 static TURN: Mutex<()> = Mutex::const_new(());
@@ -35,7 +37,8 @@ impl Engines {
             return None;
         }
         let turn = TURN.lock().await;
-        let args = [&["--lease-seconds", LEASE_SECONDS], further].concat();
+        let lease = LEASE_SECONDS.to_string();
+        let args = [&["--lease-seconds", &lease], further].concat();
         let orders = Orders::start_with(Options::default().named("first", &args)).await;
         let second = orders.another("second", &args).await;
         let third = orders.another("third", &args).await;

@@ -12,6 +12,8 @@ mod instances;
 mod life;
 mod openapi;
 mod refusals;
+mod schedules;
 mod sessions;
 mod starts;
 mod tasks;
+mod webhooks;

@@ -1,6 +1,9 @@
 //! Golden flows against the real engine and the stand-in shop: what a user would see.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 
+mod delivery;
+mod pauses;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};

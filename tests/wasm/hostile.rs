@@ -1,10 +1,12 @@
 //! Calls that go wrong on purpose.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use serde_json::json;
 use stepwell_core::machine::Op;
+use stepwell_sandbox::{BreakerState, Digest, Sandbox};
 
 use crate::rig::{Rig, guest, limits, sandbox, shown, told};
 
@@ -77,6 +79,12 @@ async fn a_plugin_that_keeps_trapping_is_broken_off() {
     }
     let shown = rig.run(json!({ "do": "good" }), json!(null)).await;
     assert!(shown.starts_with("cut breaker: hostile keeps trapping and is not called for "), "{shown}");
+    let digest = rig.plugin.digest;
+    let state = || rig.sandbox.breaker(&digest).map(|view| (view.state, view.trips));
+    assert_eq!(state(), Some((BreakerState::Open, 1)));
+    assert_eq!((rig.sandbox.reset_breaker(&digest), rig.sandbox.reset_breaker(&digest)), (Some(true), Some(false)));
+    assert_eq!(rig.run(json!({ "do": "good" }), json!(1)).await, "done out 1");
+    assert_eq!(state(), Some((BreakerState::Closed, 1)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -86,6 +94,29 @@ async fn a_digest_that_is_not_loaded_is_said() {
     assert!(rig.sandbox.remove(&rig.plugin.digest));
     let shown = shown(&rig.answer(&call).await.outcome);
     assert!(shown.starts_with("cut missing: no plugin with digest "), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_build_that_is_called_is_loaded_once_from_where_it_is_kept() {
+    let mut rig = Rig::new("hostile").await;
+    let (asked, kept) = (Arc::new(AtomicUsize::new(0)), guest("hostile"));
+    let (count, digest) = (Arc::clone(&asked), rig.plugin.digest);
+    let source = move |wanted: Digest| {
+        count.fetch_add(1, Ordering::Relaxed);
+        let found = (wanted == digest).then(|| kept.clone());
+        Box::pin(async move { found }) as std::pin::Pin<Box<dyn Future<Output = _> + Send>>
+    };
+    rig.sandbox = Arc::new(Sandbox::new(None, limits()).unwrap().with_source(Box::new(source)));
+    rig.timeout_ms = 60_000;
+    let (good, null) = (json!({ "do": "good" }), json!(null));
+    let both = tokio::join!(rig.run(good.clone(), null.clone()), rig.run(good.clone(), null.clone()));
+    assert_eq!((both.0.as_str(), both.1.as_str()), ("done out null", "done out null"));
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    // It is there for what is pinned to it; which build new flows get is not decided by a call.
+    assert!(rig.sandbox.plugins().is_empty());
+    let mut other = rig.call(Op::Run, good, null);
+    other.callee.digest = "0".repeat(64).into();
+    assert!(shown(&rig.answer(&other).await.outcome).starts_with("cut missing: "));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

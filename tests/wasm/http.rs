@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -12,14 +13,19 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use stepwell_core::machine::Op;
+use stepwell_runtime::lease::Lease;
+use stepwell_sandbox::Sandbox;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 
-use crate::rig::{Rig, shown, told};
+use crate::rig::{Rig, guest, limits, shown, told};
 
 /// A server that writes down what arrives and answers by path.
 struct Server {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<String>>>,
+    /// Lets a request to `/held` be answered.
+    go_on: Arc<Notify>,
 }
 
 impl Server {
@@ -28,15 +34,17 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&seen);
+        let go_on = Arc::new(Notify::new());
+        let held = Arc::clone(&go_on);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let log = Arc::clone(&log);
-                let service = service_fn(move |request| answer(request, Arc::clone(&log)));
+                let (log, held) = (Arc::clone(&log), Arc::clone(&held));
+                let service = service_fn(move |request| answer(request, Arc::clone(&log), Arc::clone(&held)));
                 let served = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
                 tokio::spawn(served);
             }
         });
-        Self { address, seen }
+        Self { address, seen, go_on }
     }
 
     fn seen(&self) -> Vec<String> {
@@ -44,7 +52,11 @@ impl Server {
     }
 }
 
-async fn answer(request: Request<Incoming>, log: Arc<Mutex<Vec<String>>>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(
+    request: Request<Incoming>,
+    log: Arc<Mutex<Vec<String>>>,
+    go_on: Arc<Notify>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, body) = request.into_parts();
     let bytes = body.collect().await.map_or(0, |body| body.to_bytes().len());
     let mut line = format!("{} {} {bytes}", parts.method, parts.uri);
@@ -60,6 +72,10 @@ async fn answer(request: Request<Incoming>, log: Arc<Mutex<Vec<String>>>) -> Res
         "/redirect" => Response::builder().status(302).header("location", "/elsewhere").body(Full::default()),
         "/large" => Response::builder().body(Full::from(vec![b'x'; 5 << 20])),
         "/never" => std::future::pending().await,
+        "/held" => {
+            go_on.notified().await;
+            Response::builder().body(Full::from("ok"))
+        }
         _ => Response::builder().status(200).body(Full::from("ok")),
     };
     Ok(response.unwrap())
@@ -152,6 +168,67 @@ async fn requests_carry_keys_and_trace() {
     assert_eq!(shown(&rig.answer(&undo).await.outcome), "done  null");
     let expected = format!("POST /api/undo 0 host={host} idempotency-key=key-1 {trace} stepwell-forward-key=forward-1");
     assert_eq!(server.seen(), [expected]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_sent_once_the_engine_may_have_been_taken_for_dead() {
+    let server = Server::start().await;
+    let lease = Lease::default();
+    let sandbox = Sandbox::new(None, limits()).unwrap().under(lease.clone());
+    let plugin = sandbox.load(guest("courier")).await.unwrap();
+    let rig = Rig { sandbox: Arc::new(sandbox), plugin, timeout_ms: 3000 };
+    grant(&rig, open(&server));
+    for (until, arrives) in [(Duration::from_mins(1), 1), (Duration::ZERO, 0), (Duration::from_mins(1), 1)] {
+        lease.renew(Instant::now() + until);
+        rig.run(send("POST", "/"), json!(null)).await;
+        assert_eq!(server.seen().len(), arrives, "{until:?}");
+    }
+    // A call that began before others took over sends nothing more, though the engine lives again.
+    let slow = json!({ "requests": [{ "method": "POST", "connection": "shop", "path": "/held" }, { "method": "POST", "connection": "shop", "path": "/" }] });
+    let (answer, ()) = tokio::join!(rig.run(slow, json!(null)), async {
+        while server.seen().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        lease.lost();
+        lease.renew(Instant::now() + Duration::from_mins(1));
+        server.go_on.notify_one();
+    });
+    assert!(server.seen().is_empty(), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_paused_connection_holds_back_has_sent_nothing() {
+    let server = Server::start().await;
+    let rig = Rig::new("courier").await;
+    let connection = open(&server);
+    let grants = json!({ "connections": { "shop": connection, "bank": connection },
+                         "grants": [{ "plugin": "courier", "connections": ["shop", "bank"] }] });
+    rig.sandbox.set_grants(&serde_json::from_value(grants).unwrap()).unwrap();
+    rig.sandbox.set_pauses(["connection bank".to_owned()]);
+    let requests = |names: &[&str]| {
+        let requests: Vec<Value> = names
+            .iter()
+            .map(|name| json!({ "method": "POST", "connection": name, "path": format!("/{name}") }))
+            .collect();
+        json!({ "requests": requests })
+    };
+    for (names, expected, arrives) in [
+        (&["shop"][..], "done out ", 1),
+        // Whatever the guest makes of it, and whatever else it would do.
+        (&["bank"], "cut paused: connection bank", 0),
+        (&["bank", "shop"], "cut paused: connection bank", 0),
+        (&["shop", "bank"], "transient: calls are paused: connection bank", 1),
+    ] {
+        let shown = rig.run(requests(names), json!(null)).await;
+        assert!(shown.starts_with(expected), "{names:?}: {shown}");
+        assert_eq!(server.seen().len(), arrives, "{names:?}");
+    }
+    assert!(rig.sandbox.let_one_through("connection bank"));
+    assert!(rig.run(requests(&["bank"]), json!(null)).await.starts_with("done out "));
+    assert_eq!(rig.run(requests(&["bank"]), json!(null)).await, "cut paused: connection bank");
+    assert_eq!(server.seen().len(), 1);
+    let probed = rig.sandbox.probed().await;
+    assert_eq!((probed.len(), probed[0].well, &*probed[0].message), (1, true, "it answered 200"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -82,6 +82,8 @@ pub(crate) struct Live {
     pub(crate) bell: Notify,
     /// Something came for the instance since its actor last looked.
     pub(crate) woken: AtomicBool,
+    /// Calls that were paused are to be made now.
+    pub(crate) released: AtomicBool,
 }
 
 pub(crate) type Waiter = oneshot::Sender<Answer>;
@@ -288,9 +290,19 @@ impl<J: Journal, N: Nodes, C: Clock> Engine<J, N, C> {
 
     /// Sees to it that an actor looks at the instance's inbox and timers.
     pub(crate) fn wake(&self, instance: &Arc<str>) {
+        self.summon(instance, false);
+    }
+
+    /// Sees to it that calls of the instance that are paused are made now, or found to be paused still.
+    pub fn release(&self, instance: &Arc<str>) {
+        self.summon(instance, true);
+    }
+
+    fn summon(&self, instance: &Arc<str>, release: bool) {
         let live = {
             let mut all = lock(&self.0.live);
             if let Some(live) = all.get(instance) {
+                live.released.fetch_or(release, Ordering::AcqRel);
                 live.woken.store(true, Ordering::Release);
                 live.bell.notify_one();
                 return;
@@ -298,7 +310,7 @@ impl<J: Journal, N: Nodes, C: Clock> Engine<J, N, C> {
             if self.closing() {
                 return;
             }
-            let live = Arc::new(Live::default());
+            let live = Arc::new(Live { released: release.into(), ..Live::default() });
             all.insert(instance.clone(), live.clone());
             live
         };

@@ -25,7 +25,7 @@ use tokio::sync::oneshot;
 
 use crate::engine::{Live, Waiter};
 use crate::journal::{
-    Admission, Append, AppendError, Header, Inbound, InboxId, InboxItem, Task, TaskMoves, Unavailable,
+    Admission, Append, AppendError, HELD, Header, Inbound, InboxId, InboxItem, Task, TaskMoves, Unavailable,
 };
 use crate::nodes::{About, Answer as NodeAnswer};
 use crate::{Answer, Clock, Engine, FlowError, Journal, Nodes, StartError};
@@ -127,6 +127,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
             self.take(event);
         }
         self.fire_due();
+        self.fire_released();
     }
 
     /// Steps through one event; what comes of it is queued.
@@ -343,7 +344,9 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         if self.live.is_none() && !(ended && self.origin.is_some()) {
             self.live = Some(self.engine.enlist(&self.id));
         }
-        let subscriptions = it.subscriptions().into_iter().map(|one| (one.message, one.key)).collect();
+        let awaited = it.subscriptions().into_iter().map(|one| (one.message, one.key));
+        let held = it.held().map(|(_, _, by)| (HELD.into(), by.to_owned()));
+        let subscriptions = awaited.chain(held).collect();
         let due_ms = it.due_ms();
         let (tasks, open_tasks) = self.task_moves(it);
         let header = Header {
@@ -528,6 +531,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         if let Some(live) = &self.live {
             live.woken.store(false, Ordering::Release);
         }
+        self.fire_released();
         self.waiters.append(&mut self.engine.new_waiters(&self.id));
         match self.engine.0.journal.inbox(&self.id).await {
             Ok(inbox) => {
@@ -535,6 +539,18 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
                 Ok(())
             }
             Err(_) => Err(Stop::Again),
+        }
+    }
+
+    /// Paused calls are made ahead of their time if they were let go.
+    fn fire_released(&mut self) {
+        if !self.live.as_ref().is_some_and(|live| live.released.swap(false, Ordering::AcqRel)) {
+            return;
+        }
+        let Some(it) = &self.it else { return };
+        let held: Vec<(TokenId, u64)> = it.held().map(|(token, due_ms, _)| (token, due_ms)).collect();
+        for (token, due_ms) in held {
+            self.take(Event::TimerFired { token, due_ms });
         }
     }
 
@@ -563,6 +579,9 @@ fn not_known(outcome: Outcome) -> Outcome {
         Outcome::Cut(Cut { reason: CutReason::Breaker | CutReason::Missing, message }) => {
             let message = format!("the call was under way before, and could not be made again: {message}");
             Outcome::Cut(Cut { reason: CutReason::Crash, message })
+        }
+        Outcome::Cut(Cut { reason: CutReason::Paused, message }) => {
+            Outcome::Cut(Cut { reason: CutReason::PausedAnew, message })
         }
         known => known,
     }

@@ -73,6 +73,10 @@ pub trait Journal: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Option<Definition>, Unavailable>> + Send;
 }
 
+/// Subscriptions to this "message", which no message can be called, are no waits for one: they name what
+/// holds back the instance's calls, so that it can be found when they are let go.
+pub const HELD: &str = "";
+
 /// A published version as it was frozen.
 #[derive(Debug, Clone)]
 pub struct Definition {
@@ -96,7 +100,7 @@ pub struct Append {
     pub version: u32,
     /// `None` once the instance has ended: the journal alone is kept then.
     pub snapshot: Option<String>,
-    /// All the messages the instance waits for after this commit: (message, key).
+    /// All the messages the instance waits for after this commit: (message, key). And ([`HELD`], what holds its calls).
     pub subscriptions: Vec<(Arc<str>, String)>,
     /// What became of its open tasks since the commit before; nothing where nothing did.
     pub tasks: TaskMoves,

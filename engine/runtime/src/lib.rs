@@ -13,6 +13,7 @@ pub mod clock;
 mod engine;
 mod held;
 pub mod journal;
+pub mod lease;
 pub mod nodes;
 mod sweep;
 

@@ -19,7 +19,7 @@ use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 
 use crate::contract;
 use crate::host::{CallState, Visit};
-use crate::http::{Denial, Outgoing};
+use crate::http::{Denial, Held, Outgoing};
 use crate::limits::Limits;
 use crate::said::{self, Said, clip};
 
@@ -114,9 +114,14 @@ impl Attempt<'_> {
                 Stopped::PoolExhausted => return Err(Stopped::PoolExhausted),
             },
         };
-        let outcome = match self.outgoing.denied() {
-            Some(Denial { code, message }) => permanent(code, message),
-            None => ran.unwrap_or_else(Outcome::Cut),
+        let outcome = match (self.outgoing.held(), self.outgoing.denied()) {
+            (Some(Held { key, sent: false }), _) => Outcome::Cut(cut(CutReason::Paused, key)),
+            (Some(Held { key, sent: true }), _) => {
+                let message = format!("calls are paused: {key}");
+                Outcome::Failed(Failure::Transient { message, retry_after_ms: None })
+            }
+            (None, Some(Denial { code, message })) => permanent(code, message),
+            (None, None) => ran.unwrap_or_else(Outcome::Cut),
         };
         Ok(Answer {
             outcome,

@@ -24,12 +24,15 @@ mod http;
 mod limits;
 mod load;
 mod manifest;
+mod pause;
 mod problems;
 mod registry;
 mod said;
 
 use std::fmt;
+use std::future::Future;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::str::FromStr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -39,19 +42,23 @@ use stepwell_core::catalog::{Catalog, EffectClass, NodeType};
 use stepwell_core::machine::{Call, CutReason, Failure, Op, Outcome, Signal};
 use stepwell_core::problem::Problem;
 use stepwell_runtime::Nodes;
+use stepwell_runtime::lease::Lease;
 use stepwell_runtime::nodes::{About, Answer};
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
+pub use crate::breaker::{BreakerState, BreakerView};
 pub use crate::http::grants::{Connection, ConnectionScheme, Grant, Grants, Secret};
 pub use crate::limits::Limits;
+pub use crate::pause::Probed;
 
 use crate::call::{Attempt, CallContext, NodeCall, Operation, Stopped, cut};
 use crate::compile::Compiler;
 use crate::engine::Engines;
-use crate::http::Outgoing;
 use crate::http::client::Client;
 use crate::http::grants::Reach;
+use crate::http::{Network, Outgoing};
 use crate::load::{Loader, Plugin};
+use crate::pause::Gates;
 use crate::registry::Registry;
 
 /// SHA-256 of a plugin's `.wasm`; shown and read as lower-case hex.
@@ -133,7 +140,15 @@ pub struct Sandbox {
     slots: Semaphore,
     client: Arc<Client>,
     reach: RwLock<Arc<Reach>>,
+    gates: Arc<Gates>,
+    lease: Lease,
+    source: Option<Source>,
+    /// Held while a build is fetched, so that it is once.
+    fetching: Mutex<()>,
 }
+
+/// Where the bytes of a build can be had that is not loaded here.
+pub type Source = Box<dyn Fn(Digest) -> Pin<Box<dyn Future<Output = Option<Vec<u8>>> + Send>> + Send + Sync>;
 
 impl Sandbox {
     /// `cache` is the folder for machine code; without one, every start compiles anew.
@@ -145,8 +160,24 @@ impl Sandbox {
             slots: Semaphore::new(limits.calls_max as usize),
             client: Arc::new(Client::new().map_err(|error| Error::Tls(error.to_string()))?),
             reach: RwLock::default(),
+            gates: Arc::default(),
+            lease: Lease::default(),
+            source: None,
+            fetching: Mutex::default(),
             limits,
         })
+    }
+
+    /// Sends requests only while the engine's lease is not over.
+    #[must_use]
+    pub fn under(self, lease: Lease) -> Self {
+        Self { lease, ..self }
+    }
+
+    /// Builds that are called and not loaded here are had from there.
+    #[must_use]
+    pub fn with_source(self, source: Source) -> Self {
+        Self { source: Some(source), ..self }
     }
 
     /// Checks, compiles and rehearses a plugin and makes it live; the whole of DESIGN's load order.
@@ -184,6 +215,11 @@ impl Sandbox {
         loader.load(wasm, rehearse).await.map(|plugin| Ready(Arc::new(plugin)))
     }
 
+    /// Makes a build that is loaded stand for its name and version again. `false`: it is not loaded, or did.
+    pub fn stand(&self, digest: &Digest) -> bool {
+        self.registry.stand(digest)
+    }
+
     /// Whether these bytes were loaded, be it that others stand for their name now.
     pub fn knows(&self, digest: &Digest) -> bool {
         self.registry.get(digest).is_some()
@@ -215,6 +251,31 @@ impl Sandbox {
         Ok(())
     }
 
+    /// Whether a build of a plugin is broken off, here. `None`: it is not loaded.
+    pub fn breaker(&self, digest: &Digest) -> Option<BreakerView> {
+        Some(self.registry.get(digest)?.breaker.view(Instant::now()))
+    }
+
+    /// Lets a build of a plugin be called again. `None`: it is not loaded; `false`: it was not broken off.
+    pub fn reset_breaker(&self, digest: &Digest) -> Option<bool> {
+        Some(self.registry.get(digest)?.breaker.reset())
+    }
+
+    /// From now on no call is made of these: `node-type <plugin>/<type>`, `connection <name>`.
+    pub fn set_pauses(&self, keys: impl IntoIterator<Item = String>) {
+        self.gates.set(keys);
+    }
+
+    /// Lets the next call of something that is paused through. `false`: it is not paused.
+    pub fn let_one_through(&self, key: &str) -> bool {
+        self.gates.let_one_through(key)
+    }
+
+    /// What came of calls that were let through, once there is something to say.
+    pub async fn probed(&self) -> Vec<Probed> {
+        self.gates.told().await
+    }
+
     /// What a plugin has against a node's configuration that its schema cannot see. Empty where the
     /// node type offers no check or the plugin is not loaded; `config` holds no expressions.
     pub async fn check(&self, digest: &Digest, node_type: &str, config: &serde_json::Value) -> Vec<Problem> {
@@ -228,11 +289,56 @@ impl Sandbox {
     }
 
     async fn answer(&self, about: &About, call: &Call) -> Answer {
-        let plugin = call.callee.digest.parse().ok().and_then(|digest| self.registry.get(&digest));
-        let Some(plugin) = plugin else {
+        let Some(plugin) = self.find(&call.callee.digest).await else {
             let message = format!("no plugin with digest {} is loaded", call.callee.digest);
             return unsaid(Outcome::Cut(cut(CutReason::Missing, message)));
         };
+        let mut probing = None;
+        if let Some((key, gate)) = self.gates.of_node_type(&plugin.described.name, &call.callee.node_type) {
+            if !gate.admits() {
+                return unsaid(Outcome::Cut(cut(CutReason::Paused, key)));
+            }
+            probing = Some(key);
+        }
+        let answer = self.answer_by(&plugin, about, call).await;
+        if let Some(key) = probing {
+            self.gates.tell(pause::judged(key, &answer.outcome));
+        }
+        answer
+    }
+
+    /// A build that is loaded, or can be now: another engine may have taken it in a moment ago.
+    async fn find(&self, digest: &str) -> Option<Arc<Plugin>> {
+        let digest: Digest = digest.parse().ok()?;
+        if let Some(plugin) = self.registry.get(&digest) {
+            return Some(plugin);
+        }
+        let source = self.source.as_ref()?;
+        let _turn = self.fetching.lock().await;
+        if let Some(plugin) = self.registry.get(&digest) {
+            return Some(plugin);
+        }
+        let wasm = source(digest).await?;
+        // Kept under another name than it is asked for by, it is not what instances are pinned to.
+        if Digest::of(&wasm) != digest {
+            tracing::error!(%digest, "the bytes that are kept are not those of the digest");
+            return None;
+        }
+        match self.bring(wasm.into(), false).await {
+            Ok(ready) => {
+                tracing::info!(%digest, plugin = ready.0.described.name, "a build was loaded because it is called");
+                // Called by what is pinned to it; whether new flows see it is not decided here.
+                Some(self.registry.keep(ready.0))
+            }
+            Err(problems) => {
+                let why = problems.first().map_or("", |problem| problem.message.as_str());
+                tracing::error!(%digest, why, "a build that is called cannot be loaded");
+                None
+            }
+        }
+    }
+
+    async fn answer_by(&self, plugin: &Plugin, about: &About, call: &Call) -> Answer {
         if let Err(left) = plugin.breaker.admit(Instant::now()) {
             let message = format!("{} keeps trapping and is not called for {left:.0?}", plugin.described.name);
             return unsaid(Outcome::Cut(cut(CutReason::Breaker, message)));
@@ -245,7 +351,7 @@ impl Sandbox {
             return busy(format!("no free slot within {} ms: {running} calls are running", call.timeout_ms));
         };
         let deadline = Instant::now() + patience;
-        let outgoing = self.way_out(&plugin, &call.context, deadline);
+        let outgoing = self.way_out(plugin, &call.context, deadline);
         let attempt = Attempt { call: &call, class: plugin.class, limits: &self.limits, outgoing, deadline };
         let answered = match attempt.on(&plugin.first).await {
             Err(Stopped::PoolExhausted) => match plugin.spare(&self.engines).await {
@@ -259,7 +365,7 @@ impl Sandbox {
             Err(Stopped::Cut(cut)) => unsaid(Outcome::Cut(cut)),
             Err(Stopped::PoolExhausted) => busy("no memory for another instance".to_owned()),
         };
-        note(&plugin, &answer);
+        note(plugin, &answer);
         answer
     }
 
@@ -269,7 +375,8 @@ impl Sandbox {
         }
         let reach = Arc::clone(&self.reach.read().unwrap_or_else(PoisonError::into_inner));
         let client = Arc::clone(&self.client);
-        Outgoing::network(client, reach, &plugin.described.name, context, deadline, &self.limits)
+        let route = Network { client, reach, gates: Arc::clone(&self.gates), hold: self.lease.hold() };
+        Outgoing::network(route, &plugin.described.name, context, deadline, &self.limits)
     }
 }
 
@@ -322,7 +429,7 @@ fn node_call<'a>(about: &About, call: &'a Call) -> NodeCall<'a> {
 fn note(plugin: &Plugin, answer: &Answer) {
     match &answer.outcome {
         // Slow or too talkative is the doing of one input or script, not of the component.
-        Outcome::Cut(cut) if matches!(cut.reason, CutReason::Deadline | CutReason::Output) => {}
+        Outcome::Cut(cut) if matches!(cut.reason, CutReason::Deadline | CutReason::Output | CutReason::Paused) => {}
         Outcome::Cut(cut) => {
             plugin.breaker.trapped(Instant::now());
             let (name, reason, message) = (&plugin.described.name, cut.reason, &cut.message);

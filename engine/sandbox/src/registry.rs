@@ -38,6 +38,20 @@ impl Registry {
         Arc::clone(state.by_digest.entry(plugin.digest).or_insert(plugin))
     }
 
+    /// Keeps a plugin without making it stand for its name. Returns the one that is in force for its digest.
+    pub(crate) fn keep(&self, plugin: Arc<Plugin>) -> Arc<Plugin> {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(state.by_digest.entry(plugin.digest).or_insert(plugin))
+    }
+
+    /// Makes a plugin that is here stand for its name and version. `false`: it is not here, or did already.
+    pub(crate) fn stand(&self, digest: &Digest) -> bool {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(plugin) = state.by_digest.get(digest) else { return false };
+        let name = (plugin.described.name.clone(), plugin.described.version.clone());
+        state.live.insert(name, *digest) != Some(*digest)
+    }
+
     /// Calls in flight finish; later ones find nothing.
     pub(crate) fn remove(&self, digest: &Digest) -> bool {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);

@@ -21,7 +21,8 @@ pub(crate) struct Settings {
     /// Folder of the database and the compiled-plugin cache [default: ./stepwell-data]
     #[arg(long, env = "STEPWELL_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Database that engines share, `postgres://user:password@host/database` [default: a file in the data folder]
+    /// Database that engines share, `postgres://user:password@host/database`, encrypted with `?sslmode=verify-full`
+    /// [default: a file in the data folder]
     #[arg(long, env = "STEPWELL_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<String>,
     /// Seconds after which an engine that was not heard of is taken for dead, with a shared database [default: 10]

@@ -13,11 +13,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 use serde_json::{Map, Value};
 use stepwell_core::catalog::{CalledFlow, Catalog};
 use stepwell_core::flow::check::{self, Checked};
-use stepwell_core::flow::{Flow, Kind, TriggerAuth, Undo};
+use stepwell_core::flow::schedule::Schedule;
+use stepwell_core::flow::trigger::TriggerAuth;
+use stepwell_core::flow::{Flow, Kind, Undo};
 use stepwell_core::problem::{Problem, Severity};
 use stepwell_runtime::journal::Unavailable;
 use stepwell_sandbox::Digest;
-use stepwell_store::{Act, Draft, Publish, Published, Store};
+use stepwell_store::{Act, Draft, NewSchedule, Publish, Published, Store};
 
 use crate::Engine;
 use crate::table::{Table, TriggerSpec};
@@ -178,6 +180,7 @@ impl Library {
             label: request.label,
             revision: request.revision,
             triggers: triggers(&flow),
+            schedules: schedules(&flow, request.act.at_ms),
             file: request.file,
             act: request.act,
         };
@@ -207,10 +210,21 @@ impl Library {
 
 /// The paths a flow is started by, as they are stored.
 fn triggers(flow: &Flow) -> Vec<(String, Value)> {
-    let spec = |auth: TriggerAuth, wait_ms| {
-        serde_json::to_value(TriggerSpec { open: auth == TriggerAuth::None, wait_ms }).unwrap_or_default()
+    let spec = |auth: &TriggerAuth, wait_ms| {
+        let (open, signed) = (*auth == TriggerAuth::None, matches!(auth, TriggerAuth::Signed(_)));
+        serde_json::to_value(TriggerSpec { open, signed, wait_ms }).unwrap_or_default()
     };
-    flow.triggers.iter().map(|trigger| (trigger.path.clone(), spec(trigger.auth, trigger.wait_ms))).collect()
+    flow.triggers.iter().map(|trigger| (trigger.path.clone(), spec(&trigger.auth, trigger.wait_ms))).collect()
+}
+
+/// When the flow starts by itself, from now on.
+fn schedules(flow: &Flow, now_ms: u64) -> Vec<NewSchedule> {
+    let new = |one: &Schedule| NewSchedule {
+        name: one.name.clone(),
+        spec: format!("{} {}", one.text, one.timezone),
+        due_ms: one.after(now_ms),
+    };
+    flow.schedules.iter().map(new).collect()
 }
 
 /// The node types the flow uses, and no others, and the flows it calls.

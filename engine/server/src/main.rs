@@ -9,6 +9,8 @@ mod grants;
 mod http;
 mod library;
 mod packages;
+mod pauses;
+mod schedules;
 mod serve;
 mod table;
 mod token;

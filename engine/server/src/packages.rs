@@ -3,17 +3,17 @@
 //! Invariants:
 //! - A plugin is in the store only if the sandbox has loaded it; its bytes are what instances are
 //!   pinned to, so they are removed only once nothing is (`store::needs`).
-//! - Grants in force are those of the store.
+//! - Grants in force are those of the store; so are the secrets by which webhooks are known.
 //!
 //! Not here: checks and compilation (`sandbox`).
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::json;
 use stepwell_core::problem::Problem;
 use stepwell_runtime::journal::Unavailable;
-use stepwell_sandbox::{Connection, Grants, PluginInfo, Sandbox};
+use stepwell_sandbox::{Connection, Digest, Grants, PluginInfo, Sandbox, Secret, Source};
 use stepwell_store::{Act, NewPlugin, PluginKept, PluginStatus, Store};
 use tokio::sync::Mutex;
 
@@ -37,6 +37,23 @@ pub(crate) enum GrantsError {
     Unreadable { name: String, reason: String },
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+}
+
+/// Puts connections in force, one reading at a time, and holds what the engine itself needs of them.
+#[derive(Default)]
+pub(crate) struct Granting {
+    turn: Mutex<()>,
+    /// By connection and name.
+    secrets: RwLock<BTreeMap<String, BTreeMap<String, Secret>>>,
+}
+
+impl Granting {
+    /// Those of a connection's secrets that are there, in the order of `names`.
+    pub(crate) fn secrets(&self, connection: &str, names: &[String]) -> Vec<Secret> {
+        let all = self.secrets.read().unwrap_or_else(PoisonError::into_inner);
+        let known = all.get(connection);
+        names.iter().filter_map(|name| known?.get(name).cloned()).collect()
+    }
 }
 
 /// Loads a component: checks it, keeps it, and only then puts it in force, so that no instance is
@@ -72,6 +89,21 @@ pub(crate) async fn load(app: &App, wasm: Vec<u8>, act: Act) -> Result<(PluginIn
     Ok((info, kept))
 }
 
+/// Where the sandbox has a build from that is called and not loaded.
+pub(crate) fn source(store: &Store) -> Source {
+    let store = store.clone();
+    Box::new(move |digest| {
+        let store = store.clone();
+        Box::pin(async move {
+            let found = store.plugin_wasm(&digest.to_string()).await;
+            found.unwrap_or_else(|error| {
+                tracing::warn!(%error, %digest, "a build that is called was not looked for");
+                None
+            })
+        })
+    })
+}
+
 /// Brings back what was loaded in earlier lives, or by other engines: superseded builds for the instances pinned to
 /// them, then the live ones, so that these stand for their names.
 pub(crate) async fn restore(sandbox: &Sandbox, store: &Store) -> Result<usize, Unavailable> {
@@ -79,7 +111,12 @@ pub(crate) async fn restore(sandbox: &Sandbox, store: &Store) -> Result<usize, U
     plugins.sort_by_key(|plugin| (plugin.status == PluginStatus::Live, plugin.loaded_ms));
     let mut restored = 0;
     for plugin in plugins {
-        if plugin.digest.parse().is_ok_and(|digest| sandbox.knows(&digest)) {
+        let digest: Option<Digest> = plugin.digest.parse().ok();
+        if let Some(digest) = digest.filter(|digest| sandbox.knows(digest)) {
+            // Another engine may have gone back to it.
+            if plugin.status == PluginStatus::Live && sandbox.stand(&digest) {
+                tracing::info!(plugin = plugin.name, version = plugin.version, %digest, "a build stands for its name again");
+            }
             continue;
         }
         let Some(wasm) = store.plugin_wasm(&plugin.digest).await? else { continue };
@@ -103,8 +140,8 @@ pub(crate) fn forget(sandbox: &Sandbox, digest: &str) {
 
 /// Puts the store's connections and grants in force. One at a time: an older reading must not be put in
 /// force after a newer one, or a grant that was taken back would stay.
-pub(crate) async fn enforce(sandbox: &Sandbox, store: &Store, turn: &Mutex<()>) -> Result<(), GrantsError> {
-    let _turn = turn.lock().await;
+pub(crate) async fn enforce(sandbox: &Sandbox, store: &Store, granting: &Granting) -> Result<(), GrantsError> {
+    let _turn = granting.turn.lock().await;
     let mut grants = Grants::default();
     for connection in store.connections().await? {
         let spec: Connection = serde_json::from_value(connection.spec)
@@ -117,7 +154,10 @@ pub(crate) async fn enforce(sandbox: &Sandbox, store: &Store, turn: &Mutex<()>) 
     }
     grants.grants =
         by_plugin.into_iter().map(|(plugin, connections)| stepwell_sandbox::Grant { plugin, connections }).collect();
-    sandbox.set_grants(&grants).map_err(GrantsError::Refused)
+    sandbox.set_grants(&grants).map_err(GrantsError::Refused)?;
+    let secrets = grants.connections.into_iter().map(|(name, connection)| (name, connection.secrets)).collect();
+    *granting.secrets.write().unwrap_or_else(PoisonError::into_inner) = secrets;
+    Ok(())
 }
 
 /// Writes a file's connections and grants over those of the same names.

@@ -27,7 +27,7 @@ use crate::http::limits::Limits;
 use crate::http::{self, App, Shared, listen};
 use crate::library::Library;
 use crate::watch::Watcher;
-use crate::{Engine, follow, grants, packages, token};
+use crate::{Engine, follow, grants, packages, pauses, schedules, token};
 
 /// Answers under way get this much of the grace to themselves, at the end.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
@@ -69,6 +69,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     watcher.first_look().await;
     let watching = tokio::spawn(watcher.run());
     let sweeping = tokio::spawn(sweep(app.clone()));
+    let scheduling = tokio::spawn(schedules::run(app.clone()));
+    let pausing = tokio::spawn(pauses::run(app.clone()));
 
     // Before anyone knows that we listen: whoever ends us at once must find us listening for that, too.
     let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -83,6 +85,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     following.abort();
     watching.abort();
     sweeping.abort();
+    scheduling.abort();
+    pausing.abort();
     app.engine.shut_down(grace.saturating_sub(ANSWERS_WITHIN)).await;
     let left = app.engine.live();
     let _ = stop_sender.send(true);
@@ -106,6 +110,7 @@ async fn assemble(config: Config, login: Option<&str>, stop: watch::Receiver<boo
     let grants = config.grants.as_deref().map(grants::read).transpose()?;
     let store = open_store(&config).await?;
     let sandbox = Sandbox::new(Some(config.data.join("compiled")), SandboxLimits::default())?;
+    let sandbox = sandbox.under(store.lease().clone()).with_source(packages::source(&store));
     let clock = SystemClock;
     let restored = packages::restore(&sandbox, &store).await?;
     tracing::info!(restored, "plugins are back");
@@ -113,8 +118,10 @@ async fn assemble(config: Config, login: Option<&str>, stop: watch::Receiver<boo
         let act = Act { by: "file:grants".to_owned(), at_ms: clock.now_ms() };
         packages::install(&store, grants, &act).await?;
     }
-    let granting = tokio::sync::Mutex::default();
+    let granting = packages::Granting::default();
     packages::enforce(&sandbox, &store, &granting).await?;
+    let pausing = pauses::Pausing::default();
+    pauses::enforce(&sandbox, &store, &pausing).await?;
     let fresh = Value::String(uuid::Uuid::now_v7().to_string());
     let engine_id = store.put_setting("engine", &fresh, true).await?;
     let engine = Engine::start_up(store, sandbox, clock, &Options::default());
@@ -130,6 +137,8 @@ async fn assemble(config: Config, login: Option<&str>, stop: watch::Receiver<boo
         underway: http::Underway::default(),
         loading: tokio::sync::Mutex::default(),
         granting,
+        pausing,
+        unverified: http::Unverified::default(),
         stop,
         config,
     }))

@@ -30,6 +30,9 @@ pub(crate) struct Known {
 pub(crate) struct TriggerSpec {
     /// Anyone who reaches the port may ask.
     pub open: bool,
+    /// Who asks is known by a signature; the flow says which.
+    #[serde(default)]
+    pub signed: bool,
     pub wait_ms: u64,
 }
 
@@ -45,7 +48,7 @@ impl Way {
     pub(crate) fn spec(&self) -> TriggerSpec {
         match self {
             Self::Flow(_, spec) => *spec,
-            Self::Route(route) => TriggerSpec { open: route.open, wait_ms: route.wait_ms },
+            Self::Route(route) => TriggerSpec { open: route.open, signed: false, wait_ms: route.wait_ms },
         }
     }
 }
@@ -95,7 +98,7 @@ impl Table {
 
     /// What a path below `/t/` leads to: what a flow or a route names, or else the flow of that key.
     pub(crate) fn way(&self, path: &str) -> Option<Way> {
-        let own = TriggerSpec { open: false, wait_ms: OWN_PATH_WAIT_MS };
+        let own = TriggerSpec { open: false, signed: false, wait_ms: OWN_PATH_WAIT_MS };
         self.paths.get(path).cloned().or_else(|| Some(Way::Flow(self.flow(path)?, own)))
     }
 

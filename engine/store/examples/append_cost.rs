@@ -37,6 +37,7 @@ async fn main() -> Result<()> {
         label: None,
         revision: None,
         triggers: Vec::new(),
+        schedules: Vec::new(),
         file: None,
         act: Act { by: "append_cost".to_owned(), at_ms: 1 },
     };

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use stepwell_core::machine::State;
 use stepwell_runtime::journal::{
-    Admission, Append, AppendError, Appended, Header, InboxId, InboxItem, TaskMoves, Unavailable,
+    Admission, Append, AppendError, Appended, HELD, Header, InboxId, InboxItem, TaskMoves, Unavailable,
 };
 
 use crate::Store;
@@ -174,7 +174,9 @@ fn changed<'a>(commits: &'a [&Commit], had: &'a [Vec<Subscription>]) -> BTreeSet
     for (one, had) in commits.iter().zip(had) {
         let begun = one.subscriptions.iter().filter(|wanted| !had.contains(wanted));
         let ceased = had.iter().filter(|had| !one.subscriptions.contains(had));
-        changed.extend(begun.chain(ceased).map(|(message, key)| (&**message, &**key)));
+        let all = begun.chain(ceased).map(|(message, key)| (&**message, &**key));
+        // What is held back by a pause meets nobody.
+        changed.extend(all.filter(|(message, _)| *message != HELD));
     }
     changed
 }

@@ -20,7 +20,7 @@ use crate::needs::{self, PLUGINS};
 use crate::rows::{STATES, integer, json as read_json, natural, shared, state, text};
 use crate::sql::{Db, Result, Row, Value, values};
 use crate::tx::Tx;
-use crate::{Act, Draft, Store};
+use crate::{Act, Draft, NewSchedule, Store, schedules};
 
 /// How many of a flow's instances were chosen by what.
 #[derive(Debug, Clone, PartialEq)]
@@ -113,6 +113,8 @@ pub struct Publish {
     pub revision: Option<u64>,
     /// (path, spec): the HTTP paths that start it.
     pub triggers: Vec<(String, Json)>,
+    /// When it starts by itself.
+    pub schedules: Vec<NewSchedule>,
     /// The sha256 of the watched file it comes from.
     pub file: Option<String>,
     pub act: Act,
@@ -334,6 +336,7 @@ fn freeze(tx: &mut Tx<'_>, publish: &Publish, document: &str, catalog: &str) -> 
             &values![path, flow, spec.to_string()],
         )?;
     }
+    schedules::replace(tx, publish, version)?;
     let detail = json!({ "version": version, "hash": hash, "label": label });
     audit(tx, &act.by, act.at_ms, "flow.publish", flow, &detail)?;
     notice(tx, act.at_ms, &Change::Published { flow: flow.clone(), version })?;

@@ -10,30 +10,26 @@
 //!   owner that will look: on a server, `wake_ms = 0` of an owned instance tells its owner to.
 //! - Whoever puts something in an instance's inbox locks the instance's row; so does every append.
 //!
-//! Not here: what is forgotten, and when (`sweep`).
+//! Not here: how messages are kept (`post`); what is forgotten, and when (`sweep`).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 use stepwell_core::machine::Command;
-use stepwell_runtime::journal::{CommandKept, Inbound, InboxId, InboxItem, Message, Posted, Unavailable};
+use stepwell_runtime::journal::{CommandKept, Inbound, InboxId, InboxItem, Unavailable};
 
-use crate::Store;
 use crate::administration::audit;
-use crate::rows::{id, id_bytes, integer, json as read_json, shared, text};
+use crate::rows::{id_bytes, integer, json as read_json, shared, text};
 use crate::sql::Kind::{Bytes, Int, Text};
 use crate::sql::{Db, Each, Error, Result, Value, values};
 use crate::tx::Tx;
+use crate::{Store, post};
 
 /// Items handed out at once; the rest comes when these are taken.
 const ITEMS_MAX: usize = 100;
-/// Instances named to whoever posts a message.
-const AWAITING_MAX: u32 = 100;
-/// Messages that wait for takers of one (message, key), and commands that wait in one instance.
+/// Commands that wait in one instance.
 const KEPT_MAX: i64 = 1000;
-/// The same (message, id) is known for at least that long.
-const SEEN_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// A message's name and a key.
 pub(crate) type Subscription = (Arc<str>, String);
@@ -184,72 +180,11 @@ pub(crate) fn subscribe(tx: &mut Tx<'_>, moves: &[(i64, &[Subscription], &[Subsc
     tx.db.execute_each(&UNSUBSCRIBE, &rows(&ceased))?;
     // One who was told of a message took another and waits no more: somebody else who waits is wanted.
     let pairs: Vec<_> = ceased.iter().map(|(message, key, _)| values![message, key]).collect();
-    for at in tx.db.query_each(&LEFT, &pairs, |at, _| Ok(at))? {
-        let (message, key, _) = &ceased[at];
-        wake_one(tx, message, key)?;
-    }
-    Ok(())
-}
-
-/// Names those who wait for a message, parked ones first, and makes the first of these wanted at
-/// once; on a server, an owner that is told to look will do as well.
-fn wake_one(tx: &mut Tx<'_>, message: &str, key: &str) -> Result<Vec<Arc<str>>> {
-    let awaiting: Vec<(i64, bool, Arc<str>)> = tx.db.query(
-        "select i.n, i.owner <> 0, i.id from subscription as s join instance as i on i.n = s.instance
-         where s.message = ?1 and s.key = ?2
-         order by i.owner <> 0, coalesce(i.wake_ms, 1) = 0, s.instance limit ?3",
-        &values![message, key, AWAITING_MAX],
-        |row| Ok((row.get(0)?, row.get(1)?, id(row, 2)?)),
-    )?;
-    if let Some(&(instance, owned, _)) = awaiting.first() {
-        want(tx, instance, owned)?;
-    }
-    Ok(awaiting.into_iter().map(|(.., id)| id).collect())
-}
-
-/// Makes an instance wanted at once.
-fn want(tx: &mut Tx<'_>, instance: i64, owned: bool) -> Result<()> {
-    if tx.db.is_shared() {
-        // Whether it has an owner may change until its row is held.
-        let wanted = "update instance set wake_ms = 0 where n = ?1 and state <= 4 returning owner";
-        if let Some(owner) = tx.db.first(wanted, &values![instance], |row| row.get(0))? {
-            tx.tell_owner(owner);
-        }
-    } else if !owned {
-        tx.db.execute("update instance set wake_ms = 0 where n = ?1 and owner = 0", &values![instance])?;
-    }
-    Ok(())
-}
-
-/// Keeps a message, unless it was posted before.
-fn keep(tx: &mut Tx<'_>, message: &Message, payload: &str) -> Result<Posted> {
-    let Message { name, key, id, at_ms, ttl_ms, by, payload: _ } = message;
-    tx.hold_all(&BTreeSet::from([(&**name, &**key)]))?;
-    let seen_until_ms = at_ms.saturating_add(SEEN_MS.max(*ttl_ms));
-    let seen = tx.db.execute(
-        "insert into seen (message, id, expires_ms) values (?1, ?2, ?3) on conflict (message, id) do nothing",
-        &values![name, id, integer(seen_until_ms)],
-    )?;
-    if seen == 0 {
-        return Ok(Posted::Duplicate);
-    }
-    let kept: i64 =
-        tx.db.only("select count(*) from inbox where message = ?1 and key = ?2", &values![name, key], |row| {
-            row.get(0)
-        })?;
-    if kept >= KEPT_MAX {
-        tx.db.execute("delete from seen where message = ?1 and id = ?2", &values![name, id])?;
-        return Ok(Posted::Full);
-    }
-    let n = tx.next_id();
-    tx.db.execute(
-        "insert into inbox (n, message, key, id, body, sent_by, at_ms, expires_ms)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        &values![n, name, key, id, payload, by, integer(*at_ms), integer(at_ms.saturating_add(*ttl_ms))],
-    )?;
-    audit(tx, by, *at_ms, "message.post", name, &json!({ "key": key, "id": id }))?;
-    let awaiting = wake_one(tx, name, key)?;
-    Ok(if awaiting.is_empty() { Posted::Buffered } else { Posted::Awaited(awaiting) })
+    let left = tx.db.query_each(&LEFT, &pairs, |at, _| Ok(at))?;
+    let left: BTreeSet<(&str, &str)> = left.into_iter().map(|at| (&*ceased[at].0, &*ceased[at].1)).collect();
+    let left: Vec<_> = left.into_iter().collect();
+    let awaiting = post::awaiting(tx, &left)?;
+    post::want(tx, awaiting.values().filter_map(|waiting| waiting.first()))
 }
 
 /// A command in the form of columns.
@@ -286,7 +221,7 @@ impl Order {
             &values![n, instance, &self.body, &self.by, integer(self.at_ms)],
         )?;
         audit(tx, &self.by, self.at_ms, &self.action, &self.instance, &self.detail)?;
-        want(tx, instance, owned)?;
+        post::want(tx, std::iter::once(&(instance, owned, self.instance.as_str().into())))?;
         Ok(CommandKept::Kept)
     }
 }
@@ -304,12 +239,6 @@ impl Store {
             Ok(waiting(db, &[it])?.pop().unwrap_or_default())
         })
         .await
-    }
-
-    pub(crate) async fn post(&self, message: Message) -> std::result::Result<Posted, Unavailable> {
-        self.tell(message.at_ms);
-        let payload = text(&*message.payload)?;
-        self.write(move |tx| keep(tx, &message, &payload)).await
     }
 
     pub(crate) async fn command(

@@ -19,7 +19,7 @@ struct Migration {
 }
 
 /// In order; a migration's number is its place, from 1.
-const MIGRATIONS: [Migration; 5] = [
+const MIGRATIONS: [Migration; 7] = [
     Migration { name: "0001-instances", sql: include_str!("../migrations/0001-instances.sql"), to_postgres: "" },
     Migration {
         name: "0002-administration",
@@ -32,6 +32,8 @@ const MIGRATIONS: [Migration; 5] = [
         to_postgres: include_str!("../migrations/0003-many-engines.postgres.sql"),
     },
     Migration { name: "0004-bindings", sql: include_str!("../migrations/0004-bindings.sql"), to_postgres: "" },
+    Migration { name: "0005-schedules", sql: include_str!("../migrations/0005-schedules.sql"), to_postgres: "" },
+    Migration { name: "0006-pauses", sql: include_str!("../migrations/0006-pauses.sql"), to_postgres: "" },
     Migration { name: "0007-tasks", sql: include_str!("../migrations/0007-tasks.sql"), to_postgres: "" },
 ];
 

@@ -4,13 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::Instant;
 
 use stepwell_core::machine::{Command, Entry};
 use stepwell_runtime::Journal;
 use stepwell_runtime::journal::{
     Append, AppendError, Appended, CommandKept, Definition, InboxItem, Message, Posted, Taken, Unavailable,
 };
+use stepwell_runtime::lease::Lease;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 
 use crate::feed::{self, FeedItem};
@@ -18,7 +19,7 @@ use crate::keeper::{Keeper, Listener};
 use crate::migrate;
 use crate::open::{self, Claim, OpenError, Options};
 use crate::readers::Readers;
-use crate::seat::{Heard, Seat};
+use crate::seat::Seat;
 use crate::sql::{Db, Error, File, Place, Result, Server};
 use crate::tx::Tx;
 use crate::writer::{self, Item, Job, Writer};
@@ -51,9 +52,7 @@ pub(crate) struct Inner {
     told_ms: Arc<AtomicU64>,
     /// This engine's number, as the owner of instances; another one after it was taken for dead.
     engine: Arc<AtomicI64>,
-    heard: Heard,
-    /// `None`: nobody else could take it for dead.
-    lease: Option<Duration>,
+    lease: Lease,
     /// Rung when others have something for us.
     bell: Arc<Notify>,
     /// Where there are others.
@@ -87,7 +86,7 @@ impl Store {
         let claim = open::claim(path)?;
         let place = Place::Sqlite(File { path: path.to_owned(), checkpoint_pages: options.checkpoint_pages });
         let db = open::prepare(path, &place)?;
-        Self::start(place, &path.display().to_string(), db, None, claim, options)
+        Self::start(place, &path.display().to_string(), db, None, Instant::now(), claim, options)
     }
 
     /// Joins the engines that share the database at `url` (`postgres://user:password@host/database`),
@@ -113,8 +112,9 @@ impl Store {
         let place = Place::Postgres(Box::new(server));
         let mut db = place.writing().map_err(|error| OpenError::unusable(&shown, &error))?;
         migrate::up(&shown, &mut db)?;
+        let joined = Instant::now();
         let seat = Seat::take(&shown, &mut db, name, options.lease, options.hints)?;
-        Self::start(place, &shown, db, Some(seat), claim, options)
+        Self::start(place, &shown, db, Some(seat), joined, claim, options)
     }
 
     /// Is this a URL that [`Store::connect`] understands?
@@ -141,6 +141,7 @@ impl Store {
         shown: &str,
         mut db: Db,
         seat: Option<(Seat, i64)>,
+        joined: Instant,
         claim: Claim,
         options: Options,
     ) -> std::result::Result<Self, OpenError> {
@@ -148,13 +149,16 @@ impl Store {
         let numbers = writer::numbers_of(&mut db, seat.as_ref().map(|(seat, n)| (seat, *n))).map_err(unusable)?;
         let seat = seat.map(|(seat, _)| seat);
         let heads = feed::heads(&mut db).map_err(unusable)?;
-        let heard = Heard::default();
-        let lease = seat.is_some().then_some(options.lease);
         let (queue, waiting) = mpsc::channel(options.queue_max.max(1));
         let (feed, _) = broadcast::channel(options.feed_lag_max.max(1));
         let told_ms = Arc::new(AtomicU64::new(0));
         let engine = Arc::new(AtomicI64::new(seat.as_ref().map_or(FILE_OWNER, |seat| seat.number)));
         let bell = Arc::new(Notify::new());
+        let lease = Lease::default();
+        if let Some(seat) = &seat {
+            // It was heard of a moment ago; the first heartbeat is soon.
+            lease.renew(joined + seat.lease());
+        }
         let heartbeat = seat.as_ref().map(Seat::heartbeat);
         let keeper = heartbeat.map(|heartbeat| {
             let listener =
@@ -172,8 +176,7 @@ impl Store {
             told_ms: told_ms.clone(),
             engine: engine.clone(),
             seat,
-            heard: heard.clone(),
-            proving: None,
+            lease: lease.clone(),
             abort: options.abort,
             commits: 0,
             claim,
@@ -184,8 +187,7 @@ impl Store {
             .map_err(|error| OpenError::unusable(shown, &error))?;
         let readers = Arc::new(Readers::new(place.clone(), options.readers_max.max(1)));
         let queue = Some(queue);
-        let writer = Some(writer);
-        let inner = Inner { place, queue, readers, feed, told_ms, engine, heard, lease, bell, keeper, writer };
+        let inner = Inner { place, queue, readers, feed, told_ms, engine, lease, bell, keeper, writer: Some(writer) };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -195,6 +197,11 @@ impl Store {
             Place::Sqlite(_) => "sqlite",
             Place::Postgres(_) => "postgresql",
         }
+    }
+
+    /// How long this engine may act for what it drives without having been heard of.
+    pub fn lease(&self) -> &Lease {
+        &self.inner.lease
     }
 
     /// May other engines be at work on the same instances?
@@ -283,7 +290,7 @@ impl Journal for Store {
     }
 
     fn is_heard(&self) -> bool {
-        self.inner.lease.is_none_or(|lease| self.inner.heard.within(lease))
+        self.inner.lease.hold().holds(Instant::now())
     }
 
     async fn ready(&self, now_ms: u64, limit: u32) -> Answer<Vec<Arc<str>>> {

@@ -15,14 +15,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use stepwell_runtime::journal::{AppendError, Appended, Taken, Unavailable};
+use stepwell_runtime::journal::{AppendError, Appended, Posted, Taken, Unavailable};
+use stepwell_runtime::lease::Lease;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::append::{self, Commit};
 use crate::feed::FeedItem;
 use crate::numbers::{self, Numbers};
 use crate::open::{AbortAt, Claim};
-use crate::seat::{Heard, Seat};
+use crate::post::{self, Post};
+use crate::seat::Seat;
 use crate::sql::{Db, Error, Place, Result, Verdict, values};
 use crate::take;
 use crate::tx::Tx;
@@ -93,9 +95,12 @@ fn answer<T>(
 pub(crate) type AppendAsk = Ask<Commit, std::result::Result<Appended, AppendError>>;
 pub(crate) type TakeAsk = Ask<[u8; 16], std::result::Result<Option<Taken>, Unavailable>>;
 
+pub(crate) type PostAsk = Ask<Post, Posted>;
+
 pub(crate) enum Item {
     Append(Box<AppendAsk>),
     Take(TakeAsk),
+    Post(Box<PostAsk>),
     Other(Box<dyn Work>),
 }
 
@@ -104,6 +109,7 @@ impl Item {
         match self {
             Self::Append(ask) => answer(ask.reply, outcome, ask.outcome),
             Self::Take(ask) => answer(ask.reply, outcome, ask.outcome),
+            Self::Post(ask) => answer(ask.reply, outcome, ask.outcome),
             Self::Other(work) => work.answer(outcome),
         }
     }
@@ -121,9 +127,7 @@ pub(crate) struct Writer {
     pub(crate) engine: Arc<AtomicI64>,
     /// Where others write, too.
     pub(crate) seat: Option<Seat>,
-    pub(crate) heard: Heard,
-    /// When the transaction under way began to say that this engine is alive.
-    pub(crate) proving: Option<Instant>,
+    pub(crate) lease: Lease,
     pub(crate) abort: Option<AbortAt>,
     /// Of instances, since the start; for `abort`.
     pub(crate) commits: u32,
@@ -240,6 +244,8 @@ impl Writer {
 
     /// On failure nothing of it is kept. What a lost connection did at its commit is not known.
     fn attempt(&mut self, batch: &mut [Item], in_parts: bool) -> Result<(Vec<Result<()>>, Vec<FeedItem>)> {
+        // Before the engine says that it is alive: others count its lease from then at the earliest.
+        let alive = Instant::now();
         let mut db = self.begin()?;
         let engine = self.engine.load(Ordering::Relaxed);
         let now_ms = self.told_ms.load(Ordering::Relaxed);
@@ -261,8 +267,10 @@ impl Writer {
         match done {
             Ok(feed) => {
                 self.perhaps_abort(batch, AbortAt::After);
-                self.heard.say(self.proving.take());
                 self.db = Some(db);
+                if let Some(seat) = &self.seat {
+                    self.lease.renew(alive + seat.lease());
+                }
                 Ok((outcomes, feed))
             }
             Err(error) => {
@@ -288,7 +296,6 @@ impl Writer {
     /// A transaction in which this engine has proven that it is alive.
     fn begin(&mut self) -> Result<Db> {
         // What is said to others counts from before it is said.
-        let begun = Instant::now();
         let mut db = match self.db.take() {
             // Nothing was asked of it yet: a connection that was cut while it lay idle costs no more than a new one.
             Some(mut db) => match db.begin() {
@@ -303,10 +310,7 @@ impl Writer {
         };
         let Some(seat) = &self.seat else { return Ok(db) };
         match seat.prove(&mut db, self.numbers.counter()) {
-            Ok(()) => {
-                self.proving = Some(begun);
-                Ok(db)
-            }
+            Ok(()) => Ok(db),
             Err(error) => {
                 if error.verdict() != Verdict::Lost && db.roll_back() {
                     if matches!(error, Error::Fenced) {
@@ -329,6 +333,7 @@ impl Writer {
     fn sit_down_again(&mut self, db: &mut Db) -> Result<()> {
         let Some(seat) = &self.seat else { return Ok(()) };
         tracing::warn!("this engine was taken for dead, and begins anew");
+        self.lease.lost();
         let (seat, given_out) = seat.take_again(db).inspect_err(|_| {
             db.roll_back();
         })?;
@@ -341,11 +346,12 @@ impl Writer {
 
 /// Runs every item. What is done for many at once is done first.
 fn run_all(batch: &mut [Item], tx: &mut Tx<'_>) -> Result<()> {
-    let (mut appends, mut takes, mut others) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut appends, mut takes, mut posts, mut others) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for item in batch {
         match item {
             Item::Append(ask) => appends.push(&mut **ask),
             Item::Take(ask) => takes.push(ask),
+            Item::Post(ask) => posts.push(&mut **ask),
             Item::Other(work) => others.push(work),
         }
     }
@@ -360,6 +366,13 @@ fn run_all(batch: &mut [Item], tx: &mut Tx<'_>) -> Result<()> {
         let ids: Vec<[u8; 16]> = takes.iter().map(|ask| ask.asked).collect();
         let outcomes = take::run(tx, &ids)?;
         for (ask, outcome) in takes.into_iter().zip(outcomes) {
+            ask.outcome = Some(outcome);
+        }
+    }
+    if !posts.is_empty() {
+        let messages: Vec<&Post> = posts.iter().map(|ask| &ask.asked).collect();
+        let outcomes = post::run(tx, &messages)?;
+        for (ask, outcome) in posts.into_iter().zip(outcomes) {
             ask.outcome = Some(outcome);
         }
     }

@@ -19,6 +19,9 @@ mod names;
 mod open;
 mod splice;
 mod starts;
+mod triggers;
+
+pub use triggers::SECRETS_MAX;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,14 +29,10 @@ use std::sync::Arc;
 use chrono_tz::Tz;
 use serde_json::{Map, Value};
 
-use super::document::{
-    CompensationDocument, DocumentKind, JoinDocument, Note, Position, Title, TriggerAuthDocument, TriggerDocument,
-};
+use super::document::{CompensationDocument, DocumentKind, JoinDocument, Note, Position, Title};
 use super::pointer::{child, nearest};
 use super::read::Reader;
-use super::{
-    Body, BodyIx, Boundary, Compensation, Edge, Flow, Kind, Node, NodeIx, Trigger, TriggerAuth, duration, hash,
-};
+use super::{Body, BodyIx, Boundary, Compensation, Edge, Flow, Kind, Node, NodeIx, duration, hash};
 use crate::catalog::{Catalog, NodeType};
 use crate::expr::{Expr, expression_problem};
 use crate::problem::{Problem, Severity};
@@ -48,12 +47,8 @@ pub const NODES_WITH_CALLED_MAX: usize = 10_000;
 pub const EDGES_MAX: usize = 8_000;
 /// Longest document, as JSON text.
 pub const DOCUMENT_BYTES_MAX: usize = 1 << 20;
-/// How long a trigger's caller is kept, unless the document says otherwise.
-const TRIGGER_WAIT_MS: u64 = 10_000;
 /// Keys that would be mistaken for something else: `/api/v1/flows/check` is the checker.
 const KEYS_RESERVED: [&str; 1] = ["check"];
-/// How long a trigger's caller is kept at most.
-const TRIGGER_WAIT_MS_MAX: u64 = 60_000;
 
 /// The document's own fields.
 const FIELDS: [&str; 16] = [
@@ -279,7 +274,7 @@ impl<'d> Checker<'d> {
         self.timezone();
         let input = self.input();
         let starts = self.starts();
-        let triggers = self.triggers();
+        let (triggers, schedules) = self.triggers();
         let compensation = self.reader.field::<CompensationDocument>("compensation");
         self.compile_nodes();
         self.compile_edges();
@@ -303,7 +298,20 @@ impl<'d> Checker<'d> {
         let timezone = self.timezone.name().to_owned();
         let Starts { business_key, unique, priority } = starts;
         let hash = String::new();
-        let flow = Flow { key, hash, input, business_key, bodies, unique, priority, nodes, edges, timezone, triggers };
+        let flow = Flow {
+            key,
+            hash,
+            input,
+            business_key,
+            bodies,
+            unique,
+            priority,
+            nodes,
+            edges,
+            timezone,
+            triggers,
+            schedules,
+        };
         let flow = splice::call(flow, std::mem::take(&mut self.called));
         if flow.nodes.len() > NODES_WITH_CALLED_MAX {
             let message =
@@ -392,30 +400,6 @@ impl<'d> Checker<'d> {
                 None
             }
         }
-    }
-
-    fn triggers(&mut self) -> Vec<Trigger> {
-        let mut triggers: Vec<Trigger> = Vec::new();
-        for (index, trigger) in self.reader.list::<TriggerDocument>("triggers") {
-            let pointer = format!("/triggers/{index}");
-            let path = trigger.path;
-            if !super::is_trigger_path(&path) {
-                let problem = Problem::error("TRIGGER_PATH", child(&pointer, "path"), format!("`{path}` is no path"));
-                self.problem(problem.fix("use letters, digits, `_`, `-`, `.` and `/`, without a leading slash"));
-            }
-            if triggers.iter().any(|other| other.path == path) {
-                let message = format!("two triggers have the path `{path}`");
-                self.problem(Problem::error("TRIGGER_PATH", child(&pointer, "path"), message).fix("remove one"));
-            }
-            let wait = trigger.wait.as_deref();
-            let wait_ms = self.duration(wait, &child(&pointer, "wait"), 0..=TRIGGER_WAIT_MS_MAX, None);
-            let auth = match trigger.auth {
-                None | Some(TriggerAuthDocument::Token) => TriggerAuth::Token,
-                Some(TriggerAuthDocument::None) => TriggerAuth::None,
-            };
-            triggers.push(Trigger { path, auth, wait_ms: wait_ms.unwrap_or(TRIGGER_WAIT_MS) });
-        }
-        triggers
     }
 
     /// A duration within bounds; absent and wrong are both `None`.

@@ -23,6 +23,8 @@ pub use task::{
     UndoByDocument, UndoDocument, UserTaskDocument,
 };
 
+use super::trigger::TriggerDocument;
+
 /// A flow: a graph of nodes.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -122,36 +124,6 @@ pub struct Note {
     pub width: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub height: Option<f64>,
-}
-
-/// What starts the flow beside the API: an HTTP path below `/t/`.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct TriggerDocument {
-    #[serde(rename = "type")]
-    pub kind: TriggerKind,
-    /// Below `/t/`, without a leading slash.
-    pub path: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub auth: Option<TriggerAuthDocument>,
-    /// How long the caller is kept before it gets a 202: at most 60 s, 10 s unless given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wait: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum TriggerKind {
-    Http,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum TriggerAuthDocument {
-    /// An API token, as everywhere.
-    Token,
-    /// Anyone who can reach the port.
-    None,
 }
 
 /// A box of the flow, by its `type`. A string that begins with `=` is an expression; `'=…` is the

@@ -17,11 +17,15 @@ mod hash;
 mod kind;
 pub(crate) mod pointer;
 pub(crate) mod read;
+pub mod schedule;
+pub mod trigger;
 
 use std::sync::Arc;
 
 use crate::expr::Expr;
 use crate::schema::Schema;
+use schedule::Schedule;
+use trigger::Trigger;
 
 pub use kind::{
     CallFlow, Callee, Contract, Decision, Delivery, ExternalTask, ForEach, Join, Kind, Merge, More, OnFailure, Rest,
@@ -62,6 +66,7 @@ pub struct Flow {
     /// IANA name; dates without a zone are read in it.
     pub timezone: String,
     pub triggers: Vec<Trigger>,
+    pub schedules: Vec<Schedule>,
 }
 
 /// A graph that is run as one: a whole flow, or what a container holds.
@@ -153,30 +158,12 @@ pub enum Catch {
     },
 }
 
-/// An HTTP path that starts this flow.
-#[derive(Debug, Clone)]
-pub struct Trigger {
-    /// Below `/t/`, without a leading slash.
-    pub path: String,
-    pub auth: TriggerAuth,
-    /// How long the caller is kept before it gets a 202.
-    pub wait_ms: u64,
-}
-
 /// Whether a path below `/t/` is plain: letters, digits, `_`, `-`, and `.`, in parts that do not begin with a dot, with `/` between them.
 pub fn is_trigger_path(path: &str) -> bool {
     let letters = |letter: u8| letter.is_ascii_alphanumeric() || b"_-./".contains(&letter);
     (1..=200).contains(&path.len())
         && path.bytes().all(letters)
         && path.split('/').all(|part| !part.is_empty() && !part.starts_with('.'))
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TriggerAuth {
-    /// An API token, as everywhere.
-    Token,
-    /// Anyone who can reach the port.
-    None,
 }
 
 impl Flow {

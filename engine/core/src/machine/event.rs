@@ -234,6 +234,10 @@ pub enum CutReason {
     Missing,
     /// The engine stopped during the call, and the task may not be called twice.
     Crash,
+    /// Such calls are paused, by what the message names; the call was not made.
+    Paused,
+    /// As `Paused`, of a call that was under way when the engine stopped: it may have been made.
+    PausedAnew,
 }
 
 /// What a failure is, for the failure table, the API and the console.

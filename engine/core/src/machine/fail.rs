@@ -10,6 +10,9 @@
 //! | unknown | yes | yes | by code | compensation |
 //! | at-most-once and not known | yes | – | – | incident |
 //!
+//! A call that was not made because such calls are paused is none of these: the try does not count, and it
+//! waits until it is let go, or for [`HELD_MS`] at a time.
+//!
 //! Invariant: a step whose outcome is not known is remembered before the flow goes on without it,
 //! so that its undo is called.
 
@@ -100,6 +103,10 @@ impl Walk<'_> {
                 let fault = Fault { error, unknown: false, answered: false, retry_after_ms: 0 };
                 self.failed(back, fault);
             }
+            Outcome::Cut(Cut { reason: reason @ (CutReason::Paused | CutReason::PausedAnew), message }) => {
+                back.state.maybe_done |= *reason == CutReason::PausedAnew;
+                self.hold(back, message);
+            }
             Outcome::Failed(_) | Outcome::Cut(_) => {
                 let mut fault = self.class(here.node, outcome);
                 if let Some(asked) = back.state.asked.take() {
@@ -123,6 +130,16 @@ impl Walk<'_> {
                 self.failed(back, fault);
             }
         }
+    }
+
+    /// Waits as it stands, whatever the call was for, until calls held by `by` are let go.
+    fn hold(&mut self, back: Back, by: &str) {
+        let Back { id, here, since_ms, mut state } = back;
+        state.tries = state.tries.saturating_sub(1);
+        let mut error = self.error(FailureClass::Transient, PAUSED, format!("calls are paused: {by}"), here.node);
+        error.data = Some(Arc::new(by.into()));
+        let due_ms = self.it.now_ms.saturating_add(HELD_MS);
+        self.stand(id, here, since_ms, At::Retrying { visit: state, due_ms, error });
     }
 
     /// An answer like 502 says that it went wrong, not that nothing was done.
@@ -248,6 +265,8 @@ impl Walk<'_> {
             Outcome::Failed(Failure::Unknown { message }) => fault(FailureClass::Unknown, "UNKNOWN", message, true),
             Outcome::Cut(cut) => match cut.reason {
                 CutReason::Deadline => fault(FailureClass::TimedOut, "TIMEOUT", &cut.message, external),
+                CutReason::Paused => fault(FailureClass::Transient, PAUSED, &cut.message, false),
+                CutReason::PausedAnew => fault(FailureClass::Transient, PAUSED, &cut.message, true),
                 CutReason::Breaker => fault(FailureClass::Transient, "BREAKER_OPEN", &cut.message, false),
                 CutReason::Missing => fault(FailureClass::Transient, "PLUGIN_MISSING", &cut.message, false),
                 CutReason::Crash => fault(FailureClass::Unknown, "CRASH", &cut.message, true),
@@ -302,6 +321,10 @@ impl Walk<'_> {
                 let due_ms = self.wait_end(*timeout_ms, &mut state);
                 At::Waiting { message: message.clone(), key: key.clone(), due_ms, visit: Some(state) }
             }
+            Outcome::Cut(Cut { reason: CutReason::Paused | CutReason::PausedAnew, message }) => {
+                self.hold(Back { id, here, since_ms, state }, message);
+                return;
+            }
             Outcome::Failed(_) | Outcome::Cut(_) => {
                 let fault = self.class(here.node, outcome);
                 let retry = match &self.flow.nodes[here.node].kind {
@@ -334,6 +357,11 @@ pub fn as_taken<'o>(flow: &Flow, node: NodeIx, outcome: &'o Outcome) -> Cow<'o, 
 
 /// A node cannot ask to be left alone for longer than this.
 const RETRY_AFTER_MAX_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// The code of a wait for calls that are paused; its `data` names by what.
+pub(super) const PAUSED: &str = "PAUSED";
+/// A held call looks again by itself after this, in case nobody let it go.
+const HELD_MS: u64 = 60 * 60 * 1000;
 
 fn compensates(class: FailureClass) -> bool {
     matches!(class, FailureClass::Rejected | FailureClass::TimedOut | FailureClass::Unknown)

@@ -355,6 +355,18 @@ impl Instance {
         all
     }
 
+    /// Calls that are not made because such calls are paused: the token, when it looks again by itself, and by
+    /// what. None of an instance that stands still anyway.
+    pub fn held(&self) -> impl Iterator<Item = (TokenId, u64, &str)> {
+        self.tokens.iter().filter(|_| !self.suspended).filter_map(|(&token, one)| {
+            let At::Retrying { due_ms, error, .. } = &one.at else { return None };
+            if error.code != super::fail::PAUSED {
+                return None;
+            }
+            Some((token, *due_ms, error.data.as_ref()?.as_str()?))
+        })
+    }
+
     /// What people and workers have to do, in token order.
     pub fn open_tasks(&self, flow: &Flow) -> Vec<OpenTask> {
         let mut all = Vec::new();

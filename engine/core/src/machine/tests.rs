@@ -307,6 +307,8 @@ fn outcome(what: &str) -> Outcome {
         "late" => cut(CutReason::Deadline),
         "trap" => cut(CutReason::Trap),
         "memory" => cut(CutReason::Memory),
+        "paused" => cut(CutReason::Paused),
+        "paused-anew" => cut(CutReason::PausedAnew),
         other => panic!("{other}"),
     }
 }

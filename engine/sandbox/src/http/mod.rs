@@ -5,7 +5,8 @@
 //!
 //! Invariants:
 //! - Without a grant nothing leaves, and the call ends as `NOT_GRANTED`, whatever the guest answers.
-//! - Nothing is sent after the call's deadline.
+//! - Nothing is sent after the call's deadline or its engine's lease, nor to a connection that is paused; nor anything more
+//!   by a call that such a connection held back.
 //! - The n-th unsafe request of a call always carries the same key, on every attempt.
 //! - Bodies are bounded in both directions before they are held in memory.
 //!
@@ -29,6 +30,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use stepwell_runtime::lease::Hold;
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
@@ -37,6 +39,7 @@ use self::grants::{Reach, Target};
 use self::tape::Tape;
 use crate::call::CallContext;
 use crate::limits::Limits;
+use crate::pause::{Gates, Probe};
 
 /// The top-level name under which guests address connections.
 const SUFFIX: &str = ".connection";
@@ -57,6 +60,22 @@ pub(crate) struct Denial {
 #[derive(Clone, Default)]
 pub(crate) struct Outgoing(Option<Arc<Exit>>);
 
+/// A call that was kept from a connection that is paused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// By what.
+    pub(crate) key: String,
+    /// Something had been sent before, to another connection.
+    pub(crate) sent: bool,
+}
+
+/// What a call has done so far.
+#[derive(Debug, Default)]
+struct Done {
+    sent: bool,
+    held: Option<Held>,
+}
+
 struct Exit {
     route: Route,
     /// Package name of the plugin, which grants are for.
@@ -67,25 +86,34 @@ struct Exit {
     response_bytes_max: usize,
     unsafe_requests: AtomicU32,
     denied: Mutex<Option<Denial>>,
+    done: Mutex<Done>,
 }
 
 enum Route {
-    Network { client: Arc<Client>, reach: Arc<Reach> },
+    Network(Network),
     Tape(Mutex<Tape>),
+}
+
+/// What a request needs to leave.
+pub(crate) struct Network {
+    pub(crate) client: Arc<Client>,
+    pub(crate) reach: Arc<Reach>,
+    pub(crate) gates: Arc<Gates>,
+    /// What the engine held when the call began.
+    pub(crate) hold: Hold,
 }
 
 type Sent = (Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
 
 impl Outgoing {
     pub(crate) fn network(
-        client: Arc<Client>,
-        reach: Arc<Reach>,
+        network: Network,
         plugin: &str,
         context: &CallContext,
         deadline: Instant,
         limits: &Limits,
     ) -> Self {
-        Self::open(Route::Network { client, reach }, plugin, context, deadline, limits)
+        Self::open(Route::Network(network), plugin, context, deadline, limits)
     }
 
     pub(crate) fn tape(tape: Tape, plugin: &str, context: &CallContext, deadline: Instant, limits: &Limits) -> Self {
@@ -102,6 +130,7 @@ impl Outgoing {
             response_bytes_max: limits.response_bytes_max,
             unsafe_requests: AtomicU32::new(0),
             denied: Mutex::new(None),
+            done: Mutex::default(),
         })))
     }
 
@@ -109,6 +138,12 @@ impl Outgoing {
     pub(crate) fn denied(&self) -> Option<Denial> {
         let exit = self.0.as_ref()?;
         exit.denied.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What kept the call from a connection, if anything did.
+    pub(crate) fn held(&self) -> Option<Held> {
+        let exit = self.0.as_ref()?;
+        exit.done.lock().unwrap_or_else(PoisonError::into_inner).held.clone()
     }
 
     /// Requests that an example's tape holds and the guest did not send.
@@ -168,11 +203,11 @@ impl Exit {
         let body = self.collect(body).await?;
         let connection = parts.uri.host().and_then(|host| host.strip_suffix(SUFFIX)).unwrap_or_default();
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-        let (client, reach) = match &self.route {
+        let network = match &self.route {
             Route::Tape(tape) => return self.play(tape, &parts.method, connection, path, &body),
-            Route::Network { client, reach } => (client, reach),
+            Route::Network(network) => network,
         };
-        let target = self.granted(reach, &parts.method, &parts.uri, connection)?;
+        let target = self.granted(&network.reach, &parts.method, &parts.uri, connection)?;
         let mut request = Request::new(Full::new(body));
         *request.uri_mut() = Uri::builder()
             .scheme(target.scheme.clone())
@@ -182,16 +217,43 @@ impl Exit {
             .map_err(|_| Error::HttpRequestUriInvalid)?;
         *request.headers_mut() = self.headers(parts.headers, target, key.as_deref())?;
         *request.method_mut() = parts.method;
-        if Instant::now() >= self.deadline {
+        let now = Instant::now();
+        if now >= self.deadline || !network.hold.holds(now) {
             return Err(Error::ConnectionTimeout);
         }
-        let response = client.send(request, target.allow_private).await.map_err(|error| self.explain(&error))?;
+        let probing = self.admitted(&network.gates, connection)?;
+        let sent = network.client.send(request, target.allow_private).await;
+        if let Some(probe) = probing {
+            let (well, message) = judged(&sent);
+            probe.came_to(well, message);
+        }
+        let response = sent.map_err(|error| self.explain(&error))?;
         let limit = self.response_bytes_max;
         if response.body().size_hint().lower() > limit as u64 {
             return Err(Error::HttpResponseBodySize(Some(response.body().size_hint().lower())));
         }
         let response = response.map(|incoming| Capped { incoming, left: limit, limit }.boxed_unsync());
         Ok((response, Box::new(async { Ok(()) })))
+    }
+
+    /// Lets a request pass if its connection is not paused, or if it is the one that is let through.
+    fn admitted(&self, gates: &Arc<Gates>, connection: &str) -> Result<Option<Probe>, Error> {
+        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        // What was held back is to have done nothing: it will be called again from its beginning.
+        if done.held.is_some() {
+            return Err(Error::HttpRequestDenied);
+        }
+        let probing = match gates.of_connection(connection) {
+            None => None,
+            Some((key, gate)) if gate.admits() => Some(Probe::new(Arc::clone(gates), key)),
+            Some((key, _)) => {
+                let sent = done.sent;
+                done.held = Some(Held { key, sent });
+                return Err(Error::HttpRequestDenied);
+            }
+        };
+        done.sent = true;
+        Ok(probing)
     }
 
     /// The connection's target, if this plugin may send this there.
@@ -328,6 +390,18 @@ impl Exit {
         let mut denied = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
         denied.get_or_insert(Denial { code, message });
         Error::HttpRequestDenied
+    }
+}
+
+/// What an answer says of the other side. That it says no is its business; that it says so is a sign of life.
+fn judged(sent: &Result<Response<Incoming>, hyper_util::client::legacy::Error>) -> (bool, String) {
+    match sent {
+        Ok(response) => {
+            let status = response.status();
+            let well = !status.is_server_error() && status != http::StatusCode::TOO_MANY_REQUESTS;
+            (well, format!("it answered {}", status.as_u16()))
+        }
+        Err(error) => (false, error.to_string()),
     }
 }
 

@@ -23,7 +23,7 @@ const BUSINESS_KEY_CHARS_MAX: usize = 256;
 
 /// Which version was asked for.
 #[derive(Debug, Clone)]
-pub(super) enum Wish {
+pub(crate) enum Wish {
     /// None: the flow's binding chooses.
     Any,
     /// By the caller.

@@ -18,9 +18,9 @@ use super::auth::Caller;
 use super::problem::{Answer, Code, Refusal, RefusalBody};
 use super::{App, body};
 
-const TTL_MS: u64 = 24 * 60 * 60 * 1000;
+pub(super) const TTL_MS: u64 = 24 * 60 * 60 * 1000;
 const TTL_MS_MAX: u64 = 30 * TTL_MS;
-const ID_BYTES_MAX: usize = 256;
+pub(super) const ID_BYTES_MAX: usize = 256;
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -28,14 +28,18 @@ mod messages;
 mod needs;
 pub(crate) mod openapi;
 mod ops;
+mod pauses;
 mod plugins;
 pub(crate) mod problem;
 mod routes;
+mod schedules;
 mod session;
 mod shapes;
+mod signature;
 mod start;
 mod tasks;
-mod time;
+pub(crate) mod time;
+mod trigger;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -48,9 +52,13 @@ use tokio::sync::watch;
 use crate::Engine;
 use crate::config::Config;
 use crate::library::Library;
+use crate::packages::Granting;
+use crate::pauses::Pausing;
 use auth::Auth;
+pub(crate) use choose::Wish;
 use limits::Limits;
-pub(crate) use start::Underway;
+pub(crate) use start::{Start, Underway};
+pub(crate) use trigger::Unverified;
 
 /// What every handler can reach.
 #[derive(Clone)]
@@ -69,8 +77,9 @@ pub(crate) struct Shared {
     pub underway: Underway,
     /// Held while a plugin is kept and put in force.
     pub loading: tokio::sync::Mutex<()>,
-    /// Held while grants are read and put in force.
-    pub granting: tokio::sync::Mutex<()>,
+    pub granting: Granting,
+    pub pausing: Pausing,
+    pub unverified: Unverified,
     /// Turns true when connections are to be closed.
     pub stop: watch::Receiver<bool>,
 }
@@ -96,6 +105,11 @@ pub(crate) fn router(app: App) -> Router {
         .merge(plugin_routes())
         .merge(door_routes())
         .route("/api/v1/session", post(session::log_in).get(session::show).delete(session::log_out))
+        .route("/api/v1/schedules", get(schedules::list))
+        .route("/api/v1/schedules/{id}", get(schedules::show))
+        .route("/api/v1/schedules/{id}/pause", post(schedules::pause))
+        .route("/api/v1/schedules/{id}/resume", post(schedules::resume))
+        .route("/api/v1/schedules/{id}/run", post(schedules::run))
         .route("/api/v1/events", get(events::follow))
         .route("/api/v1/audit", get(ops::audit))
         .route("/api/v1/status", get(ops::status))
@@ -111,7 +125,7 @@ pub(crate) fn router(app: App) -> Router {
 
 fn flow_routes() -> Router<App> {
     Router::new()
-        .route("/t/{*path}", post(start::trigger))
+        .route("/t/{*path}", post(trigger::take))
         .route("/api/v1/flows", get(flows::list))
         .route("/api/v1/flows/check", post(flows::check))
         .route("/api/v1/flows/{key}", get(flows::show))
@@ -164,11 +178,23 @@ fn plugin_routes() -> Router<App> {
     Router::new()
         .route("/api/v1/plugins", get(plugins::list).post(plugins::upload))
         .route("/api/v1/plugins/{name}/{version}", get(plugins::show))
+        .route("/api/v1/plugins/{name}/{version}/breaker", delete(plugins::reset_breaker))
         .route("/api/v1/plugins/{digest}", delete(needs::delete_plugin))
         .route("/api/v1/plugins/{digest}/where-used", get(needs::plugin))
         .route("/api/v1/node-types", get(plugins::node_types))
         .route("/api/v1/connections", get(connections::list))
         .route("/api/v1/connections/{name}", get(connections::show).put(connections::put))
+        .route("/api/v1/pauses", get(pauses::list))
+        .route(
+            "/api/v1/pauses/node-types/{plugin}/{type}",
+            get(pauses::show_node_type).put(pauses::pause_node_type).delete(pauses::resume_node_type),
+        )
+        .route("/api/v1/pauses/node-types/{plugin}/{type}/probe", post(pauses::probe_node_type))
+        .route(
+            "/api/v1/pauses/connections/{name}",
+            get(pauses::show_connection).put(pauses::pause_connection).delete(pauses::resume_connection),
+        )
+        .route("/api/v1/pauses/connections/{name}/probe", post(pauses::probe_connection))
         .route("/api/v1/grants", get(connections::grants))
         .route("/api/v1/grants/{plugin}/{connection}", put(connections::grant).delete(connections::ungrant))
 }

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use stepwell_sandbox::BreakerState;
 
 use super::App;
 use super::extract::Query;
@@ -132,6 +133,8 @@ pub(super) async fn metrics(State(app): State<App>) -> Answer<Response> {
         }
     }
     engine(&app, &mut text);
+    breakers(&app, &mut text);
+    held(&app, &mut text).await?;
     doors(&app, &mut text);
     let mut response = (StatusCode::OK, text).into_response();
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
@@ -178,6 +181,34 @@ fn engine(app: &App, text: &mut String) {
     one(text, "stepwell_http_requests_underway", "gauge", "Requests under way.", count(limits.requests.held()));
     one(text, "stepwell_http_connections", "gauge", "Open connections.", count(limits.connections.held()));
     one(text, "stepwell_event_readers", "gauge", "Readers of the event stream.", count(limits.readers.held()));
+}
+
+fn breakers(app: &App, text: &mut String) {
+    let sandbox = app.engine.nodes();
+    let plugins = sandbox.plugins();
+    let views: Vec<_> = plugins.iter().filter_map(|one| Some((one, sandbox.breaker(&one.digest)?))).collect();
+    head(text, "stepwell_plugin_broken_off", "gauge", "1 of a plugin that keeps trapping and is not called.");
+    for (plugin, view) in &views {
+        let (name, version, open) = (label(&plugin.name), label(&plugin.version), view.state != BreakerState::Closed);
+        let open = u8::from(open);
+        let _ = writeln!(text, "stepwell_plugin_broken_off{{plugin=\"{name}\",version=\"{version}\"}} {open}");
+    }
+    head(text, "stepwell_plugin_breaker_trips_total", "counter", "How often a plugin was broken off.");
+    for (plugin, view) in &views {
+        let (name, version, trips) = (label(&plugin.name), label(&plugin.version), view.trips);
+        let _ =
+            writeln!(text, "stepwell_plugin_breaker_trips_total{{plugin=\"{name}\",version=\"{version}\"}} {trips}");
+    }
+}
+
+async fn held(app: &App, text: &mut String) -> Answer<()> {
+    head(text, "stepwell_instances_held", "gauge", "Instances with calls that a pause holds back.");
+    for pause in app.engine.journal().pauses().await? {
+        let key = pause.what.key();
+        let held = app.engine.journal().held_count(&key).await?;
+        let _ = writeln!(text, "stepwell_instances_held{{by=\"{}\"}} {held}", label(&key));
+    }
+    Ok(())
 }
 
 fn doors(app: &App, text: &mut String) {

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use stepwell_core::catalog::{Catalog, NodeType};
 use stepwell_runtime::Clock;
 use stepwell_runtime::journal::Unavailable;
+use stepwell_sandbox::{BreakerState, Sandbox};
 use stepwell_store::{Act, Plugin, PluginKept, PluginStatus, Store};
 
 use super::auth::Caller;
@@ -43,6 +44,41 @@ pub(super) struct PluginItem {
     /// `live`, `superseded` or `failed`
     #[schema(value_type = String)]
     status: PluginStatus,
+    /// At the engine that is asked; none where the build is not loaded.
+    breaker: Option<Breaker>,
+}
+
+/// Whether a plugin that keeps trapping is broken off.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Breaker {
+    /// `closed`, `open`, or `half-open`: the next call tries for all.
+    state: &'static str,
+    /// Milliseconds until one call is let through.
+    open_for_ms: u64,
+    /// Traps since the last answer.
+    traps: u32,
+    /// How often it was broken off since this engine started.
+    trips: u64,
+}
+
+/// How a state is called.
+pub(super) fn breaker_state(state: BreakerState) -> &'static str {
+    match state {
+        BreakerState::Closed => "closed",
+        BreakerState::Open => "open",
+        BreakerState::HalfOpen => "half-open",
+    }
+}
+
+fn breaker(sandbox: &Sandbox, digest: &str) -> Option<Breaker> {
+    let view = sandbox.breaker(&digest.parse().ok()?)?;
+    Some(Breaker {
+        state: breaker_state(view.state),
+        open_for_ms: u64::try_from(view.open_for.as_millis()).unwrap_or(u64::MAX),
+        traps: view.in_a_row,
+        trips: view.trips,
+    })
 }
 
 /// A version that is pinned to it.
@@ -65,11 +101,12 @@ pub(super) struct NodeTypes {
     hash: String,
 }
 
-fn item(mut plugin: Plugin, users: &BTreeMap<String, BTreeSet<UsedBy>>) -> PluginItem {
+fn item(mut plugin: Plugin, users: &BTreeMap<String, BTreeSet<UsedBy>>, sandbox: &Sandbox) -> PluginItem {
     let mut part = |name: &str| plugin.manifest.get_mut(name).map_or_else(|| Value::Array(Vec::new()), Value::take);
     PluginItem {
         node_types: part("nodeTypes"),
         imports: part("imports"),
+        breaker: breaker(sandbox, &plugin.digest),
         used_by: users.get(&plugin.digest).map(|users| users.iter().cloned().collect()).unwrap_or_default(),
         name: plugin.name,
         version: plugin.version,
@@ -104,7 +141,7 @@ async fn users(store: &Store) -> Result<BTreeMap<String, BTreeSet<UsedBy>>, Unav
 pub(super) async fn list(State(app): State<App>) -> Answer<Json<Plugins>> {
     let store = app.engine.journal();
     let users = users(store).await?;
-    let items = store.plugins().await?.into_iter().map(|plugin| item(plugin, &users)).collect();
+    let items = store.plugins().await?.into_iter().map(|plugin| item(plugin, &users, app.engine.nodes())).collect();
     Ok(Json(Plugins { items }))
 }
 
@@ -117,13 +154,37 @@ pub(super) async fn show(
     Path((name, version)): Path<(String, String)>,
 ) -> Answer<Json<PluginItem>> {
     let store = app.engine.journal();
+    let plugin = find(store, &name, &version).await?;
+    Ok(Json(item(plugin, &users(store).await?, app.engine.nodes())))
+}
+
+/// Of several builds under one version the live one.
+async fn find(store: &Store, name: &str, version: &str) -> Answer<Plugin> {
     let mut found: Vec<Plugin> =
         store.plugins().await?.into_iter().filter(|one| one.name == name && one.version == version).collect();
-    // Of several builds under one version the live one; they are listed in order of loading.
+    // They are listed in order of loading.
     found.sort_by_key(|one| one.status == PluginStatus::Live);
-    let plugin =
-        found.pop().ok_or_else(|| Refusal::say(Code::PluginNotFound, format!("no plugin {name}@{version}")))?;
-    Ok(Json(item(plugin, &users(store).await?)))
+    found.pop().ok_or_else(|| Refusal::say(Code::PluginNotFound, format!("no plugin {name}@{version}")))
+}
+
+/// Let a plugin that was broken off be called again, at the engine that is asked
+#[utoipa::path(delete, path = "/api/v1/plugins/{name}/{version}/breaker", tag = "plugins",
+    params(("name" = String, Path), ("version" = String, Path)),
+    responses((status = 204), (status = 404, body = RefusalBody)))]
+pub(super) async fn reset_breaker(
+    State(app): State<App>,
+    Path((name, version)): Path<(String, String)>,
+    Extension(caller): Extension<Caller>,
+) -> Answer<StatusCode> {
+    let store = app.engine.journal();
+    let plugin = find(store, &name, &version).await?;
+    let digest = plugin.digest.parse().map_err(|_| Refusal::new(Code::Internal))?;
+    if app.engine.nodes().reset_breaker(&digest) == Some(true) {
+        let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+        let detail = serde_json::json!({ "digest": plugin.digest });
+        store.audit(act, "plugin.breaker-reset", &format!("{name}@{version}"), detail).await?;
+    }
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Load a plugin
@@ -150,7 +211,7 @@ pub(super) async fn upload(
     let plugin = store.plugins().await?.into_iter().find(|one| one.digest == digest);
     let plugin = plugin.ok_or_else(|| Refusal::new(Code::Internal))?;
     let status = if kept == PluginKept::New { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(item(plugin, &users(store).await?))).into_response())
+    Ok((status, Json(item(plugin, &users(store).await?, app.engine.nodes()))).into_response())
 }
 
 /// List node types

@@ -46,6 +46,9 @@ codes! {
     HeaderInvalid "HEADER_INVALID" 400 "A header is not understood"
     PathInvalid "PATH_INVALID" 400 "The path is not understood"
     Unauthenticated "UNAUTHENTICATED" 401 "A valid token or session is needed"
+    SignatureMissing "SIGNATURE_MISSING" 401 "The request must be signed"
+    SignatureExpired "SIGNATURE_EXPIRED" 401 "The request was signed too long ago, or in the future"
+    SignatureInvalid "SIGNATURE_INVALID" 401 "The signature does not fit the request"
     CsrfMissing "CSRF_MISSING" 403 "A session's request must carry Stepwell-Csrf: 1"
     NotFound "NOT_FOUND" 404 "Nothing is served here"
     MethodNotAllowed "METHOD_NOT_ALLOWED" 405 "The method is not served here"
@@ -57,6 +60,9 @@ codes! {
     ConnectionNotFound "CONNECTION_NOT_FOUND" 404 "No such connection"
     TriggerNotFound "TRIGGER_NOT_FOUND" 404 "No flow is triggered by this path"
     TaskNotFound "TASK_NOT_FOUND" 404 "No such open task"
+    ScheduleNotFound "SCHEDULE_NOT_FOUND" 404 "No such schedule"
+    NotPaused "NOT_PAUSED" 404 "Nothing of the kind is paused"
+    NodeTypeNotFound "NODE_TYPE_NOT_FOUND" 404 "No loaded plugin has such a node type"
     BindingNotFound "BINDING_NOT_FOUND" 404 "The flow has no binding"
     RouteNotFound "ROUTE_NOT_FOUND" 404 "No such route"
     DraftConflict "DRAFT_CONFLICT" 409 "The draft was changed by someone else"
@@ -87,6 +93,7 @@ codes! {
     QueueFull "QUEUE_FULL" 429 "Too many are waiting already"
     Overloaded "OVERLOADED" 503 "Too much is under way"
     ShuttingDown "SHUTTING_DOWN" 503 "The engine is shutting down"
+    TriggerNotReady "TRIGGER_NOT_READY" 503 "The secret that requests are signed with is not there yet"
     StoreUnavailable "STORE_UNAVAILABLE" 503 "The database does not answer"
 }
 
@@ -145,6 +152,11 @@ impl Refusal {
         let mut refusal = Self::new(code);
         refusal.problems = problems;
         refusal
+    }
+
+    /// An input that cannot be had.
+    pub(crate) fn unfit(at: &str, message: String) -> Self {
+        Self::with(Code::InputInvalid, vec![Problem::error("EXPRESSION_FAILED", at, message)])
     }
 
     /// Adds a member to the body.

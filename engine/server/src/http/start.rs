@@ -1,4 +1,4 @@
-//! Starting an instance, by the API or by a trigger's path, and answering its caller.
+//! Starting an instance and answering its caller.
 //!
 //! Invariants:
 //! - Nothing is answered before the start is on disk.
@@ -6,7 +6,8 @@
 //!   another body it is refused. While its first request is still here it is refused as running.
 //! - A caller that goes away changes nothing for its instance.
 //!
-//! Not here: which version a start runs (`choose`), what happens between start and answer (`runtime`).
+//! Not here: which version a start runs (`choose`); a trigger's path and who may ask there (`trigger`);
+//! what happens between start and answer (`runtime`).
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,15 +34,13 @@ use super::choose::{self, Wish};
 use super::extract::{Path, Query};
 use super::listen;
 use super::problem::{Answer, Code, Refusal, RefusalBody};
-use super::{routes, shapes};
-use crate::table::{Known, Way};
+use super::shapes;
+use crate::table::Known;
 
 /// A caller is kept at most this long.
 const WAIT_MS_MAX: u64 = 60_000;
 /// How often a waiting caller's instance is looked up, in case another engine went on with it.
 const LOOKS_ELSEWHERE_EVERY: Duration = Duration::from_secs(1);
-/// Who asks by an open path.
-const ANYONE: &str = "anyone";
 const IDEMPOTENCY_KEY_CHARS_MAX: usize = 256;
 /// Length of a W3C traceparent of version 00.
 const TRACEPARENT_CHARS: usize = 55;
@@ -109,50 +108,11 @@ pub(super) async fn start(
         priority: asked.priority,
         wait: query.wait.as_deref().map(wait).transpose()?,
         by: caller.user.into(),
-        bytes,
+        idempotency: idempotency(&headers, &bytes)?,
         known,
     };
     let ended = start.run(&app, &headers).await?;
     ended.whole()
-}
-
-/// Start an instance by its trigger's path
-#[utoipa::path(post, path = "/t/{path}", tag = "flows",
-    params(("path" = String, Path, description = "A trigger's or route's path, or a flow's key")),
-    request_body(content = Value, description = "The bare input"),
-    responses((status = 200, body = Value, description = "The bare output"),
-              (status = 202, body = StartedBody, description = "It goes on; see Location"),
-              (status = 401, body = RefusalBody), (status = 404, body = RefusalBody),
-              (status = 409, body = RefusalBody), (status = 422, body = RefusalBody)))]
-pub(super) async fn trigger(
-    State(app): State<App>,
-    Path(path): Path<String>,
-    method: http::Method,
-    headers: HeaderMap,
-    request: axum::extract::Request,
-) -> Answer<Response> {
-    let caller = app.auth.caller(&method, &headers, stepwell_runtime::Clock::now_ms(&app.clock));
-    let (way, by) = match (app.library.table().way(&path), caller) {
-        (Some(way), Ok(caller)) => (way, caller.user),
-        (Some(way), Err(_)) if way.spec().open => (way, ANYONE),
-        // Who may not ask is not told which paths there are.
-        (_, Err(refusal)) => return Err(refusal),
-        (None, Ok(_)) => return Err(Refusal::new(Code::TriggerNotFound)),
-    };
-    let bytes = body::read(request.into_body(), app.config.body_bytes_max).await?;
-    let input = if bytes.is_empty() { Value::Null } else { body::parse(&bytes)? };
-    let wait = Some(Duration::from_millis(way.spec().wait_ms));
-    let (known, wish) = match way {
-        Way::Flow(known, _) => (known, Wish::Any),
-        Way::Route(route) => {
-            body::not_too_deep(&input, "")?;
-            routes::lead(&app, &path, &route, &input, by).await?
-        }
-    };
-    let start =
-        Start { known, wish, input, input_at: "", business_key: None, priority: None, wait, by: by.into(), bytes };
-    let ended = start.run(&app, &headers).await?;
-    ended.bare()
 }
 
 /// Why a key starts nothing.
@@ -174,21 +134,21 @@ pub(super) fn wait(text: &str) -> Answer<Duration> {
 }
 
 /// One request to start.
-struct Start {
-    known: Arc<Known>,
-    wish: Wish,
-    input: Value,
+pub(crate) struct Start {
+    pub(crate) known: Arc<Known>,
+    pub(crate) wish: Wish,
+    pub(crate) input: Value,
     /// Where the input stands in the request's body.
-    input_at: &'static str,
-    business_key: Option<String>,
-    priority: Option<i32>,
-    wait: Option<Duration>,
-    by: Arc<str>,
-    bytes: Bytes,
+    pub(crate) input_at: &'static str,
+    pub(crate) business_key: Option<String>,
+    pub(crate) priority: Option<i32>,
+    pub(crate) wait: Option<Duration>,
+    pub(crate) by: Arc<str>,
+    pub(crate) idempotency: Option<Idempotency>,
 }
 
 impl Start {
-    async fn run(self, app: &App, headers: &HeaderMap) -> Answer<Ended> {
+    pub(crate) async fn run(self, app: &App, headers: &HeaderMap) -> Answer<Ended> {
         let named = matches!(self.wish, Wish::Version(_));
         match self.begin(app, headers).await {
             // Taken back by another engine since the table was read: the next time it is not chosen.
@@ -201,8 +161,7 @@ impl Start {
     }
 
     async fn begin(self, app: &App, headers: &HeaderMap) -> Answer<Ended> {
-        let idempotency = idempotency(headers, &self.bytes)?;
-        let _underway = match &idempotency {
+        let _underway = match &self.idempotency {
             None => None,
             Some(idempotency) => {
                 let mark = app.underway.enter(&self.known.key, &idempotency.key)?;
@@ -225,7 +184,7 @@ impl Start {
             version,
             input: self.input,
             priority,
-            idempotency,
+            idempotency: self.idempotency,
             traceparent: traceparent(headers),
             bound_by,
             by: self.by,
@@ -336,7 +295,7 @@ fn settled(state: InstanceState) -> bool {
     state.ended() || state == InstanceState::Incident
 }
 
-fn idempotency(headers: &HeaderMap, bytes: &Bytes) -> Answer<Option<Idempotency>> {
+pub(super) fn idempotency(headers: &HeaderMap, bytes: &Bytes) -> Answer<Option<Idempotency>> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     let key = value.to_str().unwrap_or_default();
     if key.is_empty() || key.len() > IDEMPOTENCY_KEY_CHARS_MAX {
@@ -354,14 +313,19 @@ fn traceparent(headers: &HeaderMap) -> Option<String> {
 }
 
 /// What became of an instance, as far as its caller is told.
-struct Ended {
-    id: Arc<str>,
+pub(crate) struct Ended {
+    pub(crate) id: Arc<str>,
     answer: EngineAnswer,
     /// The caller asked for no more than that it is started.
     started_only: bool,
 }
 
 impl Ended {
+    /// An instance that was started a moment ago.
+    pub(super) async fn of(app: &App, id: &Arc<str>) -> Answer<Self> {
+        Ok(Self::going_on(id.clone(), stored(app, id).await?.state))
+    }
+
     fn told(id: Arc<str>, answer: EngineAnswer) -> Self {
         Self { id, answer, started_only: false }
     }
@@ -373,7 +337,7 @@ impl Ended {
     }
 
     /// `{id, state, output}`.
-    fn whole(self) -> Answer<Response> {
+    pub(super) fn whole(self) -> Answer<Response> {
         let status = self.status()?;
         let output =
             if status == StatusCode::OK { Some(self.answer.output.as_deref().unwrap_or(&Value::Null)) } else { None };
@@ -382,7 +346,7 @@ impl Ended {
     }
 
     /// The bare output.
-    fn bare(self) -> Answer<Response> {
+    pub(super) fn bare(self) -> Answer<Response> {
         if self.status()? != StatusCode::OK {
             return self.whole();
         }

@@ -1,7 +1,7 @@
 //! Times as the API writes them: RFC 3339, UTC, milliseconds.
 
 /// Milliseconds since the Unix epoch as text (`2026-11-20T10:00:00.000Z`).
-pub(super) fn rfc3339(ms: u64) -> String {
+pub(crate) fn rfc3339(ms: u64) -> String {
     let (days, in_day) = (ms / 86_400_000, ms % 86_400_000);
     // Counting years from March puts the leap day last, so months have one formula (proleptic
     // Gregorian, 400-year eras of 146,097 days; day 0 of era 0 is 0000-03-01).

@@ -20,6 +20,9 @@ pub(crate) enum Error {
     /// Others took this engine for dead. Nothing it holds is its own any more.
     #[error("this engine's lease is over")]
     Fenced,
+    /// The database's URL asks for something that is not to be had.
+    #[error("{0}")]
+    Setting(String),
     #[error("a value has no JSON form: {0}")]
     Json(#[from] serde_json::Error),
 }
@@ -52,7 +55,7 @@ impl Error {
             Self::Sqlite(error) => of_sqlite(error),
             Self::Postgres(error) => error.code().map_or(Verdict::Lost, |code| of_postgres(code.code())),
             Self::Column { .. } | Self::Raced | Self::Json(_) => Verdict::Item,
-            Self::Fenced => Verdict::Whole,
+            Self::Fenced | Self::Setting(_) => Verdict::Whole,
         }
     }
 }

@@ -19,6 +19,7 @@ mod ours;
 mod postgres;
 mod say;
 mod sqlite;
+mod tls;
 mod value;
 
 pub(crate) use error::{Error, Result, Verdict};

@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::time::Duration;
 
+use postgres::config::SslMode;
 use postgres::fallible_iterator::FallibleIterator as _;
 use postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 use postgres::{Client, Config, NoTls, Statement};
 
 use super::say::to_postgres;
-use super::{Cell, Each, Kind, Result, Row, Value};
+use super::tls::{self, Tls};
+use super::{Cell, Each, Error, Kind, Result, Row, Value};
 
 /// Nobody answers: give up, and say so to whoever waits.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -26,6 +28,7 @@ const MANNERS: &str = "set enable_seqscan = off; set enable_hashjoin = off; set 
 #[derive(Clone)]
 pub(crate) struct Server {
     config: Config,
+    tls: Option<Tls>,
 }
 
 impl std::fmt::Debug for Server {
@@ -40,14 +43,18 @@ pub(crate) struct Link {
 }
 
 impl Server {
-    /// From `postgres://user:password@host:port/database`.
+    /// From `postgres://user:password@host:port/database`, and how it is encrypted (`tls`).
     pub(crate) fn new(url: &str) -> Result<Self> {
+        let (url, mode) = tls::mode(url).map_err(Error::Setting)?;
+        let tls = Tls::new(&mode).map_err(Error::Setting)?;
         let mut config: Config = url.parse()?;
+        // A server that does not encrypt is not spoken to where that was asked for.
+        config.ssl_mode(if tls.is_some() { SslMode::Require } else { SslMode::Disable });
         config.connect_timeout(CONNECT_WITHIN);
         if config.get_application_name().is_none() {
             config.application_name("stepwell");
         }
-        Ok(Self { config })
+        Ok(Self { config, tls })
     }
 
     /// Where it is, without what is secret.
@@ -61,7 +68,10 @@ impl Server {
     }
 
     pub(super) fn connect(&self) -> Result<Link> {
-        let mut client = self.config.connect(NoTls)?;
+        let mut client = match &self.tls {
+            None => self.config.connect(NoTls)?,
+            Some(tls) => self.config.connect(tls.clone())?,
+        };
         client.batch_execute(MANNERS)?;
         Ok(Link { client, statements: HashMap::new() })
     }

@@ -7,6 +7,7 @@ mod durability;
 mod engines;
 mod file;
 mod lists;
+mod tls;
 
 use std::sync::Arc;
 
@@ -67,6 +68,7 @@ fn version_of(flow: &str, hash: &str) -> Publish {
         label: None,
         revision: None,
         triggers: Vec::new(),
+        schedules: Vec::new(),
         file: None,
         act: act(1),
     }

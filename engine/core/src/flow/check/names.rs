@@ -183,7 +183,7 @@ fn unknown_root(path: &[Arc<str>], roots: &[&str], sees: &Sees) -> (Problem, Str
     let root = &path[0];
     let message = match sees {
         Sees::Input => format!("`{root}` is not known here: nothing has run yet"),
-        Sees::Fields(_) => format!("`{root}` is no field of the decision's `with`"),
+        Sees::Fields(_) => format!("`{root}` is none of the names that are known here"),
         Sees::Flow | Sees::Within(_) | Sees::Results | Sees::Undo => format!("`{root}` is not known"),
     };
     let problem = Problem::error("UNKNOWN_REFERENCE", "", message);

@@ -101,6 +101,40 @@ fn attempts_are_counted_per_call() {
 }
 
 #[test]
+fn a_paused_call_waits_and_its_try_does_not_count() {
+    let twice = flow("start=start; a=x {\"retry\":{\"attempts\":2,\"backoff\":\"100ms\"}}; end=end", "start>a a>end");
+    let asked = flow("start=start; a=q; end=end", "start>a a>end");
+    let once = flow("start=start; a=x {\"delivery\":\"at-most-once\"}; end=end", "start>a a>end");
+    for (flow, rows) in [
+        (
+            &twice,
+            &[
+                ("a:paused", "a | waiting"),
+                ("a:paused tick a:paused tick a:paused tick a:ok", "a a a a | completed null"),
+                // Both tries are still there.
+                ("a:paused tick a:transient tick a:transient", "a a a | incident TRANSIENT"),
+                ("a:transient tick a:paused tick a:transient", "a a a | incident TRANSIENT"),
+                // Nothing was done, so nothing is undone; what an earlier try may have done is.
+                ("a:paused compensate", "a | failed COMPENSATION_REQUESTED"),
+                // It was under way when the engine stopped: it may have been made.
+                ("a:paused-anew compensate a:ok", "a a~ | compensated COMPENSATION_REQUESTED"),
+                ("a:paused-anew tick a:ok", "a a | completed null"),
+                ("a:late tick a:paused compensate a:ok", "a a a~ | compensated COMPENSATION_REQUESTED"),
+                ("a:paused cancel", "a | cancelled"),
+                // An undo waits as well.
+                ("a:late tick a:late a:paused", "a a a~ | compensating"),
+                ("a:late tick a:late a:paused tick a:ok", "a a a~ a~ | compensated TIMEOUT"),
+            ][..],
+        ),
+        // A question that was not asked is asked again.
+        (&asked, &[("a:late a:paused tick a:never", "a a? a? | failed TIMEOUT")][..]),
+        (&once, &[("a:paused tick a:ok", "a a | completed null")][..]),
+    ] {
+        table(flow, rows);
+    }
+}
+
+#[test]
 fn handlers_catch_by_code() {
     let flow = flow(
         "start=start; a=x {\"on\":{\"sold\":{\"type\":\"error\",\"code\":\"NO\"},\"slow\":{\"type\":\"timeout\"}}}; \
