@@ -125,7 +125,7 @@ function handlesOf(
   const out = ports.map((port, index) =>
     frame
       ? index > 0
-        ? handle('source', Position.Bottom, framePort(index), size.height, port.name ?? null)
+        ? handle('source', Position.Bottom, framePort(index), size.height + FRAME.hang, port.name ?? null)
         : handle('source', Position.Right, size.width, middle, null)
       : round && index > 0
         ? handle('source', Position.Bottom, size.width * portShare(index, ports.length), size.height, port.name ?? null)

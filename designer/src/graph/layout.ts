@@ -15,7 +15,7 @@ export const COLUMN_GAP = 64;
 export const LANE_GAP = 40;
 const CAPTION = 40;
 /** A frame: its head, the room around what is in it, a foot for the ports of handlers, and what an empty one takes. */
-export const FRAME = { head: 48, pad: 24, foot: 32, port: 136, width: 288, height: 136 };
+export const FRAME = { head: 48, pad: 24, foot: 32, port: 136, hang: 11, width: 288, height: 136 };
 const LABEL_MAX = 168;
 
 export interface Size {
