@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
+use stepwell_core::flow::Unique;
 use stepwell_core::machine::{Command, Entry, Event, State};
 use stepwell_runtime::Journal;
-use stepwell_runtime::journal::{Admission, Append, Header, Idempotency, Inbound, InboxItem, Message, Posted, Taken};
+use stepwell_runtime::journal::{
+    Admission, Append, Header, Idempotency, Inbound, InboxItem, Message, Posted, Taken, TaskMoves,
+};
 
 /// Published as version 1 in every subject.
 pub(crate) const FLOW: &str = "order";
@@ -39,6 +42,8 @@ impl Commit {
             epoch: 1,
             entries: vec![entry(1)],
             header: header(State::Running, 1_000),
+            version: 1,
+            tasks: TaskMoves::default(),
             snapshot: Some("as of 1".to_owned()),
             subscriptions: Vec::new(),
             taken: Vec::new(),
@@ -50,6 +55,8 @@ impl Commit {
                 started_ms: 1_000,
                 idempotency: None,
                 traceparent: Some("00-trace-01".to_owned()),
+                unique: None,
+                bound_by: None,
                 by: "admin".into(),
             }),
             park: false,
@@ -114,6 +121,18 @@ impl Commit {
 
     pub(crate) fn idempotency(mut self, key: &str, request: &str) -> Self {
         self.admission().idempotency = Some(Idempotency { key: key.to_owned(), request: request.to_owned() });
+        self
+    }
+
+    /// Wants its business key for itself.
+    pub(crate) fn unique(mut self, key: &str, unique: Option<Unique>) -> Self {
+        self.admission().business_key = Some(key.to_owned());
+        self.admission().unique = unique;
+        self
+    }
+
+    pub(crate) fn version(mut self, version: u32) -> Self {
+        self.admission().version = version;
         self
     }
 

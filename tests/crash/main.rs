@@ -5,6 +5,8 @@
 //! more than once under their key.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests fail by panicking, and this one says its seed")]
 
+mod matrix;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;

@@ -1,6 +1,7 @@
 // The stand-in engine's flows: drafts, versions, audit and the feed of events.
 import { createHash } from 'node:crypto';
 import { refuse } from './mock.mjs';
+import { bindings, routes } from './mock-bindings.mjs';
 
 const iso = (ms) => new Date(ms).toISOString();
 
@@ -9,6 +10,8 @@ export class Flows {
   flows = new Map();
   instances = new Map();
   audit = [];
+  bindings = bindings();
+  routes = routes();
   faults = new Map();
   onEvent = () => {};
   #events = 0;
@@ -76,6 +79,7 @@ export class Flows {
       kind: shown.kind ?? 'graph',
       latestVersion: latest?.version ?? null,
       hasDraft: flow.draft !== null,
+      hasBinding: this.bindings.has(key),
       draftDiffers: flow.draft !== null && (!latest || this.hash(flow.draft.document) !== latest.hash),
       updatedAt: flow.updatedAt,
       counts: this.counts((instance) => instance.flow === key),

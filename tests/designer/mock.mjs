@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { figures, foresee } from './mock-bindings.mjs';
 import { check } from './mock-check.mjs';
 import { Engine } from './mock-engine.mjs';
 import { batch, pay, instances as standing } from './mock-live.mjs';
@@ -179,6 +180,7 @@ async function api(engine, feed, request, response, url) {
 
   const parts = path.split('/').filter(Boolean).map(decodeURIComponent);
   if (parts[0] === 'flows') return flows(engine, request, response, parts);
+  if (parts[0] === 'routes') return routes(engine, request, response, parts);
   if (parts[0] === 'instances') return instances(engine, request, response, parts, url);
   throw refuse(404, 'NOT_FOUND', 'There is no such resource');
 }
@@ -202,6 +204,7 @@ async function flows(engine, request, response, [, key, what, rest]) {
     const done = engine.publish(wanted, { by: 'admin', label });
     return answer(response, done.again ? 200 : 201, { ...done, warnings: problems });
   }
+  if (what === 'bindings') return binding(engine, request, response, key, rest);
   if (what === 'versions' && method === 'GET') return answer(response, 200, engine.version(key, Number(rest)));
   if (what === 'instances' && method === 'POST') {
     const { input, businessKey, version } = await body(request);
@@ -209,6 +212,29 @@ async function flows(engine, request, response, [, key, what, rest]) {
     return answer(response, 202, { id: instance.id, state: instance.state });
   }
   throw refuse(404, 'NOT_FOUND', 'There is no such resource');
+}
+
+async function binding(engine, request, response, key, what) {
+  const { versions } = engine.needFlow(key);
+  if (what === 'figures') return answer(response, 200, figures(engine.flowDetail(key).versions));
+  if (what === 'preview') {
+    const asked = await body(request);
+    const rules = asked.binding ?? engine.bindings.get(key).binding;
+    return answer(response, 200, { items: foresee(versions, rules, asked.items ?? []) });
+  }
+  return kept(engine.bindings, request, response, key);
+}
+
+async function routes(engine, request, response, [, path]) {
+  if (path === undefined) return answer(response, 200, { items: engine.routes.all() });
+  return kept(engine.routes, request, response, path);
+}
+
+async function kept(all, request, response, name) {
+  if (request.method === 'GET') return answer(response, 200, all.get(name));
+  if (request.method === 'DELETE') return answer(response, 204, all.drop(name));
+  const rules = (await body(request))[all.what];
+  return answer(response, 200, all.put(name, rules, request.headers['if-match']?.replaceAll('"', '') ?? null));
 }
 
 async function instances(engine, request, response, [, id, what], url) {

@@ -134,6 +134,42 @@ scenes.push(
 scenes.push(
   { name: 'plugins', show: visit('/plugins', '.plugin') },
   { name: 'audit', show: visit('/audit', 'tbody tr') },
+  { name: 'bindings', show: visit('/bindings', 'tbody tr') },
+  {
+    name: 'binding',
+    show: async (page, engine) => {
+      await page.evaluate(() =>
+        fetch('/api/v1/flows/community_order/bindings', {
+          method: 'PUT',
+          headers: { 'content-type': 'application/json', 'stepwell-csrf': '1', 'if-none-match': '*' },
+          body: JSON.stringify({
+            binding: {
+              rules: [{ name: 'pilot', keys: ['c-17'], prefixes: ['vip-'], version: 1 }],
+              split: {
+                variants: [
+                  { name: 'a', version: 1, weight: 90 },
+                  { name: 'b', version: 1, weight: 10, enabled: false },
+                ],
+              },
+              fallback: 1,
+            },
+          }),
+        }),
+      );
+      await visit('/flows/community_order/versions', 'li.rule')(page, engine);
+      await page.fill('form textarea >> nth=0', 'vip-7\nother');
+      await page.click('form .btn');
+      await page.waitForSelector('.foreseen td');
+    },
+  },
+  {
+    name: 'route',
+    show: async (page, engine) => {
+      await visit('/routes/orders', '.page-head h1')(page, engine);
+      await page.click('section .btn.tiny:not([disabled])');
+      await page.waitForSelector('li.rule');
+    },
+  },
   {
     name: 'designer-new',
     show: async (page, engine) => {

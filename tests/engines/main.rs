@@ -5,6 +5,7 @@
 //! Only on a server: `STEPWELL_TEST_POSTGRES` names it, and `cargo xtask test engines` brings one up.
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests fail by panicking")]
 
+mod bindings;
 mod commands;
 mod losses;
 

@@ -34,6 +34,8 @@ pub struct Options {
     /// Further arguments of `serve`.
     pub args: Vec<String>,
     pub env: Vec<(String, String)>,
+    /// What a shell does before it becomes the engine: limits, mostly.
+    pub under: Option<String>,
 }
 
 impl Default for Options {
@@ -47,6 +49,7 @@ impl Default for Options {
             database: database(),
             args: Vec::new(),
             env: Vec::new(),
+            under: None,
         }
     }
 }
@@ -146,6 +149,17 @@ impl Stepwell {
         status.expect("an exit status")
     }
 
+    /// As [`Self::restart`], in another environment.
+    pub async fn restart_in(&mut self, env: &[(&str, &str)]) {
+        self.options.env = env.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        self.restart().await;
+    }
+
+    /// Whether its process is gone without having been told to.
+    pub fn is_gone(&mut self) -> bool {
+        self.child.as_mut().is_none_or(|child| matches!(child.try_wait(), Ok(Some(_))))
+    }
+
     /// Starts the engine (again), on the same data and port. Ends it first if it still runs.
     pub async fn restart(&mut self) {
         self.kill9().await;
@@ -178,7 +192,14 @@ impl Stepwell {
 
     fn command(&self) -> Command {
         let log = File::options().create(true).append(true).open(self.folder.path().join("log")).expect("a log");
-        let mut command = Command::new(binary());
+        let mut command = match &self.options.under {
+            None => Command::new(binary()),
+            Some(first) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &format!("{first}; exec \"$@\""), "sh"]).arg(binary());
+                shell
+            }
+        };
         command.current_dir(self.folder.path()).arg("serve");
         command.arg("--data").arg(self.data()).arg("--listen").arg(&self.address);
         if let Some(database) = &self.options.database {

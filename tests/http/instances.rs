@@ -9,12 +9,12 @@ use crate::flows;
 
 const SOON: Duration = Duration::from_secs(10);
 
-async fn begin(engine: &Stepwell, flow: &str, input: Value) -> String {
+pub(crate) async fn begin(engine: &Stepwell, flow: &str, input: Value) -> String {
     let reply = engine.post(&format!("/api/v1/flows/{flow}/instances"), &json!({ "input": input })).await.expect(202);
     reply.json()["id"].as_str().unwrap().to_owned()
 }
 
-async fn reaches(engine: &Stepwell, id: &str, state: &str) -> Value {
+pub(crate) async fn reaches(engine: &Stepwell, id: &str, state: &str) -> Value {
     until(&format!("{id} is {state}"), SOON, async || {
         let shown = engine.get(&format!("/api/v1/instances/{id}")).await.expect(200).json();
         (shown["state"] == state).then_some(shown)

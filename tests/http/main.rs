@@ -3,6 +3,7 @@
 //! No plugin is needed here: flows are made of the engine's own constructs.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 
+mod bindings;
 mod bounds;
 mod drafts;
 mod events;
@@ -13,3 +14,4 @@ mod openapi;
 mod refusals;
 mod sessions;
 mod starts;
+mod tasks;

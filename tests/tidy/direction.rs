@@ -87,3 +87,19 @@ fn unsafe_stays_in_the_sandbox() {
     }
     refuse(&problems, "find a safe way; in engine/sandbox, say above it why it is sound: `// SAFETY: …`");
 }
+
+#[test]
+fn bugs_are_planted_for_the_simulation_alone() {
+    let mut problems = Vec::new();
+    for file in files().iter().filter(|file| file.path.ends_with("Cargo.toml")) {
+        let home = ["engine/core/Cargo.toml", "engine/runtime/Cargo.toml", "tests/sim/Cargo.toml"];
+        let named = file.text.lines().any(|line| !line.starts_with('#') && line.contains("planted"));
+        if named && !home.contains(&file.path.as_str()) {
+            problems.push(format!("{} names the feature `planted`", file.path));
+        }
+        if file.text.lines().any(|line| line.starts_with("default = ") && line.contains("planted")) {
+            problems.push(format!("{} has `planted` on by default", file.path));
+        }
+    }
+    refuse(&problems, "the feature is for `tests/sim` alone, and off unless a command asks for it");
+}

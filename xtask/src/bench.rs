@@ -1,4 +1,5 @@
-//! `cargo xtask bench order-5`: the engine under load on this machine, and its peers in the same run.
+//! `cargo xtask bench order-5`: the engine under load on this machine, and its peers in the same run. What instances
+//! cost that stand, and the way back, are in [`standing`].
 //!
 //! Every subject does the same work for the same closed loop of wrk, one after the other, in turns, so that a noisy
 //! machine is noisy for all. Medians are shown; every single run is in `target/bench/order-5.json`.
@@ -10,6 +11,7 @@
 mod load;
 mod peers;
 mod report;
+mod standing;
 mod subject;
 mod usage;
 
@@ -35,6 +37,10 @@ enum Work {
     /// One HTTP order in, one answer out, five steps between
     #[command(name = "order-5")]
     Order5(Order5),
+    /// Many instances that wait for a timer: memory, restart, how late they are woken
+    Parked(standing::Parked),
+    /// Instances with a long history: how long the way back is
+    Recovery(standing::Recovery),
 }
 
 #[derive(clap::Args)]
@@ -60,8 +66,18 @@ struct Order5 {
 }
 
 pub(crate) fn main(args: &Args) -> Result<()> {
-    let Work::Order5(order) = &args.work;
     let mut steps = Steps::new("bench")?;
+    let order = match &args.work {
+        Work::Order5(order) => order,
+        Work::Parked(parked) => {
+            standing::parked(parked, &mut steps)?;
+            return steps.finish();
+        }
+        Work::Recovery(recovery) => {
+            standing::recovery(recovery, &mut steps)?;
+            return steps.finish();
+        }
+    };
     needs::wrk(&mut steps)?;
     artifacts::all(&mut steps, Profile::Release)?;
     let folder = paths::root().join("target/bench");
@@ -112,6 +128,9 @@ fn measure(kind: Kind, connections: usize, order: &Order5, folder: &Path, prepar
     let per_request = |amount: u64| amount as f64 / requests as f64;
     #[expect(clippy::cast_precision_loss, reason = "counts of one run are far below 2^52")]
     let kept = database_bytes.map(|bytes| bytes as f64 / (requests + warm_requests) as f64);
+    if kind == Kind::Stepwell && kept.is_some_and(|bytes| bytes > KEPT_BYTES_MAX) {
+        anyhow::bail!("{kept:?} bytes are kept of an order, at most {KEPT_BYTES_MAX} may be");
+    }
     Ok(Run {
         subject: kind.name(),
         connections,
@@ -123,6 +142,9 @@ fn measure(kind: Kind, connections: usize, order: &Order5, folder: &Path, prepar
         load,
     })
 }
+
+/// What the database may keep of one finished order.
+const KEPT_BYTES_MAX: f64 = 2_500.0;
 
 /// Where the load's own files are.
 fn material(name: &str) -> PathBuf {

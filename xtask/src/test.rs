@@ -7,6 +7,7 @@
 //! failure.
 
 use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, bail};
 
@@ -18,18 +19,24 @@ use crate::suites::Suite;
 use crate::{needs, paths, suites};
 
 /// These need neither plugins nor the designer, so a person who asks for one does not wait for those.
-const ALONE: [&str; 6] = ["core", "runtime", "store", "tidy", "docs", "xtask"];
+const ALONE: [&str; 7] = ["core", "runtime", "store", "sim", "tidy", "docs", "xtask"];
 
 /// What must hold on either database. The programs find the server by `STEPWELL_TEST_POSTGRES`.
-const ON_BOTH: [&str; 5] = ["store", "conformance", "http", "crash", "scenarios"];
+const ON_BOTH: [&str; 6] = ["store", "conformance", "http", "crash", "operations", "scenarios"];
 
 /// What needs a database that engines share.
 const ON_POSTGRES: [&str; 1] = ["engines"];
 
+/// Steps of the simulation with `--long`: hours.
+const LONG_STEPS: &str = "30000000";
+
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Only these suites: core, runtime, store, sandbox, server, http, crash, postgres, tidy, docs, plugins, designer, …
+    /// Only these suites: core, runtime, store, sandbox, server, http, sim, crash, postgres, tidy, docs, plugins, …
     suites: Vec<String>,
+    /// Some hundred times as many seeds of the simulation, from a place that differs from day to day
+    #[arg(long)]
+    long: bool,
 }
 
 pub(crate) fn main(args: &Args) -> Result<()> {
@@ -48,7 +55,17 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     let alone = |suite: &&Suite| !ON_POSTGRES.contains(&suite.name.as_str());
     for suite in suites.iter().filter(alone).filter(|suite| wants(&suite.name)) {
         known += 1;
-        steps.attempt(&suite.name, &mut suite.command())?;
+        let mut command = suite.command();
+        if args.long && suite.name == "sim:seeds" {
+            command.env("STEPWELL_SIM_STEPS", LONG_STEPS).env("STEPWELL_SIM_FIRST", todays_seed().to_string());
+        }
+        steps.attempt(&suite.name, &mut command)?;
+    }
+    if wants("sim") {
+        known += 1;
+        // The whole workspace is named, so that nothing but what has bugs planted in it is built again.
+        let planted = ["--features", "stepwell-sim/planted", "--test", "planted"];
+        steps.attempt("sim:planted", cargo_all("test").args(planted))?;
     }
     known += on_postgres(&mut steps, &suites, &args.suites, wants)?;
     if wants("docs") {
@@ -71,6 +88,12 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         bail!("no such suite\nhint: {}, docs, xtask, plugins, designer", names.join(", "));
     }
     steps.finish()
+}
+
+/// Each day looks elsewhere; a seed that fails is printed.
+fn todays_seed() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_secs() / (24 * 60 * 60) * 1_000_000
 }
 
 /// The suites that must hold on either database, on a server. Returns how many were asked for.

@@ -2,11 +2,15 @@
 // person is the caller's business. Imports nothing of ours outside this folder.
 import type {
   AuditEntry,
+  Binding,
+  BindingRules,
   CheckResult,
   Draft,
   DraftSaved,
+  Figures,
   FlowDetail,
   FlowSummary,
+  Foreseen,
   InstanceDetail,
   InstanceSummary,
   JournalEntry,
@@ -16,6 +20,9 @@ import type {
   Plugin,
   ProblemBody,
   Published,
+  RouteEntry,
+  RouteRules,
+  RulesSaved,
   Session,
   StartResult,
   Status,
@@ -97,6 +104,12 @@ function query(params: Record<string, string | number | undefined | null>): stri
 
 const post = (body: unknown = {}, headers?: Record<string, string>): Options => ({ method: 'POST', body, headers });
 
+const put = (body: unknown, revision: string | null): Options => ({
+  method: 'PUT',
+  body,
+  headers: revision === null ? { 'if-none-match': '*' } : { 'if-match': `"${revision}"` },
+});
+
 export const api = {
   session: () => json<Session>('/session'),
   login: (token: string) => json<Session | null>('/session', post({ token })),
@@ -120,6 +133,20 @@ export const api = {
   version: (key: string, version: number) => json<VersionDetail>(`/flows/${part(key)}/versions/${version}`),
   start: (key: string, body: { input: Json; businessKey?: string; version?: number }, idempotencyKey: string) =>
     json<StartResult>(`/flows/${part(key)}/instances`, post(body, { 'idempotency-key': idempotencyKey })),
+
+  binding: (key: string) => json<Binding>(`/flows/${part(key)}/bindings`),
+  saveBinding: (key: string, binding: BindingRules, revision: string | null) =>
+    json<RulesSaved>(`/flows/${part(key)}/bindings`, put({ binding }, revision)),
+  dropBinding: (key: string) => json<null>(`/flows/${part(key)}/bindings`, { method: 'DELETE' }),
+  previewBinding: (key: string, body: { binding?: BindingRules; items: { businessKey?: string; input?: Json }[] }) =>
+    json<{ items: Foreseen[] }>(`/flows/${part(key)}/bindings/preview`, post(body)),
+  figures: (key: string) => json<Figures>(`/flows/${part(key)}/bindings/figures`),
+
+  routes: () => json<{ items: RouteEntry[] }>('/routes'),
+  route: (path: string) => json<RouteEntry>(`/routes/${part(path)}`),
+  saveRoute: (path: string, route: RouteRules, revision: string | null) =>
+    json<RulesSaved>(`/routes/${part(path)}`, put({ route }, revision)),
+  dropRoute: (path: string) => json<null>(`/routes/${part(path)}`, { method: 'DELETE' }),
 
   instances: (filter: Record<string, string | number | undefined | null>, signal?: AbortSignal) =>
     json<Page<InstanceSummary>>(`/instances${query(filter)}`, { signal }),

@@ -59,6 +59,8 @@ export interface FlowSummary {
   latestVersion: number | null;
   hasDraft: boolean;
   draftDiffers: boolean;
+  /** Rules pick the version of its starts. */
+  hasBinding?: boolean;
   updatedAt: string;
   counts: Counts;
 }
@@ -69,6 +71,8 @@ export interface VersionSummary {
   hash: string;
   publishedAt: string;
   publishedBy?: string | null;
+  /** Nothing is started on it any more since. */
+  retiredAt?: string | null;
   counts?: Counts;
 }
 
@@ -241,6 +245,94 @@ export interface AuditEntry {
   detail?: Json;
 }
 
+/** A version's number, or its label. */
+export type VersionName = number | string;
+
+export interface BindingRule {
+  name: string;
+  enabled?: boolean;
+  keys?: string[];
+  prefixes?: string[];
+  when?: string;
+  version: VersionName;
+}
+
+export interface BindingVariant {
+  name: string;
+  enabled?: boolean;
+  version: VersionName;
+  weight: number;
+}
+
+export interface BindingRules {
+  rules?: BindingRule[];
+  split?: { enabled?: boolean; salt?: string; variants: BindingVariant[] };
+  default?: VersionName;
+  fallback?: VersionName;
+  off?: VersionName[];
+}
+
+export interface Binding {
+  binding: BindingRules;
+  revision: string;
+  updatedAt: string;
+  updatedBy: string;
+}
+
+/** What a start would get. */
+export interface Foreseen {
+  businessKey: string | null;
+  version: number | null;
+  label?: string | null;
+  by: string | null;
+  insteadOf?: { by: string; version: number | null };
+  byChance: boolean;
+  skipped: { rule: string; message: string }[];
+}
+
+export interface Fared {
+  started: number;
+  live: number;
+  incidents: number;
+  completed: number;
+  failed: number;
+  compensated: number;
+  cancelled: number;
+}
+
+export interface Figures {
+  items: (Fared & { by: string; version: number })[];
+  versions: (Fared & { version: number; label?: string | null })[];
+}
+
+export interface RouteRule {
+  name: string;
+  enabled?: boolean;
+  when?: string;
+  flow: string;
+  version?: VersionName;
+}
+
+export interface RouteRules {
+  auth?: 'token' | 'none';
+  wait?: string;
+  rules: RouteRule[];
+}
+
+export interface RouteEntry {
+  path: string;
+  route: RouteRules;
+  revision: string;
+  updatedAt: string;
+  updatedBy: string;
+}
+
+export interface RulesSaved {
+  revision: string;
+  updatedAt: string;
+  problems: Problem[];
+}
+
 export interface Status {
   version: string;
   engine: string;
@@ -289,6 +381,7 @@ export type FeedEvent =
         nodes?: { node: string; state: NodeRunState }[];
       };
     }
-  | { name: 'flow'; data: { key: string; kind: 'draft' | 'published'; version?: number } }
+  | { name: 'flow'; data: { key: string; kind: 'draft' | 'published' | 'retired' | 'binding'; version?: number } }
   | { name: 'plugin'; data: { name: string; version: string; digest: string; status: string } }
+  | { name: 'route'; data: { path: string } }
   | { name: 'reset'; data: unknown };

@@ -8,11 +8,13 @@
 //! Not here: who performs effects (`runtime`), where events are kept (`store`), how a node's code
 //! is run (`sandbox`).
 
+pub mod bind;
 pub mod catalog;
 pub mod decide;
 pub mod expr;
 pub mod flow;
 pub mod machine;
+pub mod planted;
 pub mod problem;
 pub mod schema;
 pub mod value;

@@ -66,6 +66,8 @@ impl<J: Journal, N: Nodes, C: Clock> Actor<J, N, C> {
             started_ms: now_ms,
             idempotency: request.idempotency,
             traceparent: request.traceparent,
+            unique: request.business_key.as_ref().and(request.flow.unique),
+            bound_by: request.bound_by,
             by: request.by,
         };
         let mut held = Held::new(self.engine, self.id.clone(), request.flow, about);
@@ -142,6 +144,7 @@ async fn load<J: Journal, N: Nodes, C: Clock>(
         traceparent: taken.traceparent,
     };
     let mut held = Held::new(engine, id, flow, about);
+    held.stored_tasks = it.open_tasks(&held.flow).iter().map(|task| (task.token, task.attempt)).collect();
     held.it = Some(it);
     held.epoch = taken.epoch;
     held.stored_seq = taken.seq;

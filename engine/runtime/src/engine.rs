@@ -106,6 +106,8 @@ pub struct StartRequest {
     pub priority: i32,
     pub idempotency: Option<Idempotency>,
     pub traceparent: Option<String>,
+    /// What chose the version, where it was not the caller alone.
+    pub bound_by: Option<Arc<str>>,
     /// Who asks, for the audit.
     pub by: Arc<str>,
     /// The caller will wait for an answer; otherwise the start is committed before anything else is done.
@@ -128,6 +130,12 @@ pub enum StartError {
     /// Another start with this Idempotency-Key won: answer as that instance.
     #[error("already started as instance {instance}")]
     Duplicate { instance: Arc<str>, other_request: bool },
+    /// Another instance has the business key, which the flow wants to stand for one.
+    #[error("the business key is that of instance {instance}")]
+    KeyTaken { instance: Arc<str> },
+    /// The version was taken back since it was chosen. Choose again.
+    #[error("nothing is started on this version any more")]
+    Retired,
     /// The outcome is not known. Ask again with an Idempotency-Key.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -225,7 +233,7 @@ impl<J: Journal, N: Nodes, C: Clock> Engine<J, N, C> {
         }
         let room = self.0.room.clone().try_acquire_owned().map_err(|_| StartError::Overloaded)?;
         self.0.tally.started.fetch_add(1, Ordering::Relaxed);
-        let id: Arc<str> = uuid::Uuid::now_v7().to_string().into();
+        let id: Arc<str> = self.0.clock.new_id().to_string().into();
         let (answer_to, answer) = oneshot::channel();
         let (committed_to, committed) = oneshot::channel();
         let waits = request.wait;
@@ -372,7 +380,7 @@ impl<J: Journal, N: Nodes, C: Clock> Engine<J, N, C> {
     pub async fn shut_down(&self, grace: Duration) {
         self.0.closing.store(true, Ordering::Release);
         self.0.sweeper.ring();
-        for live in lock(&self.0.live).values() {
+        for live in self.all_live() {
             live.bell.notify_one();
         }
         let all_quiet = async {
@@ -380,7 +388,19 @@ impl<J: Journal, N: Nodes, C: Clock> Engine<J, N, C> {
                 self.0.quiet.notified().await;
             }
         };
-        let _ = tokio::time::timeout(grace, all_quiet).await;
+        tokio::select! {
+            biased;
+            () = all_quiet => {}
+            () = self.0.clock.sleep(grace) => {}
+        }
+    }
+
+    /// In the order of their ids: what is told to all of them is told in an order that can be had again.
+    fn all_live(&self) -> Vec<Arc<Live>> {
+        let all = lock(&self.0.live);
+        let mut all: Vec<_> = all.iter().map(|(id, live)| (id.clone(), live.clone())).collect();
+        all.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        all.into_iter().map(|(_, live)| live).collect()
     }
 }
 

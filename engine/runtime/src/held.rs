@@ -7,7 +7,7 @@
 //!
 //! Not here: how an instance comes into hand (`actor`), which calls and answers there are (`core`).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,16 +15,20 @@ use std::time::Duration;
 
 use futures::stream::{FuturesUnordered, StreamExt};
 use stepwell_core::catalog::EffectClass;
-use stepwell_core::flow::Flow;
+use stepwell_core::flow::{Flow, Kind};
 use stepwell_core::machine::{
-    self, Call, Effect, Entry, Event, Instance, Limit, Op, Outcome, SNAPSHOT_BYTES_MAX, State, TokenId,
+    self, Call, Command, Cut, CutReason, Effect, Entry, Event, Instance, Limit, Op, Outcome, SNAPSHOT_BYTES_MAX, State,
+    TokenId,
 };
+use stepwell_core::planted;
 use tokio::sync::oneshot;
 
 use crate::engine::{Live, Waiter};
-use crate::journal::{Admission, Append, AppendError, Header, Inbound, InboxId, InboxItem, Unavailable};
+use crate::journal::{
+    Admission, Append, AppendError, Header, Inbound, InboxId, InboxItem, Task, TaskMoves, Unavailable,
+};
 use crate::nodes::{About, Answer as NodeAnswer};
-use crate::{Answer, Clock, Engine, Journal, Nodes, StartError};
+use crate::{Answer, Clock, Engine, FlowError, Journal, Nodes, StartError};
 
 /// What is not committed after this long is committed without further reason, so that an instance
 /// in a long pure call can be seen, and found again.
@@ -58,7 +62,7 @@ enum Stop {
 pub(crate) struct Held<J, N, C> {
     engine: Engine<J, N, C>,
     id: Arc<str>,
-    flow: Arc<Flow>,
+    pub(crate) flow: Arc<Flow>,
     about: Arc<About>,
     /// Moved through `step`; `None` only inside it.
     pub(crate) it: Option<Instance>,
@@ -69,8 +73,12 @@ pub(crate) struct Held<J, N, C> {
     entries: Vec<Entry>,
     uncommitted_ms: u64,
     taken: Vec<InboxId>,
+    /// Open tasks as of the last commit, with their attempts.
+    pub(crate) stored_tasks: Vec<(TokenId, u32)>,
     /// External calls that wait for the commit.
     licensed_by_commit: Vec<Call>,
+    /// Calls that were under way when the instance was last let go: (token, attempt).
+    under_way: Vec<(TokenId, u32)>,
     calls: FuturesUnordered<CallFuture>,
     answer: Option<Answer>,
     pub(crate) waiters: Vec<Waiter>,
@@ -93,7 +101,9 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
             entries: Vec::with_capacity(8),
             uncommitted_ms: 0,
             taken: Vec::new(),
+            stored_tasks: Vec::new(),
             licensed_by_commit: Vec::new(),
+            under_way: Vec::new(),
             calls: FuturesUnordered::new(),
             answer: None,
             waiters: Vec::new(),
@@ -112,6 +122,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         }
         // Everything in the snapshot is committed: these calls are licensed.
         self.act(effects);
+        self.under_way = self.licensed_by_commit.iter().map(|call| (call.token, call.attempt)).collect();
         for event in events {
             self.take(event);
         }
@@ -148,7 +159,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         for effect in effects {
             match effect {
                 Effect::Call(call) => {
-                    if call.callee.effect == EffectClass::External {
+                    if call.callee.effect == EffectClass::External && !planted::on("effect-before-commit") {
                         self.licensed_by_commit.push(*call);
                     } else {
                         self.make(*call);
@@ -157,6 +168,9 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
                 Effect::Reply(output) => {
                     let state = self.it.as_ref().map_or(State::Running, Instance::state);
                     self.answer = Some(Answer { state, output: Some(output), error: None, replied: true });
+                    if planted::on("reply-before-commit") {
+                        let _ = self.release();
+                    }
                 }
                 Effect::Ended(_) => {
                     self.calls.clear();
@@ -177,8 +191,12 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
 
     fn make(&mut self, call: Call) {
         let (engine, about) = (self.engine.clone(), self.about.clone());
+        let again = self.under_way.contains(&(call.token, call.attempt));
         self.calls.push(Box::pin(async move {
-            let answer = engine.0.nodes.call(&about, &call).await;
+            let mut answer = engine.0.nodes.call(&about, &call).await;
+            if again {
+                answer.outcome = not_known(answer.outcome);
+            }
             engine.0.tally.count(&answer);
             (call.token, call.attempt, call.op, answer)
         }));
@@ -187,17 +205,13 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
     /// Until parked or ended. Returns the instance's place on the list of driven ones, if it has one.
     pub(crate) async fn drive(mut self) -> Option<Arc<Live>> {
         loop {
-            self.drain_inbox();
-            let stop = match self.commit_if_due().await {
+            match self.turn().await {
                 Ok(true) => break,
-                // Something came in with the commit: it is given to the core before anything is waited for.
-                Ok(false) if !self.inbox.is_empty() => Ok(()),
-                Ok(false) => self.wait().await,
-                Err(stop) => Err(stop),
-            };
-            if let Err(stop) = stop {
-                self.forget(&stop);
-                break;
+                Ok(false) => {}
+                Err(stop) => {
+                    self.forget(&stop);
+                    break;
+                }
             }
         }
         let waiters = std::mem::take(&mut self.waiters);
@@ -205,23 +219,67 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         self.live.take()
     }
 
+    /// Takes what came in, commits what is due, waits for what comes next. `true`: parked or ended.
+    async fn turn(&mut self) -> Result<bool, Stop> {
+        self.drain_inbox().await?;
+        let over = self.commit_if_due().await?;
+        // What came in with the commit is given to the core before anything is waited for.
+        if !over && self.inbox.is_empty() {
+            self.wait().await?;
+        }
+        Ok(over)
+    }
+
     /// Gives what came from outside to the core. What fits nothing yet stays in the inbox.
-    fn drain_inbox(&mut self) {
+    async fn drain_inbox(&mut self) -> Result<(), Stop> {
         while let Some(item) = self.inbox.pop_front() {
             if self.taken.contains(&item.id) {
                 continue;
             }
             let event = match item.what {
+                Inbound::Command { command: Command::Migrate { version, nodes, .. }, by } => {
+                    self.taken.push(item.id);
+                    self.migrate(version, nodes, by).await?;
+                    continue;
+                }
                 Inbound::Command { command, by } => Some(Event::Commanded { command, by }),
                 Inbound::Message { name, key, id, payload } => {
                     self.waiting_for(&name, &key).map(|token| Event::MessageArrived { token, id, payload })
                 }
             };
+            if event.is_none() && planted::on("message-used-up-unread") {
+                self.taken.push(item.id);
+            }
             if let Some(event) = event {
                 self.taken.push(item.id);
                 self.take(event);
             }
         }
+        Ok(())
+    }
+
+    /// Goes on with another version of the flow, if the instance fits it as it stands now.
+    async fn migrate(&mut self, version: u32, nodes: BTreeMap<String, String>, by: String) -> Result<(), Stop> {
+        let flow = match self.engine.flow(&self.about.flow, version).await {
+            Ok(flow) => flow,
+            Err(FlowError::Unavailable(_)) => return Err(Stop::Again),
+            Err(error) => {
+                tracing::warn!(instance = %self.id, %error, "not migrated");
+                return Ok(());
+            }
+        };
+        let Some(it) = &self.it else { return Err(Stop::NotOurs) };
+        match machine::migrate(&self.flow, &flow, it, &nodes) {
+            Ok(moved) => {
+                let from = Some(it.version);
+                self.it = Some(moved);
+                self.flow = flow;
+                self.about = Arc::new(About { version, ..(*self.about).clone() });
+                self.take(Event::Commanded { command: Command::Migrate { version, from, nodes }, by });
+            }
+            Err(unfit) => tracing::warn!(instance = %self.id, version, ?unfit, "not migrated: it has moved on"),
+        }
+        Ok(())
     }
 
     /// The token that a message is for.
@@ -252,7 +310,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         if !self.entries.is_empty() || !self.taken.is_empty() || park {
             self.commit(park).await?;
         }
-        self.release();
+        self.release()?;
         // What came in during the last commit is looked at before the instance is let go.
         Ok(park && (ended || self.inbox.is_empty() || !self.again().await?))
     }
@@ -272,8 +330,9 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
                 self.inbox = taken.inbox.into();
                 Ok(true)
             }
-            Ok(_) => Err(Stop::NotOurs),
-            Err(_) => Err(Stop::Again),
+            // Another engine drove it on since it was parked. It is ours now, so it must not be left as it is.
+            Ok(Some(_)) | Err(_) => Err(Stop::Again),
+            Ok(None) => Err(Stop::NotOurs),
         }
     }
 
@@ -286,6 +345,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         }
         let subscriptions = it.subscriptions().into_iter().map(|one| (one.message, one.key)).collect();
         let due_ms = it.due_ms();
+        let (tasks, open_tasks) = self.task_moves(it);
         let header = Header {
             state: it.state(),
             updated_ms: it.now_ms,
@@ -302,15 +362,25 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
             entries: std::mem::take(&mut self.entries),
             header,
             snapshot,
-            subscriptions,
+            version: it.version,
+            subscriptions: if planted::on("subscription-not-stored") { Vec::new() } else { subscriptions },
+            tasks,
             taken: std::mem::take(&mut self.taken),
             admission: self.origin.as_ref().map(|origin| origin.admission.clone()),
             park,
         };
         self.engine.0.tally.commits.fetch_add(1, Ordering::Relaxed);
+        if planted::on("start-acknowledged-early") {
+            let _ = self.origin.take().map(|origin| origin.committed.send(Ok(state)));
+        }
         match self.engine.0.journal.append(append).await {
+            Err(AppendError::Conflict(_)) if planted::on("conflict-ignored") => {
+                self.stored_seq = seq;
+                Ok(())
+            }
             Ok(appended) => {
                 self.stored_seq = seq;
+                self.stored_tasks = open_tasks;
                 self.inbox = appended.inbox.into();
                 if let Some(origin) = self.origin.take() {
                     let _ = origin.committed.send(Ok(state));
@@ -325,6 +395,32 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
             }
             Err(error) => Err(self.refused(error)),
         }
+    }
+
+    /// What became of the open tasks since the last commit, and which they are now.
+    fn task_moves(&self, it: &Instance) -> (TaskMoves, Vec<(TokenId, u32)>) {
+        let open = it.open_tasks(&self.flow);
+        let now: Vec<(TokenId, u32)> = open.iter().map(|task| (task.token, task.attempt)).collect();
+        let gone = self.stored_tasks.iter().filter(|(token, _)| !now.iter().any(|(one, _)| one == token));
+        let gone = gone.map(|(token, _)| *token).collect();
+        let new = open.into_iter().filter(|task| !self.stored_tasks.contains(&(task.token, task.attempt)));
+        let open = new
+            .map(|task| Task {
+                token: task.token,
+                attempt: task.attempt,
+                visit: task.visit,
+                node: task.name,
+                place: self.flow.name(task.node),
+                topic: match &self.flow.nodes[task.node].kind {
+                    Kind::ExternalTask(external) => Some(external.topic.clone()),
+                    _ => None,
+                },
+                input: task.input,
+                since_ms: task.since_ms,
+                until_ms: task.due_ms,
+            })
+            .collect();
+        (TaskMoves { open, gone }, now)
     }
 
     /// The instance as text; nothing once it has ended. One that has grown over the limit is told so
@@ -361,12 +457,10 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
             }
             AppendError::Gone(_) => Stop::Again,
             AppendError::Duplicate { instance, other_request } => {
-                if let Some(origin) = self.origin.take() {
-                    let _ = origin.committed.send(Err(StartError::Duplicate { instance, other_request }));
-                }
-                self.waiters.clear();
-                Stop::NotOurs
+                self.not_started(StartError::Duplicate { instance, other_request })
             }
+            AppendError::KeyTaken { instance } => self.not_started(StartError::KeyTaken { instance }),
+            AppendError::Retired => self.not_started(StartError::Retired),
             AppendError::Unavailable(Unavailable(text)) => {
                 tracing::warn!(instance = %self.id, error = %text, "a commit failed");
                 if let Some(origin) = self.origin.take() {
@@ -378,17 +472,31 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         }
     }
 
-    /// What the commit licensed: answers go out, external calls are made.
-    fn release(&mut self) {
+    /// The start is refused: its run is forgotten, and its caller told.
+    fn not_started(&mut self, why: StartError) -> Stop {
+        if let Some(origin) = self.origin.take() {
+            let _ = origin.committed.send(Err(why));
+        }
+        self.waiters.clear();
+        Stop::NotOurs
+    }
+
+    /// What the commit licensed: answers go out, external calls are made. An engine that stood still since
+    /// the commit may have been taken for dead: it makes no call, and takes the instance again first.
+    fn release(&mut self) -> Result<(), Stop> {
         if let Some(answer) = self.answer.take() {
             self.waiters.append(&mut self.engine.new_waiters(&self.id));
             for waiter in self.waiters.drain(..) {
                 let _ = waiter.send(answer.clone());
             }
         }
+        if !self.licensed_by_commit.is_empty() && !self.engine.0.journal.is_heard() && !planted::on("lease-ignored") {
+            return Err(Stop::Again);
+        }
         for call in std::mem::take(&mut self.licensed_by_commit) {
             self.make(call);
         }
+        Ok(())
     }
 
     /// Waits for the next thing to happen.
@@ -446,6 +554,17 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
             Stop::NotOurs => {}
             Stop::Again => self.engine.0.sweeper.take_again(&self.id),
         }
+    }
+}
+
+/// What a call that could not be made again counts as: it may have been made before the instance was let go.
+fn not_known(outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Cut(Cut { reason: CutReason::Breaker | CutReason::Missing, message }) => {
+            let message = format!("the call was under way before, and could not be made again: {message}");
+            Outcome::Cut(Cut { reason: CutReason::Crash, message })
+        }
+        known => known,
     }
 }
 

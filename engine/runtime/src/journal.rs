@@ -13,7 +13,8 @@ use std::future::Future;
 use std::sync::Arc;
 
 use serde_json::Value;
-use stepwell_core::machine::{Command, Entry, Error, State};
+use stepwell_core::flow::Unique;
+use stepwell_core::machine::{Command, Entry, Error, State, TokenId};
 
 /// Keeps instances.
 pub trait Journal: Send + Sync + 'static {
@@ -41,6 +42,12 @@ pub trait Journal: Send + Sync + 'static {
 
     /// Entries of one instance by sequence number, ascending: to fill the values a snapshot refers to.
     fn entries(&self, instance: &str, seqs: &[u64]) -> impl Future<Output = Result<Vec<Entry>, Unavailable>> + Send;
+
+    /// Whether this engine was heard of lately enough that nobody can have taken it for dead; by its own
+    /// monotonic clock. While it is not, it begins nothing outside: another may be doing the same.
+    fn is_heard(&self) -> bool {
+        true
+    }
 
     /// What waits for an instance now.
     fn inbox(&self, instance: &str) -> impl Future<Output = Result<Vec<InboxItem>, Unavailable>> + Send;
@@ -85,16 +92,47 @@ pub struct Append {
     /// Numbered from `expected_seq + 1`. Empty only when the commit does nothing but use up inbox items or park.
     pub entries: Vec<Entry>,
     pub header: Header,
+    /// Of the flow, as of this commit: a migration changes it.
+    pub version: u32,
     /// `None` once the instance has ended: the journal alone is kept then.
     pub snapshot: Option<String>,
     /// All the messages the instance waits for after this commit: (message, key).
     pub subscriptions: Vec<(Arc<str>, String)>,
+    /// What became of its open tasks since the commit before; nothing where nothing did.
+    pub tasks: TaskMoves,
     /// Inbox items that this commit uses up.
     pub taken: Vec<InboxId>,
     /// The first commit of an instance carries the rows that make it unique.
     pub admission: Option<Admission>,
     /// Gives up ownership: until something is due, nobody drives the instance.
     pub park: bool,
+}
+
+/// Open tasks that began to be, and those that are no more.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TaskMoves {
+    /// New, or put out again for another attempt.
+    pub open: Vec<Task>,
+    pub gone: Vec<TokenId>,
+}
+
+/// Work for somebody outside.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Task {
+    pub token: TokenId,
+    /// An answer names it.
+    pub attempt: u32,
+    pub visit: u32,
+    /// The path of its scope, and the node's id.
+    pub node: Arc<str>,
+    /// [`stepwell_core::flow::Flow::name`] of the node.
+    pub place: Arc<str>,
+    /// What workers fetch it by; `None`: a person's.
+    pub topic: Option<Arc<str>>,
+    pub input: Arc<Value>,
+    pub since_ms: u64,
+    /// Nobody need do it after that.
+    pub until_ms: Option<u64>,
 }
 
 /// What lists and searches show of an instance; kept in its row.
@@ -121,6 +159,10 @@ pub struct Admission {
     /// The caller's `Idempotency-Key` and the sha256 of what it asked, scoped to the flow.
     pub idempotency: Option<Idempotency>,
     pub traceparent: Option<String>,
+    /// How far the business key is to be this instance's alone.
+    pub unique: Option<Unique>,
+    /// What chose the version, where it was not the caller alone.
+    pub bound_by: Option<Arc<str>>,
     /// Who asked; for the audit row that is written with the instance.
     pub by: Arc<str>,
 }
@@ -156,6 +198,12 @@ pub enum AppendError {
         /// The winner was asked something else under the same key.
         other_request: bool,
     },
+    /// Another instance has the business key, which the flow wants to stand for one: tell the caller.
+    #[error("the business key is that of instance {instance}")]
+    KeyTaken { instance: Arc<str> },
+    /// The version was taken back since it was chosen. Choose again.
+    #[error("nothing is started on this version any more")]
+    Retired,
     /// The outcome is not known, or the disk is full. Nothing may be acknowledged; take the instance again before going on.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use stepwell_core::planted;
 use tokio::sync::Notify;
 
 use crate::engine::lock;
@@ -47,6 +48,9 @@ impl Alarm {
 
     /// The next sweep takes the instance again.
     pub(crate) fn take_again(&self, instance: &Arc<str>) {
+        if planted::on("wake-up-lost") {
+            return;
+        }
         lock(&self.let_go).push(instance.clone());
     }
 
@@ -87,6 +91,7 @@ pub(crate) async fn sweep<J: Journal, N: Nodes, C: Clock>(engine: Engine<J, N, C
         // A full batch is followed at once, but the woken ones get a moment to leave the list.
         let wait_ms = if full { wait_ms.min(FULL_MS) } else { wait_ms.max(PAUSE_MS) };
         tokio::select! {
+            biased;
             () = alarm.bell.notified() => {}
             () = engine.0.journal.rung() => {}
             () = engine.0.clock.sleep(Duration::from_millis(wait_ms)) => {}

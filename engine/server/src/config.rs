@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Deserialize;
-use stepwell_store::Store;
+use stepwell_store::{AbortAt, Store};
 
 /// As given; everything may be absent. The same names in flags, variables and the file.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
@@ -66,6 +66,10 @@ pub(crate) struct Settings {
     /// Log as JSON lines
     #[arg(long, env = "STEPWELL_LOG_JSON", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub log_json: Option<bool>,
+    /// For tests: die at the n-th commit of instances, `before:3` or `after:3`
+    #[arg(long, env = "STEPWELL_TEST_ABORT_AT_COMMIT", hide = true)]
+    #[serde(skip)]
+    pub test_abort_at_commit: Option<String>,
 }
 
 /// What holds, checked.
@@ -87,6 +91,7 @@ pub(crate) struct Config {
     pub shutdown_seconds: u64,
     pub log: String,
     pub log_json: bool,
+    pub test_abort_at_commit: Option<String>,
 }
 
 /// Everything that is wrong with the settings. Correct them and start again.
@@ -133,6 +138,7 @@ impl Settings {
             shutdown_seconds: self.shutdown_seconds.or(under.shutdown_seconds),
             log: self.log.or(under.log),
             log_json: self.log_json.or(under.log_json),
+            test_abort_at_commit: self.test_abort_at_commit,
         }
     }
 }
@@ -155,6 +161,7 @@ fn resolve(from: Settings) -> Result<Config, ConfigError> {
         shutdown_seconds: from.shutdown_seconds.unwrap_or(20),
         log: from.log.unwrap_or_else(|| "info".to_owned()),
         log_json: from.log_json.unwrap_or(false),
+        test_abort_at_commit: from.test_abort_at_commit,
     };
     let wrong = faults(&config);
     if wrong.is_empty() { Ok(config) } else { Err(ConfigError(wrong)) }
@@ -201,6 +208,11 @@ fn faults(config: &Config) -> Vec<String> {
         if !(min..=max).contains(&value) {
             wrong.push(format!("{name}: {value} is not between {min} and {max}"));
         }
+    }
+    if let Some(text) = &config.test_abort_at_commit
+        && AbortAt::parse(text).is_none()
+    {
+        wrong.push(format!("test-abort-at-commit: {text} is neither before:N nor after:N"));
     }
     if let Err(error) = config.log.parse::<tracing_subscriber::EnvFilter>() {
         wrong.push(format!("log: {error}"));

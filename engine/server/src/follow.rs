@@ -1,5 +1,5 @@
 //! Follows what other engines on the same database do, as far as this one keeps it in memory: newest
-//! versions and paths, plugins, grants.
+//! versions, bindings and paths, plugins, grants.
 //!
 //! Not here: instances; who drives which is the store's (`take`), and no engine remembers another's.
 
@@ -15,6 +15,8 @@ pub(crate) async fn run(app: App) {
         return;
     }
     let mut feed = app.engine.journal().feed();
+    // What was committed elsewhere between the first reading and this moment.
+    everything(&app).await;
     loop {
         match feed.recv().await {
             Ok(FeedItem::Notice(notice)) if notice.engine != app.engine.journal().number() => {
@@ -23,19 +25,28 @@ pub(crate) async fn run(app: App) {
             Ok(FeedItem::Notice(_) | FeedItem::Instance(_)) => {}
             // What was missed is not known, so all of it is taken over.
             Err(RecvError::Lagged(_)) => {
-                plugins(&app).await;
-                grants(&app).await;
-                flows(&app).await;
+                everything(&app).await;
             }
             Err(RecvError::Closed) => return,
         }
     }
 }
 
+async fn everything(app: &App) {
+    let at_hand = app.engine.nodes().plugins().into_iter().map(|one| one.digest.to_string());
+    removed(app, at_hand.collect()).await;
+    plugins(app).await;
+    grants(app).await;
+    flows(app).await;
+}
+
 async fn take_over(app: &App, change: &Change) {
     match change {
         Change::Draft { .. } => {}
-        Change::Published { .. } => flows(app).await,
+        Change::Published { .. } | Change::Retired { .. } | Change::Binding { .. } | Change::Route { .. } => {
+            flows(app).await;
+        }
+        Change::PluginRemoved { digest, .. } => removed(app, vec![digest.clone()]).await,
         Change::Plugin { .. } => plugins(app).await,
         Change::Grants => grants(app).await,
     }
@@ -52,6 +63,19 @@ async fn plugins(app: &App) {
     let _turn = app.loading.lock().await;
     if let Err(error) = packages::restore(app.engine.nodes(), app.engine.journal()).await {
         tracing::error!(%error, "a plugin loaded elsewhere is not at hand here");
+    }
+}
+
+/// Takes out those of these builds that are not in the store: one may have been loaded again since.
+async fn removed(app: &App, digests: Vec<String>) {
+    let _turn = app.loading.lock().await;
+    match app.engine.journal().plugins().await {
+        Ok(kept) => {
+            for digest in digests.iter().filter(|digest| kept.iter().all(|one| one.digest != **digest)) {
+                packages::forget(app.engine.nodes(), digest);
+            }
+        }
+        Err(error) => tracing::error!(%error, "a plugin removed elsewhere may be at hand here"),
     }
 }
 

@@ -1,16 +1,15 @@
-//! Published flows: how a document becomes a version, and which version a key or a path starts.
+//! Published flows: how a document becomes a version, and the table that starts are decided by.
 //!
 //! Invariants:
 //! - A version is published only if its check, made now against the plugins at hand, finds no error.
-//! - The table of newest versions and paths is the store's, read again after each publication; after
-//!   one by another engine a moment later (`follow`).
+//! - The table is the store's, read again after each change of it; after one by another engine a moment
+//!   later (`follow`). What it says wrong meanwhile, the commit of the start finds out.
 //!
-//! Not here: drafts (`http::drafts`); what the checks are (`core`).
+//! Not here: what stands in the table (`table`); drafts (`http::drafts`); what the checks are (`core`).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use stepwell_core::catalog::{CalledFlow, Catalog};
 use stepwell_core::flow::check::{self, Checked};
@@ -21,30 +20,10 @@ use stepwell_sandbox::Digest;
 use stepwell_store::{Act, Draft, Publish, Published, Store};
 
 use crate::Engine;
+use crate::table::{Table, TriggerSpec};
 
-/// How long the caller of a flow's own path (`/t/<key>`) is kept.
-const OWN_PATH_WAIT_MS: u64 = 10_000;
 /// Flows that one flow may call.
 const CALLS_MAX: usize = 100;
-/// Flows read at once while the table is filled.
-const PAGE: u32 = 200;
-
-/// What a path starts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Route {
-    pub flow: Arc<str>,
-    pub version: u32,
-    pub spec: TriggerSpec,
-}
-
-/// How a path is served; kept with the version it belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct TriggerSpec {
-    /// Anyone who reaches the port may ask.
-    pub open: bool,
-    pub wait_ms: u64,
-}
 
 /// A publication that took place, or had before.
 #[derive(Debug)]
@@ -84,16 +63,9 @@ pub(crate) enum PublishError {
     Unavailable(#[from] Unavailable),
 }
 
-/// The newest version of every flow, and every path.
-#[derive(Debug, Default)]
-struct Table {
-    newest: HashMap<Arc<str>, u32>,
-    paths: HashMap<String, (Arc<str>, TriggerSpec)>,
-}
-
 pub(crate) struct Library {
     engine: Engine,
-    table: RwLock<Table>,
+    table: RwLock<Arc<Table>>,
     /// Held while the table is read anew, so that an older reading never comes after a newer one.
     reading: tokio::sync::Mutex<()>,
 }
@@ -113,45 +85,14 @@ impl Library {
     /// Reads the table again.
     pub(crate) async fn read_all(&self) -> Result<(), Unavailable> {
         let _turn = self.reading.lock().await;
-        let mut table = Table::default();
-        let mut after = None;
-        loop {
-            let flows = self.store().flows(after.take(), PAGE).await?;
-            let Some(last) = flows.last() else { break };
-            after = Some(last.key.clone());
-            for flow in flows {
-                if let Some(version) = flow.latest_version {
-                    table.newest.insert(flow.key.into(), version);
-                }
-            }
-        }
-        for row in self.store().triggers().await? {
-            match serde_json::from_value(row.spec) {
-                Ok(spec) => {
-                    table.paths.insert(row.path, (row.flow.into(), spec));
-                }
-                Err(error) => tracing::error!(path = row.path, %error, "a stored trigger cannot be read"),
-            }
-        }
+        let table = Arc::new(Table::new(self.store().doors().await?));
         *self.table.write().unwrap_or_else(PoisonError::into_inner) = table;
         Ok(())
     }
 
-    /// The newest version of a flow.
-    pub(crate) fn newest(&self, key: &str) -> Option<(Arc<str>, u32)> {
-        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-        table.newest.get_key_value(key).map(|(key, version)| (key.clone(), *version))
-    }
-
-    /// What a path below `/t/` starts: the path a flow names, or else the flow of that key.
-    pub(crate) fn route(&self, path: &str) -> Option<Route> {
-        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-        let (key, spec) = match table.paths.get(path) {
-            Some((key, spec)) => (&**key, *spec),
-            None => (path, TriggerSpec { open: false, wait_ms: OWN_PATH_WAIT_MS }),
-        };
-        let (flow, version) = table.newest.get_key_value(key)?;
-        Some(Route { flow: flow.clone(), version: *version, spec })
+    /// What starts are decided by, as it was last read.
+    pub(crate) fn table(&self) -> Arc<Table> {
+        self.table.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Everything that is wrong with a document, as things are now.
@@ -244,10 +185,14 @@ impl Library {
             Published::Same(version) => (version, true),
             Published::FileSeen => return Err(PublishError::FileSeen),
             Published::DraftMoved(draft) => return Err(PublishError::DraftMoved(draft.map(Box::new))),
-            Published::PathTaken { path, flow: owner } => {
+            Published::PluginGone(digest) => {
+                let message = format!("the plugin with digest {digest} was removed meanwhile");
+                return Err(PublishError::Problems(vec![Problem::error("UNKNOWN_NODE_TYPE", "/nodes", message)]));
+            }
+            Published::PathTaken { path, owner } => {
                 let at = flow.triggers.iter().position(|trigger| trigger.path == path);
                 let pointer = at.map_or_else(|| "/key".to_owned(), |at| format!("/triggers/{at}/path"));
-                let message = format!("/t/{path} starts flow {owner}");
+                let message = format!("/t/{path} {owner}");
                 let problem = Problem::error("TRIGGER_PATH_TAKEN", pointer, message);
                 return Err(PublishError::Problems(vec![problem.fix("choose another path")]));
             }

@@ -10,6 +10,7 @@ mod http;
 mod library;
 mod packages;
 mod serve;
+mod table;
 mod token;
 mod watch;
 

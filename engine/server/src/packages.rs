@@ -2,7 +2,7 @@
 //!
 //! Invariants:
 //! - A plugin is in the store only if the sandbox has loaded it; its bytes are what instances are
-//!   pinned to, so they are never removed.
+//!   pinned to, so they are removed only once nothing is (`store::needs`).
 //! - Grants in force are those of the store.
 //!
 //! Not here: checks and compilation (`sandbox`).
@@ -92,6 +92,13 @@ pub(crate) async fn restore(sandbox: &Sandbox, store: &Store) -> Result<usize, U
         }
     }
     Ok(restored)
+}
+
+/// Takes out what the store no longer has: new flows do not see it, and nothing that runs needs it.
+pub(crate) fn forget(sandbox: &Sandbox, digest: &str) {
+    if let Ok(digest) = digest.parse() {
+        sandbox.remove(&digest);
+    }
 }
 
 /// Puts the store's connections and grants in force. One at a time: an older reading must not be put in

@@ -139,7 +139,8 @@ async fn assemble(config: Config, login: Option<&str>, stop: watch::Receiver<boo
 async fn open_store(config: &Config) -> anyhow::Result<Store> {
     let lease = Duration::from_secs(config.lease_seconds);
     let hints = !config.database_poll;
-    let options = stepwell_store::Options { lease, hints, ..stepwell_store::Options::default() };
+    let abort = config.test_abort_at_commit.as_deref().and_then(stepwell_store::AbortAt::parse);
+    let options = stepwell_store::Options { lease, hints, abort, ..stepwell_store::Options::default() };
     let (data, url) = (config.data.clone(), config.database_url.clone());
     let opening = move || match url {
         Some(url) => Store::connect(&url, data.join("engine"), options),

@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result};
 use serde_json::json;
 use stepwell_core::machine::{Entry, Event, Op, Outcome, State};
 use stepwell_runtime::Journal as _;
-use stepwell_runtime::journal::{Admission, Append, Header};
+use stepwell_runtime::journal::{Admission, Append, Header, TaskMoves};
 use stepwell_store::{Act, Options, Publish, Store};
 
 #[tokio::main]
@@ -131,6 +131,8 @@ fn whole_instance() -> Append {
             reply: Some(reply.clone()),
             output: Some(reply),
         },
+        version: 1,
+        tasks: TaskMoves::default(),
         snapshot: None,
         subscriptions: Vec::new(),
         taken: Vec::new(),
@@ -142,6 +144,8 @@ fn whole_instance() -> Append {
             started_ms: now_ms,
             idempotency: None,
             traceparent: None,
+            unique: None,
+            bound_by: None,
             by: "admin".into(),
         }),
         park: false,

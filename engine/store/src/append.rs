@@ -7,96 +7,83 @@
 //!   update: of two owners, one finds the row unmoved.
 //! - Appends of one batch are judged as if they came one after the other: where two of them want
 //!   the same, the counts of changed rows tell, and the batch is run again in parts.
-//! - Rows are locked in the order meetings, instances (by id), inbox, everywhere in this crate.
+//! - Rows are locked in the order meetings, instances (by id), versions, inbox, everywhere in this crate.
+//!
+//! Not here: which new instances are admitted (`admission`).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde_json::json;
 use stepwell_core::machine::State;
-use stepwell_runtime::journal::{Admission, Append, AppendError, Appended, Header, InboxId, InboxItem, Unavailable};
+use stepwell_runtime::journal::{
+    Admission, Append, AppendError, Appended, Header, InboxId, InboxItem, TaskMoves, Unavailable,
+};
 
 use crate::Store;
-use crate::administration::{self, Deed};
+use crate::admission;
 use crate::feed::{self, Committed, FeedItem};
 use crate::inbox::{self, Awaits, Subscription};
-use crate::rows::{id_bytes, id_text, integer, state, state_number, text};
+use crate::rows::{id_bytes, integer, state, state_number, text};
 use crate::sql::Kind::{Bytes, Int, Text};
 use crate::sql::{Each, Error, Result, Value, values};
+use crate::tasks;
 use crate::tx::Tx;
 use crate::writer::{AppendAsk, Item};
 
-/// How long an `Idempotency-Key` is remembered.
-const IDEMPOTENCY_MS: u64 = 24 * 60 * 60 * 1000;
-
 /// An append in the form of columns, made on the caller's thread: the writer is the bottleneck.
 pub(crate) struct Commit {
-    instance: Arc<str>,
-    id: [u8; 16],
-    expected_seq: u64,
-    epoch: u64,
-    last_seq: u64,
-    at_ms: u64,
+    pub(crate) instance: Arc<str>,
+    pub(crate) id: [u8; 16],
+    pub(crate) expected_seq: u64,
+    pub(crate) epoch: u64,
+    pub(crate) last_seq: u64,
+    pub(crate) at_ms: u64,
     /// `None`: no entries, only the header and ownership change.
-    entries: Option<String>,
-    state: State,
-    updated_ms: u64,
-    due_ms: Option<u64>,
-    error: Option<String>,
-    reply: Option<String>,
-    output: Option<String>,
-    snapshot: Option<String>,
-    subscriptions: Vec<Subscription>,
-    taken: Vec<InboxId>,
-    admission: Option<Admission>,
-    park: bool,
+    pub(crate) entries: Option<String>,
+    pub(crate) state: State,
+    pub(crate) version: u32,
+    pub(crate) updated_ms: u64,
+    pub(crate) due_ms: Option<u64>,
+    pub(crate) error: Option<String>,
+    pub(crate) reply: Option<String>,
+    pub(crate) output: Option<String>,
+    pub(crate) snapshot: Option<String>,
+    pub(crate) subscriptions: Vec<Subscription>,
+    pub(crate) tasks: TaskMoves,
+    pub(crate) taken: Vec<InboxId>,
+    pub(crate) admission: Option<Admission>,
+    pub(crate) park: bool,
 }
 
 /// A commit that is not refused, and what is known of its instance.
-struct Good<'c> {
+pub(crate) struct Good<'c> {
     /// Its place in the batch.
-    at: usize,
-    commit: &'c Commit,
-    n: i64,
-    flow: Arc<str>,
-    version: u32,
-    business_key: Option<Arc<str>>,
+    pub(crate) at: usize,
+    pub(crate) commit: &'c Commit,
+    pub(crate) n: i64,
+    pub(crate) flow: Arc<str>,
+    pub(crate) version: u32,
+    pub(crate) business_key: Option<Arc<str>>,
+    pub(crate) bound_by: Option<Arc<str>>,
     /// `None` of a new one.
-    was: Option<State>,
+    pub(crate) was: Option<State>,
     /// What it waited for before.
-    had: Vec<Subscription>,
+    pub(crate) had: Vec<Subscription>,
     /// What waits for it now.
-    items: Vec<InboxItem>,
+    pub(crate) items: Vec<InboxItem>,
 }
 
-type Outcome = std::result::Result<Appended, AppendError>;
+pub(crate) type Outcome = std::result::Result<Appended, AppendError>;
 
 static FIND: Each<4> = Each::new(
     [Bytes, Int, Int, Int],
-    "select {at}, i.n, i.flow, i.version, i.business_key, i.state from {each,} instance as i
+    "select {at}, i.n, i.flow, i.version, i.business_key, i.state, i.bound_by from {each,} instance as i
      where i.id = ?1 and i.seq = ?2 and i.epoch = ?3 and i.owner = ?4 {lock i}",
 );
-static WINNER: Each<2> = Each::new(
-    [Text, Text],
-    "select {at}, i.id, k.request from {each,} idempotency as k join instance as i on i.n = k.instance
-     where k.flow = ?1 and k.key = ?2",
-);
-static ADMIT: Each<17> = Each::new(
-    [Int, Bytes, Text, Int, Text, Int, Int, Int, Int, Int, Int, Int, Int, Text, Text, Text, Text],
-    "insert into instance (n, id, flow, version, business_key, priority, state, seq, epoch, owner, wake_ms,
-                           started_ms, updated_ms, error, reply, output, traceparent)
-     select ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17 {from each} where true
-     on conflict (id) do nothing",
-);
-static KEEP_KEY: Each<5> = Each::new(
-    [Text, Text, Text, Int, Int],
-    "insert into idempotency (flow, key, request, instance, expires_ms) select ?1, ?2, ?3, ?4, ?5 {from each}
-     where true on conflict (flow, key) do nothing",
-);
-static UPDATE: Each<12> = Each::new(
-    [Int, Int, Int, Int, Int, Int, Int, Int, Int, Text, Text, Text],
+static UPDATE: Each<13> = Each::new(
+    [Int, Int, Int, Int, Int, Int, Int, Int, Int, Text, Text, Text, Int],
     "update instance set state = ?5, seq = ?6, owner = ?7, wake_ms = ?8, updated_ms = ?9,
-                         error = ?10, reply = ?11, output = ?12
+                         error = ?10, reply = ?11, output = ?12, version = ?13
      {from each} where n = ?1 and seq = ?2 and epoch = ?3 and owner = ?4",
 );
 static KEEP_SNAPSHOT: Each<2> = Each::new(
@@ -116,9 +103,12 @@ static WRITE: Each<7> = Each::new(
 pub(crate) fn run(tx: &mut Tx<'_>, commits: &[&Commit]) -> Result<Vec<Outcome>> {
     let mut outcomes: Vec<Option<Outcome>> = commits.iter().map(|_| None).collect();
     let had = had(tx, commits)?;
-    tx.hold_all(&changed(commits, &had))?;
+    let claimed = admission::claimed(commits);
+    let mut held = changed(commits, &had);
+    held.extend(claimed.iter().map(|name| ("", name.as_str())));
+    tx.hold_all(&held)?;
     let mut good = find(tx, commits, had)?;
-    admitted(tx, commits, &mut good, &mut outcomes)?;
+    good.extend(admission::judge(tx, commits, &mut outcomes)?);
     let gone = inbox::gone(tx, good.iter().map(|one| (one.was.map(|_| one.n), &*one.commit.taken)))?;
     good = good
         .into_iter()
@@ -145,13 +135,15 @@ pub(crate) fn run(tx: &mut Tx<'_>, commits: &[&Commit]) -> Result<Vec<Outcome>> 
     for (one, items) in good.iter_mut().zip(items) {
         one.items = items;
     }
-    if !admit(tx, &good)? {
+    if !admission::admit(tx, &good)? {
         // One alone: its id is somebody's already.
         return Ok(commits.iter().map(|one| Err(AppendError::Conflict(one.instance.clone()))).collect());
     }
     update(tx, &good)?;
     let moves = good.iter().map(|one| (one.n, &*one.had, &*one.commit.subscriptions)).collect::<Vec<_>>();
     inbox::subscribe(tx, &moves)?;
+    let moves = good.iter().map(|one| (one.n, &one.commit.tasks));
+    tasks::write(tx, &moves.filter(|(_, moves)| **moves != TaskMoves::default()).collect::<Vec<_>>())?;
     keep_the_rest(tx, &good)?;
     write(tx, &good)?;
     for one in good {
@@ -206,102 +198,11 @@ fn find<'c>(tx: &mut Tx<'_>, commits: &[&'c Commit], mut had: Vec<Vec<Subscripti
             version: row.get(3)?,
             business_key: row.get(4)?,
             was: Some(state(row, 5)?),
+            bound_by: row.get(6)?,
             had: std::mem::take(&mut had[at]),
             items: Vec::new(),
         })
     })
-}
-
-/// Adds the new instances whose caller's key nobody had before.
-fn admitted<'c>(
-    tx: &mut Tx<'_>,
-    commits: &[&'c Commit],
-    good: &mut Vec<Good<'c>>,
-    outcomes: &mut [Option<Outcome>],
-) -> Result<()> {
-    let keyed: Vec<(usize, &Admission, &str)> = (0..commits.len())
-        .filter_map(|at| {
-            let admission = commits[at].admission.as_ref()?;
-            Some((at, admission, &*admission.idempotency.as_ref()?.key))
-        })
-        .collect();
-    let rows: Vec<_> = keyed.iter().map(|(_, admission, key)| values![&admission.flow, key]).collect();
-    let winners: Vec<(usize, [u8; 16], String)> =
-        tx.db.query_each(&WINNER, &rows, |at, row| Ok((keyed[at].0, row.get(1)?, row.get(2)?)))?;
-    for (at, id, request) in winners {
-        let asked = commits[at].admission.as_ref().and_then(|admission| admission.idempotency.as_ref());
-        let other_request = asked.is_none_or(|asked| asked.request != request);
-        outcomes[at] = Some(Err(AppendError::Duplicate { instance: id_text(id), other_request }));
-    }
-    for (at, &commit) in commits.iter().enumerate() {
-        if let (Some(admission), None) = (&commit.admission, &outcomes[at]) {
-            good.push(Good {
-                at,
-                commit,
-                n: 0,
-                flow: admission.flow.clone(),
-                version: admission.version,
-                business_key: admission.business_key.as_deref().map(Arc::from),
-                was: None,
-                had: Vec::new(),
-                items: Vec::new(),
-            });
-        }
-    }
-    Ok(())
-}
-
-/// Inserts the new instances. `false`: the only one has an id that is taken.
-fn admit(tx: &mut Tx<'_>, good: &[Good<'_>]) -> Result<bool> {
-    let new = || good.iter().filter_map(|one| Some((one, one.commit.admission.as_ref()?)));
-    let engine = tx.engine;
-    let rows: Vec<_> = new()
-        .map(|(one, admission)| {
-            let commit = one.commit;
-            values![
-                one.n,
-                &commit.id,
-                &admission.flow,
-                admission.version,
-                &admission.business_key,
-                admission.priority,
-                state_number(commit.state),
-                integer(commit.last_seq),
-                integer(commit.epoch),
-                commit.owner(engine),
-                commit.wake_ms(&one.items),
-                integer(admission.started_ms),
-                integer(commit.updated_ms),
-                &commit.error,
-                &commit.reply,
-                &commit.output,
-                &admission.traceparent,
-            ]
-        })
-        .collect();
-    let inserted = tx.db.execute_each(&ADMIT, &rows)?;
-    if inserted != rows.len() {
-        return if good.len() == 1 { Ok(false) } else { Err(Error::Raced) };
-    }
-    let deeds: Vec<_> = new()
-        .map(|(one, admission)| Deed {
-            by: &admission.by,
-            at_ms: admission.started_ms,
-            action: "instance.start",
-            target: &one.commit.instance,
-            detail: json!({ "flow": admission.flow, "version": admission.version }),
-        })
-        .collect();
-    administration::audit_all(tx, &deeds)?;
-    let keys: Vec<_> = new()
-        .filter_map(|(one, admission)| {
-            let idempotency = admission.idempotency.as_ref()?;
-            let expires_ms = integer(admission.started_ms.saturating_add(IDEMPOTENCY_MS));
-            Some(values![&admission.flow, &idempotency.key, &idempotency.request, one.n, expires_ms])
-        })
-        .collect();
-    as_many(tx.db.execute_each(&KEEP_KEY, &keys)?, keys.len())?;
-    Ok(true)
 }
 
 fn update(tx: &mut Tx<'_>, good: &[Good<'_>]) -> Result<()> {
@@ -324,6 +225,7 @@ fn update(tx: &mut Tx<'_>, good: &[Good<'_>]) -> Result<()> {
                 &commit.error,
                 &commit.reply,
                 &commit.output,
+                commit.version,
             ]
         })
         .collect();
@@ -331,7 +233,7 @@ fn update(tx: &mut Tx<'_>, good: &[Good<'_>]) -> Result<()> {
     as_many(tx.db.execute_each(&UPDATE, &rows)?, rows.len())
 }
 
-fn as_many(changed: usize, meant: usize) -> Result<()> {
+pub(crate) fn as_many(changed: usize, meant: usize) -> Result<()> {
     if changed == meant { Ok(()) } else { Err(Error::Raced) }
 }
 
@@ -356,11 +258,11 @@ fn write(tx: &mut Tx<'_>, good: &[Good<'_>]) -> Result<()> {
     let mut rows: Vec<[Value<'_>; 7]> = Vec::with_capacity(good.len());
     for one in good {
         let commit = one.commit;
-        if one.was != Some(commit.state) {
+        if one.was != Some(commit.state) || one.version != commit.version {
             if let Some(was) = one.was {
-                tx.count(&one.flow, one.version, was, -1);
+                tx.count(&one.flow, one.version, one.bound_by.as_ref(), was, -1);
             }
-            tx.count(&one.flow, one.version, commit.state, 1);
+            tx.count(&one.flow, commit.version, one.bound_by.as_ref(), commit.state, 1);
         }
         let Some(entries) = &commit.entries else { continue };
         let place = tx.next_place();
@@ -379,7 +281,7 @@ fn write(tx: &mut Tx<'_>, good: &[Good<'_>]) -> Result<()> {
             n,
             instance: commit.instance.clone(),
             flow: one.flow.clone(),
-            version: one.version,
+            version: commit.version,
             state: commit.state,
             seq: commit.last_seq,
             business_key: one.business_key.clone(),
@@ -391,8 +293,20 @@ fn write(tx: &mut Tx<'_>, good: &[Good<'_>]) -> Result<()> {
 
 impl Commit {
     fn new(append: Append) -> std::result::Result<Self, Unavailable> {
-        let Append { instance, expected_seq, epoch, entries, header, snapshot, subscriptions, taken, admission, park } =
-            append;
+        let Append {
+            instance,
+            expected_seq,
+            epoch,
+            entries,
+            header,
+            version,
+            snapshot,
+            subscriptions,
+            tasks,
+            taken,
+            admission,
+            park,
+        } = append;
         let id = id_bytes(&instance).ok_or_else(|| Unavailable(format!("{instance:?} is no instance id")))?;
         let Header { state, updated_ms, due_ms, error, reply, output } = header;
         let (first, last) = (expected_seq + 1, expected_seq + entries.len() as u64);
@@ -415,6 +329,7 @@ impl Commit {
             at_ms: entries.last().map_or(updated_ms, |entry| entry.at_ms),
             entries: if entries.is_empty() { None } else { Some(text(&entries)?) },
             state,
+            version,
             updated_ms,
             due_ms,
             error: error.as_ref().map(text).transpose()?,
@@ -422,6 +337,7 @@ impl Commit {
             output,
             snapshot: snapshot.filter(|_| !state.ended()),
             subscriptions: if state.ended() { Vec::new() } else { inbox::once_each(subscriptions) },
+            tasks,
             taken,
             admission,
             park,
@@ -429,12 +345,12 @@ impl Commit {
     }
 
     /// Nobody, once it is parked or has ended.
-    fn owner(&self, engine: i64) -> i64 {
+    pub(crate) fn owner(&self, engine: i64) -> i64 {
         if self.park || self.state.ended() { 0 } else { engine }
     }
 
     /// When a parked instance needs an owner again.
-    fn wake_ms(&self, items: &[InboxItem]) -> Option<i64> {
+    pub(crate) fn wake_ms(&self, items: &[InboxItem]) -> Option<i64> {
         if !self.park || self.state.ended() {
             return None;
         }

@@ -80,6 +80,25 @@ pub enum Change {
         digest: String,
         status: PluginStatus,
     },
+    /// Nothing is started on this version any more.
+    Retired {
+        flow: String,
+        version: u32,
+    },
+    /// What decides over a flow's versions was changed.
+    Binding {
+        flow: String,
+    },
+    /// What a path starts was changed.
+    Route {
+        path: String,
+    },
+    /// Its bytes are gone; nobody needs it.
+    PluginRemoved {
+        name: String,
+        version: String,
+        digest: String,
+    },
     /// A connection or a grant was changed.
     Grants,
 }

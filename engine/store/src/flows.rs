@@ -5,7 +5,7 @@
 //!   holds is, as a new version: that is how a flow goes back.
 //! - A trigger's path belongs to one flow; a flow's triggers are those of its newest version.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
@@ -13,12 +13,23 @@ use stepwell_core::machine::State;
 use stepwell_runtime::journal::{Definition, Unavailable};
 
 use crate::administration::audit;
+use crate::bindings::{PathOwner, path_owner};
 use crate::drafts::{self, name_flow};
 use crate::feed::{Change, notice};
+use crate::needs::{self, PLUGINS};
 use crate::rows::{STATES, integer, json as read_json, natural, shared, state, text};
 use crate::sql::{Db, Result, Row, Value, values};
 use crate::tx::Tx;
 use crate::{Act, Draft, Store};
+
+/// How many of a flow's instances were chosen by what.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChoiceCounts {
+    /// As on the instance: `split/b`.
+    pub bound_by: String,
+    pub version: u32,
+    pub counts: Counts,
+}
 
 /// How many instances are in each state.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,6 +61,8 @@ pub struct FlowSummary {
     pub has_draft: bool,
     /// Publishing the draft would make a new version, as far as its hash tells.
     pub draft_differs: bool,
+    /// Rules pick the version of its starts.
+    pub has_binding: bool,
     pub updated_ms: u64,
     pub counts: Counts,
 }
@@ -68,6 +81,8 @@ pub struct VersionSummary {
     pub hash: String,
     pub published_ms: u64,
     pub published_by: String,
+    /// Nothing is started on it any more since.
+    pub retired_ms: Option<u64>,
     pub counts: Counts,
 }
 
@@ -110,11 +125,13 @@ pub enum Published {
     FileSeen,
     /// The draft is not at that revision: this is what stands there.
     DraftMoved(Option<Draft>),
-    /// Another flow has this path.
+    /// Somebody else has this path.
     PathTaken {
         path: String,
-        flow: String,
+        owner: PathOwner,
     },
+    /// A plugin it is pinned to was removed since.
+    PluginGone(String),
 }
 
 /// An HTTP path that starts a flow.
@@ -159,7 +176,7 @@ impl Store {
             };
             let by_version = counts(db, Some(&key))?;
             let versions = db.query(
-                "select version, label, hash, published_ms, published_by from version
+                "select version, label, hash, published_ms, published_by, retired_ms from version
                  where flow = ?1 order by version desc",
                 &values![&key],
                 |row| {
@@ -170,6 +187,7 @@ impl Store {
                         hash: row.get(2)?,
                         published_ms: natural(row, 3)?,
                         published_by: row.get(4)?,
+                        retired_ms: row.get(5)?,
                         counts: by_version.get(&(key.clone(), version)).cloned().unwrap_or_default(),
                     })
                 },
@@ -216,13 +234,35 @@ impl Store {
     }
 
     pub async fn triggers(&self) -> std::result::Result<Vec<TriggerRow>, Unavailable> {
-        self.read(|db| db.query("select path, flow, spec from http_trigger order by path", &[], trigger)).await
+        self.read(triggers).await
     }
 
     pub async fn trigger(&self, path: &str) -> std::result::Result<Option<TriggerRow>, Unavailable> {
         let path = path.to_owned();
         self.read(move |db| {
             db.first("select path, flow, spec from http_trigger where path = ?1", &values![&path], trigger)
+        })
+        .await
+    }
+
+    /// Instances of a flow that a binding or a route chose the version of, by what chose it.
+    pub async fn choice_counts(&self, flow: &str) -> std::result::Result<Vec<ChoiceCounts>, Unavailable> {
+        let flow = flow.to_owned();
+        self.read(move |db| {
+            let mut found: BTreeMap<(String, u32), Counts> = BTreeMap::new();
+            let rows = db.query(
+                "select bound_by, version, state, cast(sum(instances) as bigint) from tally_by_choice where flow = ?1
+                 group by bound_by, version, state having sum(instances) > 0",
+                &values![&flow],
+                |row| Ok((row.get::<String>(0)?, row.get::<u32>(1)?, state(row, 2)?, natural(row, 3)?)),
+            )?;
+            for (bound_by, version, state, instances) in rows {
+                found.entry((bound_by, version)).or_default().add(state, instances);
+            }
+            Ok(found
+                .into_iter()
+                .map(|((bound_by, version), counts)| ChoiceCounts { bound_by, version, counts })
+                .collect())
         })
         .await
     }
@@ -234,8 +274,12 @@ impl Store {
 }
 
 /// Stands for the paths of all flows; no flow can be called that.
-const PATHS: &str = "/t/";
+pub(crate) const PATHS: &str = "/t/";
 const FILE_SEEN: &str = "select 1 from published_file where flow = ?1 and content = ?2";
+
+pub(crate) fn triggers(db: &mut Db) -> Result<Vec<TriggerRow>> {
+    db.query("select path, flow, spec from http_trigger order by path", &[], trigger)
+}
 
 fn trigger(row: &Row<'_>) -> Result<TriggerRow> {
     Ok(TriggerRow { path: row.get(0)?, flow: row.get(1)?, spec: read_json(row, 2)? })
@@ -243,8 +287,7 @@ fn trigger(row: &Row<'_>) -> Result<TriggerRow> {
 
 fn freeze(tx: &mut Tx<'_>, publish: &Publish, document: &str, catalog: &str) -> Result<Published> {
     let Publish { flow, hash, label, act, triggers, .. } = publish;
-    tx.hold(flow)?;
-    tx.hold(PATHS)?;
+    tx.hold_all(&BTreeSet::from([("", flow.as_str()), ("", PATHS), ("", PLUGINS)]))?;
     if let Some(refused) = refuse(tx.db, publish)? {
         return Ok(refused);
     }
@@ -310,14 +353,13 @@ fn refuse(db: &mut Db, publish: &Publish) -> Result<Option<Published>> {
     }
     // A flow's own path is its key; neither that nor a named path may be another flow's.
     for path in publish.triggers.iter().map(|(path, _)| path).chain([flow]) {
-        let owner: Option<String> = db.first(
-            "select flow from http_trigger where path = ?1 and flow <> ?2
-             union all select key from flow where key = ?1 and key <> ?2",
-            &values![path, flow],
-            |row| row.get(0),
-        )?;
-        if let Some(owner) = owner {
-            return Ok(Some(Published::PathTaken { path: path.clone(), flow: owner }));
+        if let Some(owner) = path_owner(db, path, flow)? {
+            return Ok(Some(Published::PathTaken { path: path.clone(), owner }));
+        }
+    }
+    for digest in needs::digests(&publish.catalog) {
+        if !db.exists("select 1 from plugin where digest = ?1", &values![digest])? {
+            return Ok(Some(Published::PluginGone(digest.to_owned())));
         }
     }
     Ok(None)
@@ -326,11 +368,12 @@ fn refuse(db: &mut Db, publish: &Publish) -> Result<Option<Published>> {
 fn summaries(db: &mut Db, narrowed: &str, values: &[Value<'_>]) -> Result<Vec<FlowSummary>> {
     let sql = format!(
         "select f.key, f.kind, f.title, f.updated_ms, v.version, d.flow is not null,
-                d.flow is not null and (v.version is null or d.hash is distinct from v.hash)
+                d.flow is not null and (v.version is null or d.hash is distinct from v.hash), b.flow is not null
          from flow as f
          left join version as v on v.flow = f.key
               and v.version = (select max(version) from version where flow = f.key)
          left join draft as d on d.flow = f.key
+         left join binding as b on b.flow = f.key
          where {narrowed}"
     );
     db.query(&sql, values, |row| {
@@ -342,6 +385,7 @@ fn summaries(db: &mut Db, narrowed: &str, values: &[Value<'_>]) -> Result<Vec<Fl
             latest_version: row.get(4)?,
             has_draft: row.get(5)?,
             draft_differs: row.get(6)?,
+            has_binding: row.get(7)?,
             counts: Counts::default(),
         })
     })

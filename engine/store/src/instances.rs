@@ -71,6 +71,8 @@ pub struct InstanceSummary {
     pub started_ms: u64,
     pub updated_ms: u64,
     pub error: Option<Error>,
+    /// What chose its version, where a binding or a route did.
+    pub bound_by: Option<String>,
     pub(crate) n: i64,
 }
 
@@ -92,7 +94,8 @@ pub struct InstanceDetail {
 }
 
 const COLUMNS: &str =
-    "i.n, i.id, i.flow, i.version, i.business_key, i.state, i.priority, i.started_ms, i.updated_ms, i.error";
+    "i.n, i.id, i.flow, i.version, i.business_key, i.state, i.priority, i.started_ms, i.updated_ms, i.error,
+     i.bound_by";
 
 impl Store {
     /// The newest first.
@@ -118,15 +121,15 @@ impl Store {
                  from instance as i left join snapshot as s on s.instance = i.n where i.id = ?1"
             );
             db.first(&sql, &values![&bytes], |row| {
-                let reply: Option<Arc<Json>> = json_or_null(row, 11)?.map(shared);
-                let as_replied = row.get::<Option<bool>>(12)?.unwrap_or_default();
+                let reply: Option<Arc<Json>> = json_or_null(row, 12)?.map(shared);
+                let as_replied = row.get::<Option<bool>>(13)?.unwrap_or_default();
                 Ok(InstanceDetail {
                     summary: summary(row)?,
-                    seq: natural(row, 10)?,
-                    output: if as_replied { reply.clone() } else { json_or_null(row, 13)?.map(shared) },
+                    seq: natural(row, 11)?,
+                    output: if as_replied { reply.clone() } else { json_or_null(row, 14)?.map(shared) },
                     reply,
-                    traceparent: row.get(14)?,
-                    snapshot: row.get(15)?,
+                    traceparent: row.get(15)?,
+                    snapshot: row.get(16)?,
                 })
             })
         })
@@ -245,5 +248,6 @@ fn summary(row: &Row<'_>) -> Result<InstanceSummary> {
         started_ms: natural(row, 7)?,
         updated_ms: natural(row, 8)?,
         error: json_or_null(row, 9)?,
+        bound_by: row.get(10)?,
     })
 }

@@ -74,6 +74,8 @@ pub(crate) struct Listener {
     /// Rung when there may be more to do than a moment ago.
     bell: Arc<Notify>,
     hints: bool,
+    /// How far others were when the store was opened: whoever reads it later is told of all that follows.
+    told: Places,
     over: Arc<AtomicBool>,
 }
 
@@ -84,12 +86,13 @@ impl Listener {
         feed: broadcast::Sender<FeedItem>,
         bell: Arc<Notify>,
         hints: bool,
+        told: Places,
     ) -> Self {
-        Self { place, engine, feed, bell, hints, over: Arc::default() }
+        Self { place, engine, feed, bell, hints, told, over: Arc::default() }
     }
 
-    fn run(self) {
-        let mut told = None;
+    fn run(mut self) {
+        let mut told = std::mem::take(&mut self.told);
         while !self.over.load(Ordering::Relaxed) {
             if let Err(error) = self.listen(&mut told) {
                 tracing::warn!(%error, "other engines are not heard for a moment");
@@ -99,7 +102,7 @@ impl Listener {
     }
 
     /// Until the end, or a failure; then `told` says where to go on.
-    fn listen(&self, told: &mut Option<Places>) -> Result<()> {
+    fn listen(&self, told: &mut Places) -> Result<()> {
         let mut db = self.place.reading()?;
         if self.hints {
             db.listen()?;
@@ -119,13 +122,9 @@ impl Listener {
         Ok(())
     }
 
-    /// Tells what others committed since the last look; the first look only says where they are.
-    fn tell(&self, db: &mut Db, told: &mut Option<Places>) -> Result<()> {
+    /// Tells what others committed since the last look.
+    fn tell(&self, db: &mut Db, told: &mut Places) -> Result<()> {
         let heads = feed::heads(db)?;
-        let Some(told) = told else {
-            *told = Some(heads);
-            return Ok(());
-        };
         let own = u32::try_from(self.engine.load(Ordering::Relaxed)).unwrap_or_default();
         for (engine, head) in heads.iter() {
             if engine == own || head <= told.of(engine) {

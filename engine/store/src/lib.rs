@@ -17,7 +17,9 @@
 //! Nothing here reads a clock: every time comes from the caller.
 
 mod administration;
+mod admission;
 mod append;
+mod bindings;
 mod drafts;
 mod feed;
 mod flows;
@@ -25,6 +27,7 @@ mod inbox;
 mod instances;
 mod keeper;
 mod migrate;
+mod needs;
 mod numbers;
 mod open;
 mod plugins;
@@ -35,17 +38,23 @@ mod sql;
 mod store;
 mod sweep;
 mod take;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod tx;
 mod writer;
 
 pub use administration::{AuditEntry, Connection, Grant};
+pub use bindings::{Doors, PathOwner, Rules, RulesSaved, SaveRules};
 pub use drafts::{Draft, DraftSaved, Expect, SaveDraft};
 pub use feed::{Change, Committed, FeedItem, Notice, Places, PluginStatus};
-pub use flows::{Counts, FlowDetail, FlowSummary, Publish, Published, TriggerRow, Version, VersionSummary};
+pub use flows::{
+    ChoiceCounts, Counts, FlowDetail, FlowSummary, Publish, Published, TriggerRow, Version, VersionSummary,
+};
 pub use instances::{Cursor, Filter, InstanceDetail, InstanceSummary, Page};
-pub use open::{OpenError, Options};
+pub use needs::{Garbage, Need, Removed, Unneeded, UnneededPlugin, UsedBy, VersionUse, WhereUsed};
+pub use open::{AbortAt, OpenError, Options};
 pub use plugins::{NewPlugin, Plugin, PluginKept};
 pub use store::{Act, Store};
 pub use sweep::Swept;
+pub use tasks::{Grasp, OpenTask, TaskFilter};

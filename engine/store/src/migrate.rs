@@ -19,7 +19,7 @@ struct Migration {
 }
 
 /// In order; a migration's number is its place, from 1.
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 5] = [
     Migration { name: "0001-instances", sql: include_str!("../migrations/0001-instances.sql"), to_postgres: "" },
     Migration {
         name: "0002-administration",
@@ -31,6 +31,8 @@ const MIGRATIONS: [Migration; 3] = [
         sql: include_str!("../migrations/0003-many-engines.sql"),
         to_postgres: include_str!("../migrations/0003-many-engines.postgres.sql"),
     },
+    Migration { name: "0004-bindings", sql: include_str!("../migrations/0004-bindings.sql"), to_postgres: "" },
+    Migration { name: "0007-tasks", sql: include_str!("../migrations/0007-tasks.sql"), to_postgres: "" },
 ];
 
 /// The schema this engine writes.

@@ -33,6 +33,30 @@ pub struct Options {
     /// Engines that share a database hint each other at what is worth a look; without, each looks
     /// about once a second. Hints need connections of their own, which some poolers do not give.
     pub hints: bool,
+    /// For tests: ends the process, as a power cut would, at a commit of instances.
+    pub abort: Option<AbortAt>,
+}
+
+/// The n-th commit of instances since the start, counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AbortAt {
+    /// Everything is said to the database but `commit`.
+    Before(u32),
+    /// It stands, and nobody was told.
+    After(u32),
+}
+
+impl AbortAt {
+    /// `before:3`, `after:3`
+    pub fn parse(text: &str) -> Option<Self> {
+        let (when, n) = text.split_once(':')?;
+        let n = n.parse().ok().filter(|n| *n > 0)?;
+        match when {
+            "before" => Some(Self::Before(n)),
+            "after" => Some(Self::After(n)),
+            _ => None,
+        }
+    }
 }
 
 impl Default for Options {
@@ -45,6 +69,7 @@ impl Default for Options {
             checkpoint_pages: 1000,
             lease: Duration::from_secs(10),
             hints: true,
+            abort: None,
         }
     }
 }

@@ -12,7 +12,8 @@
 //!
 //! Not here: a file, which one process owns (`open`); who takes which instance (`take`).
 
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::OpenError;
 use crate::numbers::first_id;
@@ -39,6 +40,23 @@ pub(crate) struct Seat {
     /// From 1.
     pub(crate) number: i64,
     epoch: i64,
+}
+
+/// When this engine was last heard of, by its own monotonic clock; clones share it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Heard(Arc<Mutex<Option<Instant>>>);
+
+impl Heard {
+    /// A transaction that says so stands; it was begun then.
+    pub(crate) fn say(&self, begun: Option<Instant>) {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = begun.or(*last);
+    }
+
+    /// Whether that is less than `lease` ago.
+    pub(crate) fn within(&self, lease: Duration) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|last| last.elapsed() < lease)
+    }
 }
 
 impl Seat {

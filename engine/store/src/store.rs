@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use stepwell_core::machine::{Command, Entry};
 use stepwell_runtime::Journal;
@@ -12,12 +13,12 @@ use stepwell_runtime::journal::{
 };
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 
-use crate::feed::FeedItem;
+use crate::feed::{self, FeedItem};
 use crate::keeper::{Keeper, Listener};
 use crate::migrate;
 use crate::open::{self, Claim, OpenError, Options};
 use crate::readers::Readers;
-use crate::seat::Seat;
+use crate::seat::{Heard, Seat};
 use crate::sql::{Db, Error, File, Place, Result, Server};
 use crate::tx::Tx;
 use crate::writer::{self, Item, Job, Writer};
@@ -50,6 +51,9 @@ pub(crate) struct Inner {
     told_ms: Arc<AtomicU64>,
     /// This engine's number, as the owner of instances; another one after it was taken for dead.
     engine: Arc<AtomicI64>,
+    heard: Heard,
+    /// `None`: nobody else could take it for dead.
+    lease: Option<Duration>,
     /// Rung when others have something for us.
     bell: Arc<Notify>,
     /// Where there are others.
@@ -143,6 +147,9 @@ impl Store {
         let unusable = |error: Error| OpenError::unusable(shown, &error);
         let numbers = writer::numbers_of(&mut db, seat.as_ref().map(|(seat, n)| (seat, *n))).map_err(unusable)?;
         let seat = seat.map(|(seat, _)| seat);
+        let heads = feed::heads(&mut db).map_err(unusable)?;
+        let heard = Heard::default();
+        let lease = seat.is_some().then_some(options.lease);
         let (queue, waiting) = mpsc::channel(options.queue_max.max(1));
         let (feed, _) = broadcast::channel(options.feed_lag_max.max(1));
         let told_ms = Arc::new(AtomicU64::new(0));
@@ -150,7 +157,8 @@ impl Store {
         let bell = Arc::new(Notify::new());
         let heartbeat = seat.as_ref().map(Seat::heartbeat);
         let keeper = heartbeat.map(|heartbeat| {
-            let listener = Listener::new(place.clone(), engine.clone(), feed.clone(), bell.clone(), options.hints);
+            let listener =
+                Listener::new(place.clone(), engine.clone(), feed.clone(), bell.clone(), options.hints, heads);
             Keeper::start(&queue, heartbeat, listener)
         });
         let keeper = keeper.transpose().map_err(|error| OpenError::unusable(shown, &error))?;
@@ -164,6 +172,10 @@ impl Store {
             told_ms: told_ms.clone(),
             engine: engine.clone(),
             seat,
+            heard: heard.clone(),
+            proving: None,
+            abort: options.abort,
+            commits: 0,
             claim,
         };
         let writer = std::thread::Builder::new()
@@ -172,7 +184,8 @@ impl Store {
             .map_err(|error| OpenError::unusable(shown, &error))?;
         let readers = Arc::new(Readers::new(place.clone(), options.readers_max.max(1)));
         let queue = Some(queue);
-        let inner = Inner { place, queue, readers, feed, told_ms, engine, bell, keeper, writer: Some(writer) };
+        let writer = Some(writer);
+        let inner = Inner { place, queue, readers, feed, told_ms, engine, heard, lease, bell, keeper, writer };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -267,6 +280,10 @@ impl Journal for Store {
 
     async fn take(&self, instance: &str) -> Answer<Option<Taken>> {
         self.take(instance).await
+    }
+
+    fn is_heard(&self) -> bool {
+        self.inner.lease.is_none_or(|lease| self.inner.heard.within(lease))
     }
 
     async fn ready(&self, now_ms: u64, limit: u32) -> Answer<Vec<Arc<str>>> {

@@ -34,6 +34,7 @@ pub(crate) struct Tx<'c> {
 struct Move {
     flow: Arc<str>,
     version: u32,
+    bound_by: Option<Arc<str>>,
     state: State,
     by: i64,
 }
@@ -49,6 +50,14 @@ static COUNT: Each<5> = Each::new(
     [Text, Int, Int, Int, Int],
     "insert into tally (flow, version, state, engine, instances) select ?1, ?2, ?3, ?4, ?5 {from each} where true
      on conflict (flow, version, state, engine) do update set instances = tally.instances + excluded.instances",
+);
+
+static COUNT_BY_CHOICE: Each<6> = Each::new(
+    [Text, Int, Text, Int, Int, Int],
+    "insert into tally_by_choice (flow, version, bound_by, state, engine, instances)
+     select ?1, ?2, ?3, ?4, ?5, ?6 {from each} where true
+     on conflict (flow, version, bound_by, state, engine)
+     do update set instances = tally_by_choice.instances + excluded.instances",
 );
 
 static HOLD: Each<3> = Each::new(
@@ -99,8 +108,8 @@ impl<'c> Tx<'c> {
         Ok(())
     }
 
-    pub(crate) fn count(&mut self, flow: &Arc<str>, version: u32, state: State, by: i64) {
-        self.tally.push(Move { flow: flow.clone(), version, state, by });
+    pub(crate) fn count(&mut self, flow: &Arc<str>, version: u32, bound_by: Option<&Arc<str>>, state: State, by: i64) {
+        self.tally.push(Move { flow: flow.clone(), version, bound_by: bound_by.cloned(), state, by });
     }
 
     /// Says something to the feed, once committed.
@@ -123,8 +132,13 @@ impl<'c> Tx<'c> {
     /// Writes the tally: one row per version and state, however many instances moved; and one hint.
     pub(crate) fn finish(self) -> Result<Vec<FeedItem>> {
         let mut sums: BTreeMap<(&str, u32, u8), i64> = BTreeMap::new();
+        let mut by_choice: BTreeMap<(&str, u32, &str, u8), i64> = BTreeMap::new();
         for one in &self.tally {
-            *sums.entry((&one.flow, one.version, state_number(one.state))).or_default() += one.by;
+            let state = state_number(one.state);
+            *sums.entry((&one.flow, one.version, state)).or_default() += one.by;
+            if let Some(bound_by) = &one.bound_by {
+                *by_choice.entry((&one.flow, one.version, bound_by, state)).or_default() += one.by;
+            }
         }
         let engine = self.engine;
         let rows: Vec<_> = sums
@@ -133,6 +147,12 @@ impl<'c> Tx<'c> {
             .map(|((flow, version, state), by)| values![flow, version, state, engine, by])
             .collect();
         self.db.execute_each(&COUNT, &rows)?;
+        let rows: Vec<_> = by_choice
+            .into_iter()
+            .filter(|&(_, by)| by != 0)
+            .map(|((flow, version, bound_by, state), by)| values![flow, version, bound_by, state, engine, by])
+            .collect();
+        self.db.execute_each(&COUNT_BY_CHOICE, &rows)?;
         if self.hint && self.seat.is_some_and(|seat| seat.hints) {
             self.db.hint()?;
         }

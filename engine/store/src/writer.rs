@@ -21,8 +21,8 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use crate::append::{self, Commit};
 use crate::feed::FeedItem;
 use crate::numbers::{self, Numbers};
-use crate::open::Claim;
-use crate::seat::Seat;
+use crate::open::{AbortAt, Claim};
+use crate::seat::{Heard, Seat};
 use crate::sql::{Db, Error, Place, Result, Verdict, values};
 use crate::take;
 use crate::tx::Tx;
@@ -121,6 +121,12 @@ pub(crate) struct Writer {
     pub(crate) engine: Arc<AtomicI64>,
     /// Where others write, too.
     pub(crate) seat: Option<Seat>,
+    pub(crate) heard: Heard,
+    /// When the transaction under way began to say that this engine is alive.
+    pub(crate) proving: Option<Instant>,
+    pub(crate) abort: Option<AbortAt>,
+    /// Of instances, since the start; for `abort`.
+    pub(crate) commits: u32,
     /// Dropped last, with the thread.
     pub(crate) claim: Claim,
 }
@@ -246,11 +252,16 @@ impl Writer {
             run_all(batch, &mut tx)
         };
         let done = match run.and_then(|()| tx.finish()) {
-            Ok(feed) => db.run("commit").map(|()| feed),
+            Ok(feed) => {
+                self.perhaps_abort(batch, AbortAt::Before);
+                db.run("commit").map(|()| feed)
+            }
             Err(error) => Err(error),
         };
         match done {
             Ok(feed) => {
+                self.perhaps_abort(batch, AbortAt::After);
+                self.heard.say(self.proving.take());
                 self.db = Some(db);
                 Ok((outcomes, feed))
             }
@@ -263,8 +274,21 @@ impl Writer {
         }
     }
 
+    /// For tests: the power is cut here.
+    fn perhaps_abort(&mut self, batch: &[Item], when: impl Fn(u32) -> AbortAt) {
+        if self.abort.is_none() || !batch.iter().any(|item| matches!(item, Item::Append(_))) {
+            return;
+        }
+        self.commits += u32::from(matches!(when(1), AbortAt::Before(_)));
+        if self.abort == Some(when(self.commits)) {
+            std::process::abort();
+        }
+    }
+
     /// A transaction in which this engine has proven that it is alive.
     fn begin(&mut self) -> Result<Db> {
+        // What is said to others counts from before it is said.
+        let begun = Instant::now();
         let mut db = match self.db.take() {
             // Nothing was asked of it yet: a connection that was cut while it lay idle costs no more than a new one.
             Some(mut db) => match db.begin() {
@@ -279,7 +303,10 @@ impl Writer {
         };
         let Some(seat) = &self.seat else { return Ok(db) };
         match seat.prove(&mut db, self.numbers.counter()) {
-            Ok(()) => Ok(db),
+            Ok(()) => {
+                self.proving = Some(begun);
+                Ok(db)
+            }
             Err(error) => {
                 if error.verdict() != Verdict::Lost && db.roll_back() {
                     if matches!(error, Error::Fenced) {

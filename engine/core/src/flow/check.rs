@@ -17,6 +17,7 @@ mod graph;
 mod names;
 mod open;
 mod splice;
+mod starts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -36,6 +37,7 @@ use crate::catalog::{Catalog, NodeType};
 use crate::expr::{Expr, expression_problem};
 use crate::problem::{Problem, Severity};
 use crate::schema::Schema;
+use starts::Starts;
 
 /// Most nodes of one flow.
 pub const NODES_MAX: usize = 2_000;
@@ -53,7 +55,7 @@ const KEYS_RESERVED: [&str; 1] = ["check"];
 const TRIGGER_WAIT_MS_MAX: u64 = 60_000;
 
 /// The document's own fields.
-const FIELDS: [&str; 14] = [
+const FIELDS: [&str; 16] = [
     "stepwell",
     "kind",
     "key",
@@ -61,6 +63,8 @@ const FIELDS: [&str; 14] = [
     "summary",
     "input",
     "businessKey",
+    "businessKeyUnique",
+    "priority",
     "timezone",
     "compensation",
     "triggers",
@@ -270,7 +274,7 @@ impl<'d> Checker<'d> {
         let key = self.head();
         self.timezone();
         let input = self.input();
-        let business_key = self.business_key();
+        let starts = self.starts();
         let triggers = self.triggers();
         let compensation = self.reader.field::<CompensationDocument>("compensation");
         self.compile_nodes();
@@ -292,7 +296,9 @@ impl<'d> Checker<'d> {
         };
         let (nodes, edges, bodies) = self.assemble(own)?;
         let timezone = self.timezone.name().to_owned();
-        let flow = Flow { key, hash: String::new(), input, business_key, bodies, nodes, edges, timezone, triggers };
+        let Starts { business_key, unique, priority } = starts;
+        let hash = String::new();
+        let flow = Flow { key, hash, input, business_key, unique, priority, bodies, nodes, edges, timezone, triggers };
         let flow = splice::call(flow, std::mem::take(&mut self.called));
         if flow.nodes.len() > NODES_WITH_CALLED_MAX {
             let message =
@@ -358,11 +364,6 @@ impl<'d> Checker<'d> {
         }
     }
 
-    fn business_key(&mut self) -> Option<Expr> {
-        let text = self.reader.field::<String>("businessKey")?;
-        self.expression(&text, "/businessKey", None, Sees::Input)
-    }
-
     /// A text field that is an expression if it begins with `=`, and itself if not.
     fn expression(&mut self, text: &str, pointer: &str, node: Option<NodeIx>, sees: Sees) -> Option<Expr> {
         match text.strip_prefix('=') {
@@ -392,12 +393,8 @@ impl<'d> Checker<'d> {
         let mut triggers: Vec<Trigger> = Vec::new();
         for (index, trigger) in self.reader.list::<TriggerDocument>("triggers") {
             let pointer = format!("/triggers/{index}");
-            let letters = |letter: u8| letter.is_ascii_alphanumeric() || b"_-./".contains(&letter);
             let path = trigger.path;
-            let well_formed = (1..=200).contains(&path.len())
-                && path.bytes().all(letters)
-                && path.split('/').all(|part| !part.is_empty() && !part.starts_with('.'));
-            if !well_formed {
+            if !super::is_trigger_path(&path) {
                 let problem = Problem::error("TRIGGER_PATH", child(&pointer, "path"), format!("`{path}` is no path"));
                 self.problem(problem.fix("use letters, digits, `_`, `-`, `.` and `/`, without a leading slash"));
             }

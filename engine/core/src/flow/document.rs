@@ -42,6 +42,14 @@ pub struct FlowDocument {
     /// The caller's name for an instance, made from its input: `=input.orderId`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub business_key: Option<String>,
+    /// A second start under a business key is refused: `running` while an instance of this flow (of any version) has it
+    /// that has not ended, `always` as long as one is kept. Each start must then have a business key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub business_key_unique: Option<UniqueDocument>,
+    /// How urgent an instance is where its caller does not say: a whole number, or an expression that gives one from
+    /// the input: `=input.rush ? -10 : 0`. Smaller is more urgent; 0 unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<PriorityDocument>,
     /// IANA name; dates without a zone are read in it. UTC unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timezone: Option<String>,
@@ -60,6 +68,22 @@ pub struct FlowDocument {
     /// Remarks on the canvas.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Note>,
+}
+
+/// How far a business key is unique.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum UniqueDocument {
+    Running,
+    Always,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum PriorityDocument {
+    Number(i32),
+    /// `=…`
+    Expression(String),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

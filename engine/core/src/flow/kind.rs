@@ -80,6 +80,8 @@ pub enum Rest {
 /// Work for a person.
 #[derive(Debug)]
 pub struct UserTask {
+    /// A text, or one per language tag; null if it has none.
+    pub title: Value,
     pub assignee: Option<Template>,
     pub users: Option<Template>,
     pub groups: Option<Template>,

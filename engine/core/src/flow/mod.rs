@@ -16,7 +16,7 @@ pub mod duration;
 mod hash;
 mod kind;
 pub(crate) mod pointer;
-mod read;
+pub(crate) mod read;
 
 use std::sync::Arc;
 
@@ -52,6 +52,10 @@ pub struct Flow {
     pub business_key: Option<Expr>,
     /// The graphs that are run: the flow's own (0), those inside its containers, and the flows it calls.
     pub bodies: Vec<Body>,
+    /// Whether one business key may stand for more than one instance of the flow, whichever its version.
+    pub unique: Option<Unique>,
+    /// Makes a priority from the input where the caller gave none: a whole number, smaller is more urgent.
+    pub priority: Option<Expr>,
     /// Of all bodies.
     pub nodes: Vec<Node>,
     pub edges: Vec<Edge>,
@@ -83,6 +87,15 @@ pub enum Compensation {
     Reverse,
     /// All at once.
     Parallel,
+}
+
+/// How far a business key stands for one instance of a flow, over all its versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unique {
+    /// Of those that have not ended, one has it.
+    Running,
+    /// One has it, for as long as the instance is kept.
+    Always,
 }
 
 #[derive(Debug)]
@@ -146,6 +159,14 @@ pub struct Trigger {
     pub auth: TriggerAuth,
     /// How long the caller is kept before it gets a 202.
     pub wait_ms: u64,
+}
+
+/// Whether a path below `/t/` is plain: letters, digits, `_`, `-`, and `.`, in parts that do not begin with a dot, with `/` between them.
+pub fn is_trigger_path(path: &str) -> bool {
+    let letters = |letter: u8| letter.is_ascii_alphanumeric() || b"_-./".contains(&letter);
+    (1..=200).contains(&path.len())
+        && path.bytes().all(letters)
+        && path.split('/').all(|part| !part.is_empty() && !part.starts_with('.'))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -38,22 +38,22 @@ const KINDS: [&str; 19] = [
 ];
 
 /// The document's own fields, read one by one.
-pub(super) struct Reader<'d> {
-    pub(super) problems: Vec<Problem>,
+pub(crate) struct Reader<'d> {
+    pub(crate) problems: Vec<Problem>,
     source: &'d Map<String, Value>,
 }
 
 impl<'d> Reader<'d> {
-    pub(super) fn new(source: &'d Map<String, Value>) -> Self {
+    pub(crate) fn new(source: &'d Map<String, Value>) -> Self {
         Self { problems: Vec::new(), source }
     }
 
-    pub(super) fn raw(&self, field: &str) -> Option<&'d Value> {
+    pub(crate) fn raw(&self, field: &str) -> Option<&'d Value> {
         self.source.get(field)
     }
 
     /// A field of the document; absent and unreadable are both `None`.
-    pub(super) fn field<T: DeserializeOwned>(&mut self, field: &str) -> Option<T> {
+    pub(crate) fn field<T: DeserializeOwned>(&mut self, field: &str) -> Option<T> {
         let value = self.source.get(field)?;
         self.piece(value, &child("", field))
     }
@@ -65,14 +65,14 @@ impl<'d> Reader<'d> {
         }
     }
 
-    pub(super) fn unknown_fields(&mut self, known: &[&str]) {
+    pub(crate) fn unknown_fields(&mut self, known: &[&str]) {
         for field in self.source.keys().filter(|field| !known.contains(&field.as_str())) {
             self.problems.push(unknown_field(field, known, &child("", field)));
         }
     }
 
     /// One piece that stands or falls for itself.
-    pub(super) fn piece<T: DeserializeOwned>(&mut self, value: &Value, pointer: &str) -> Option<T> {
+    pub(crate) fn piece<T: DeserializeOwned>(&mut self, value: &Value, pointer: &str) -> Option<T> {
         read(value, pointer, &mut self.problems)
     }
 
@@ -138,7 +138,7 @@ impl<'d> Reader<'d> {
     }
 
     /// The readable entries of a list, with their places in it.
-    pub(super) fn list<T: DeserializeOwned>(&mut self, field: &str) -> Vec<(usize, T)> {
+    pub(crate) fn list<T: DeserializeOwned>(&mut self, field: &str) -> Vec<(usize, T)> {
         let pointer = child("", field);
         match self.source.get(field) {
             None => Vec::new(),

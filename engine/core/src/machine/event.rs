@@ -149,6 +149,9 @@ pub enum Command {
     /// Goes on with another version of the flow; see [`migrate`](super::migrate()).
     Migrate {
         version: u32,
+        /// The version it ran; the driver fills it in, so that a journal can be read from its start.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<u32>,
         /// New node ids by old ones, where they differ.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         nodes: BTreeMap<String, String>,

@@ -24,6 +24,7 @@ use super::walk::{Here, Walk};
 use super::{Cut, CutReason, Failure, FailureClass, Op, Outcome, UNDO_ATTEMPTS};
 use crate::catalog::EffectClass;
 use crate::flow::{Catch, Delivery, Flow, Kind, NodeIx, Retry, TIMEOUT};
+use crate::planted;
 use crate::value::Held;
 
 /// A failure, classed.
@@ -51,6 +52,9 @@ impl Walk<'_> {
         match token.at {
             At::Calling(state) | At::Open { visit: state, .. } if state.undoing.is_some() => {
                 self.undo_returned(Back { id, here, since_ms, state }, outcome);
+            }
+            At::Abandoned(state) if planted::on("late-answer-taken") => {
+                self.forward_returned(Back { id, here, since_ms, state }, outcome);
             }
             At::Calling(state) | At::Open { visit: state, .. } => {
                 let outcome = &*as_taken(self.flow, here.node, outcome);
@@ -174,7 +178,8 @@ impl Walk<'_> {
             return self.stand(id, here, since_ms, At::Retrying { visit: state, due_ms, error: fault.error });
         }
         if self.is_caught(here, &fault.error) || compensates(class) {
-            if state.maybe_done && (class != FailureClass::Rejected || state.memo.is_some()) {
+            let keep = !planted::on("unknown-forgotten");
+            if keep && state.maybe_done && (class != FailureClass::Rejected || state.memo.is_some()) {
                 self.remember(here, &state, None);
             }
             return self.give_up(here, fault.error);
@@ -285,6 +290,9 @@ impl Walk<'_> {
         let Back { id, here, since_ms, mut state } = back;
         let at = match outcome {
             Outcome::Done { .. } | Outcome::NeverRan => {
+                if planted::on("undo-twice") && self.it.seq.is_multiple_of(2) {
+                    self.scope_mut(here.scope).done.extend(state.undoing.map(super::instance::Done::Step));
+                }
                 self.undone(here.scope);
                 return;
             }

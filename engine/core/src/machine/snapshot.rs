@@ -15,6 +15,7 @@ use super::Entry;
 use super::instance::{Done, Instance, Step};
 use super::token::{At, Visit};
 use crate::flow::{EdgeIx, Flow, NodeIx};
+use crate::planted;
 use crate::value::Held;
 
 /// An instance whose text is longer is given [`Event::LimitReached`](super::Event), and so becomes an incident.
@@ -134,6 +135,9 @@ impl Snapshot {
     pub fn rows(&mut self) -> Vec<u64> {
         let mut rows = Vec::new();
         each_held(&mut self.instance, &mut |held| rows.extend(held.row));
+        if planted::on("row-not-named") {
+            rows.truncate(1);
+        }
         rows.sort_unstable();
         rows.dedup();
         rows

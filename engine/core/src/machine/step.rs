@@ -12,6 +12,7 @@ use super::{
 };
 use crate::catalog::EffectClass;
 use crate::flow::{Delivery, Flow, Kind, TIMEOUT};
+use crate::planted;
 
 /// What the core asks to be done, in order, once the event is committed. (A pure call may be made
 /// before the commit: it does not leave the process.)
@@ -90,7 +91,8 @@ pub fn interrupted(flow: &Flow, instance: &Instance) -> Vec<Event> {
 
 /// A forward call of an at-most-once task. (One that cannot have an effect is made again all the same.)
 fn may_not_repeat(flow: &Flow, node: usize, visit: &Visit) -> bool {
-    let once = matches!(&flow.nodes[node].kind, Kind::Task(task)
+    let once = !planted::on("repeated-at-most-once")
+        && matches!(&flow.nodes[node].kind, Kind::Task(task)
         if task.delivery == Delivery::AtMostOnce && task.call.effect > EffectClass::Recorded);
     once && visit.undoing.is_none() && matches!(visit.op, Op::Run | Op::Resume)
 }
@@ -161,7 +163,10 @@ impl Walk<'_> {
         match token.at {
             At::Retrying { mut visit, .. } => {
                 visit.attempt += 1;
-                visit.tries += 1;
+                if planted::on("key-recomputed") {
+                    visit.key = format!("{}.{}", visit.key, visit.attempt);
+                }
+                visit.tries += u32::from(!planted::on("attempts-not-counted"));
                 self.call(id, here, token.since_ms, visit);
             }
             At::Waiting { visit: Some(mut visit), .. } => {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::instance::{Error, ROOT, ScopeId, Step, TokenId};
 use super::{Op, Signal};
 use crate::flow::{EdgeIx, NodeIx};
+use crate::planted;
 use crate::value::Held;
 
 /// Where an instance stands.
@@ -155,6 +156,7 @@ impl At {
 
     pub fn due_ms(&self) -> Option<u64> {
         match self {
+            Self::Timer { .. } if planted::on("timer-lost") => None,
             Self::Retrying { due_ms, .. }
             | Self::Timer { due_ms }
             | Self::Guard { wait: Wait::Timer { due_ms }, .. } => Some(*due_ms),

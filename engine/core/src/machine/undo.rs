@@ -13,6 +13,7 @@ use super::token::At;
 use super::walk::{Here, Walk};
 use crate::catalog::EffectClass;
 use crate::flow::{Compensation, DONE, Kind, NodeIx};
+use crate::planted;
 use crate::value::Held;
 
 impl Walk<'_> {
@@ -51,7 +52,9 @@ impl Walk<'_> {
         }
         let state = match &token.at {
             // A call that cannot have an effect is just forgotten, and so is one that this very event asked for.
-            At::Calling(visit) if !unmade && self.may_have_effect(here.node) => {
+            At::Calling(visit)
+                if !unmade && self.may_have_effect(here.node) && !planted::on("undo-before-the-answer") =>
+            {
                 let at = At::Abandoned(visit.clone());
                 return self.stand(id, here, since_ms, at);
             }
@@ -130,6 +133,9 @@ impl Walk<'_> {
                 return;
             }
             let done = &mut self.scope_mut(scope).done;
+            if planted::on("undo-in-wrong-order") {
+                done.reverse();
+            }
             let next: Vec<Done> = match done.pop() {
                 None => return self.unwound(scope),
                 Some(last) if self.compensation(scope) == Compensation::Reverse => vec![last],

@@ -18,6 +18,7 @@ use super::token::{At, Token, Visit, Wait};
 use super::{Effect, FailureClass, Op, STEPS_PER_EVENT_MAX, VISITS_MAX};
 use crate::expr::{Template, ValueError};
 use crate::flow::{DONE, EdgeIx, Flow, Kind, NodeIx, Task, Throw, TimerKind, Undo};
+use crate::planted;
 use crate::value::Held;
 
 /// One event's work on one instance.
@@ -49,7 +50,7 @@ impl Token {
 impl<'f> Walk<'f> {
     pub(super) fn new(flow: &'f Flow, mut it: Instance, at_ms: u64) -> Self {
         it.seq += 1;
-        it.now_ms = it.now_ms.max(at_ms);
+        it.now_ms = if planted::on("clock-goes-back") { at_ms } else { it.now_ms.max(at_ms) };
         Self { flow, it, effects: Vec::new(), arrivals: VecDeque::new(), race: None, steps: 0 }
     }
 
@@ -115,7 +116,7 @@ impl<'f> Walk<'f> {
         let Arrival { scope, node, by } = arrival;
         let Some(one) = self.it.scopes.get_mut(&scope) else { return };
         let visits = one.visits.entry(self.flow.nodes[node].id.clone()).or_insert(0);
-        let here = Here { scope, node, visit: *visits + 1 };
+        let here = Here { scope, node, visit: if planted::on("visit-not-counted") { 1 } else { *visits + 1 } };
         if self.steps > STEPS_PER_EVENT_MAX || here.visit > VISITS_MAX {
             let text = format!("{} visits; the loop does not come to an end", *visits);
             return self.incident(here, "LOOP_LIMIT", text);
@@ -209,7 +210,8 @@ impl<'f> Walk<'f> {
 
     /// Answers who waits for the instance. A called flow has no caller of that kind.
     fn reply(&mut self, scope: ScopeId, output: Held) {
-        if self.it.reply.is_none() && self.it.around(scope).all(|(id, one)| id == ROOT || one.input.is_none()) {
+        let first = self.it.reply.is_none() || planted::on("reply-changes");
+        if first && self.it.around(scope).all(|(id, one)| id == ROOT || one.input.is_none()) {
             self.effects.push(Effect::Reply(output.value.clone()));
             self.it.reply = Some(output);
         }

@@ -143,7 +143,7 @@ pub(super) fn conflict(current: Option<&Draft>) -> Refusal {
     Refusal::new(Code::DraftConflict).and("current", current.map_or(Value::Null, draft_json))
 }
 
-fn expectation(headers: &HeaderMap) -> Answer<Expect> {
+pub(super) fn expectation(headers: &HeaderMap) -> Answer<Expect> {
     if let Some(value) = headers.get(header::IF_MATCH) {
         let text = value.to_str().unwrap_or_default().trim();
         let revision = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text).parse();
@@ -158,7 +158,7 @@ fn expectation(headers: &HeaderMap) -> Answer<Expect> {
     }
 }
 
-fn tagged(revision: u64, mut response: Response) -> Response {
+pub(super) fn tagged(revision: u64, mut response: Response) -> Response {
     if let Ok(tag) = HeaderValue::from_str(&format!("\"{revision}\"")) {
         response.headers_mut().insert(header::ETAG, tag);
     }

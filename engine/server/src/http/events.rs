@@ -7,7 +7,6 @@
 //!
 //! Not here: what is committed (`store` numbers it).
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +19,7 @@ use futures::stream;
 use http::{HeaderMap, HeaderValue, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use stepwell_core::machine::{Command, Entry, Event};
 use stepwell_runtime::journal::Unavailable;
 use stepwell_store::{Change, Committed, FeedItem, Places};
 use tokio::sync::broadcast::error::RecvError;
@@ -28,6 +28,7 @@ use tokio::sync::mpsc;
 use super::App;
 use super::extract::Query;
 use super::instance_view::{NodeState, Replay};
+use super::instances::history;
 use super::limits::Slot;
 use super::listen::told;
 use super::problem::{Answer, Code, Refusal, RefusalBody};
@@ -218,6 +219,15 @@ impl Reader {
                 let data = json!({ "name": name, "version": version, "digest": digest, "status": status });
                 self.query.flow.is_none().then_some(("plugin", data))
             }
+            Change::Retired { flow, version } => {
+                wanted(&flow).then(|| ("flow", json!({ "key": flow, "kind": "retired", "version": version })))
+            }
+            Change::Binding { flow } => wanted(&flow).then(|| ("flow", json!({ "key": flow, "kind": "binding" }))),
+            Change::Route { path } => self.query.flow.is_none().then(|| ("route", json!({ "path": path }))),
+            Change::PluginRemoved { name, version, digest } => {
+                let data = json!({ "name": name, "version": version, "digest": digest, "status": "removed" });
+                self.query.flow.is_none().then_some(("plugin", data))
+            }
             // Engines tell each other; pages that show them ask again anyway.
             Change::Grants => None,
         }
@@ -235,14 +245,20 @@ impl Reader {
 
     /// Nodes of the followed instance whose state is another than when they were last told.
     async fn changed(&mut self, one: &Committed) -> Vec<(Arc<str>, NodeState)> {
-        if self.replay.is_none() {
-            let flow = self.app.engine.flow(&one.flow, one.version).await;
-            self.replay = flow.ok().map(|flow| Replay::new(flow, &one.instance, one.version));
+        let store = self.app.engine.journal();
+        let before = self.replay.as_ref().map(Replay::states).unwrap_or_default();
+        let known = self.replay.as_ref().map_or(0, Replay::seq);
+        let mut entries = store.journal(&one.instance, known, u32::MAX).await.unwrap_or_default();
+        let migrates = |entry: &Entry| matches!(entry.event, Event::Commanded { command: Command::Migrate { .. }, .. });
+        if self.replay.is_none() || entries.iter().any(migrates) {
+            // From the start, with every version it ran.
+            let Ok(Some(stored)) = store.instance(&one.instance).await else { return Vec::new() };
+            entries = store.journal(&one.instance, 0, u32::MAX).await.unwrap_or_default();
+            let Ok(history) = history(&self.app, &stored, &entries).await else { return Vec::new() };
+            self.replay = Some(Replay::new(history, &one.instance));
         }
         let Some(replay) = &mut self.replay else { return Vec::new() };
-        let before: BTreeMap<Arc<str>, NodeState> = replay.states();
-        let entries = self.app.engine.journal().journal(&one.instance, replay.seq(), u32::MAX).await;
-        for entry in entries.unwrap_or_default().iter().filter(|entry| entry.seq <= one.seq) {
+        for entry in entries.iter().filter(|entry| entry.seq <= one.seq) {
             replay.take(entry);
         }
         replay.states().into_iter().filter(|(node, state)| before.get(node) != Some(state)).collect()

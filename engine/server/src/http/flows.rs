@@ -45,6 +45,8 @@ pub(super) struct FlowItem {
     has_draft: bool,
     /// Publishing the draft would make a new version.
     draft_differs: bool,
+    /// Rules pick the version of its starts.
+    has_binding: bool,
     updated_at: String,
     #[schema(value_type = BTreeMap<String, u64>)]
     counts: BTreeMap<&'static str, u64>,
@@ -68,6 +70,9 @@ pub(super) struct VersionItem {
     hash: String,
     published_at: String,
     published_by: String,
+    /// Nothing is started on it any more since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retired_at: Option<String>,
     #[schema(value_type = BTreeMap<String, u64>)]
     counts: BTreeMap<&'static str, u64>,
 }
@@ -148,6 +153,7 @@ fn item(flow: FlowSummary) -> FlowItem {
         latest_version: flow.latest_version,
         has_draft: flow.has_draft,
         draft_differs: flow.draft_differs,
+        has_binding: flow.has_binding,
         updated_at: rfc3339(flow.updated_ms),
         counts: counts_json(&flow.counts),
     }
@@ -177,6 +183,7 @@ pub(super) async fn show(State(app): State<App>, Path(key): Path<String>) -> Ans
         hash: version.hash,
         published_at: rfc3339(version.published_ms),
         published_by: version.published_by,
+        retired_at: version.retired_ms.map(rfc3339),
         counts: counts_json(&version.counts),
     });
     Ok(Json(FlowDetail { flow: item(detail.summary), versions: versions.collect() }))

@@ -111,8 +111,15 @@ pub(super) struct Subject {
 /// Of each scope, the visits of its nodes.
 type Visits = BTreeMap<ScopeId, BTreeMap<Arc<str>, u32>>;
 
+/// The versions of its flow that an instance ran.
+pub(super) struct History {
+    pub first: u32,
+    pub versions: BTreeMap<u32, Arc<Flow>>,
+}
+
 /// The fold of a journal.
 pub(super) struct Replay {
+    versions: BTreeMap<u32, Arc<Flow>>,
     flow: Arc<Flow>,
     /// `None` only while it is stepped.
     it: Option<Instance>,
@@ -120,13 +127,33 @@ pub(super) struct Replay {
 }
 
 impl Replay {
-    pub(super) fn new(flow: Arc<Flow>, id: &str, version: u32) -> Self {
-        Self { flow, it: Some(Instance::new(id.into(), version)), nodes: BTreeMap::new() }
+    pub(super) fn new(history: History, id: &str) -> Self {
+        let History { first, versions } = history;
+        let flow = versions[&first].clone();
+        Self { versions, flow, it: Some(Instance::new(id.into(), first)), nodes: BTreeMap::new() }
+    }
+
+    /// The version it runs now.
+    pub(super) fn flow(&self) -> &Flow {
+        &self.flow
+    }
+
+    /// At a migration, the instance as it stands in the other version.
+    fn moved(&mut self, before: Instance, event: &Event) -> Instance {
+        let Event::Commanded { command: Command::Migrate { version, nodes, .. }, .. } = event else { return before };
+        let Some(to) = self.versions.get(version).cloned() else { return before };
+        match machine::migrate(&self.flow, &to, &before, nodes) {
+            Ok(after) => {
+                self.flow = to;
+                after
+            }
+            Err(_) => before,
+        }
     }
 
     /// Of a whole journal.
-    pub(super) fn of(flow: Arc<Flow>, id: &str, version: u32, entries: &[Entry]) -> Self {
-        let mut replay = Self::new(flow, id, version);
+    pub(super) fn of(history: History, id: &str, entries: &[Entry]) -> Self {
+        let mut replay = Self::new(history, id);
         for entry in entries {
             replay.take(entry);
         }
@@ -144,6 +171,7 @@ impl Replay {
     /// Takes one entry. Returns the visit it was about, if it was about one.
     pub(super) fn take(&mut self, entry: &Entry) -> Option<Subject> {
         let before = self.it.take()?;
+        let before = self.moved(before, &entry.event);
         let subject = self.subject(&before, &entry.event);
         let visits: Visits = before.scopes.iter().map(|(&id, scope)| (id, scope.visits.clone())).collect();
         let (after, result) = step(&self.flow, before, entry.at_ms, &entry.event);

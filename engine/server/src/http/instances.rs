@@ -11,7 +11,7 @@ use http::StatusCode;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use stepwell_core::machine::{Command, EVENTS_MAX, Entry, Error, Instance, State as InstanceState, TokenId};
+use stepwell_core::machine::{Command, EVENTS_MAX, Entry, Error, Event, Instance, State as InstanceState, TokenId};
 use stepwell_core::problem::Problem;
 use stepwell_runtime::CommandError;
 use stepwell_store::{Cursor, Filter, InstanceDetail as Stored, InstanceSummary as Row};
@@ -20,7 +20,7 @@ use super::App;
 use super::auth::Caller;
 use super::body::{self, Raw};
 use super::extract::{Path, Query};
-use super::instance_view::{NodeRun, Replay, TokenItem, Undoable};
+use super::instance_view::{History, NodeRun, Replay, TokenItem, Undoable};
 use super::problem::{Answer, Code, Refusal, RefusalBody};
 use super::shapes::{self, Page, limit};
 use super::time::rfc3339;
@@ -74,6 +74,10 @@ pub(super) struct InstanceItem {
     /// `{code, message, class, node?, data?}`
     #[schema(value_type = Option<Object>)]
     error: Option<Value>,
+    /// What chose its version, where the flow has a binding or a route did: `rule/pilot`, `split/b`, `default`, `fallback`,
+    /// `newest`, `route/flash`, or `asked` for the caller itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bound_by: Option<String>,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -163,6 +167,7 @@ fn item(row: Row) -> InstanceItem {
         started_at: rfc3339(row.started_ms),
         updated_at: rfc3339(row.updated_ms),
         error: row.error.as_ref().map(error_json),
+        bound_by: row.bound_by,
     }
 }
 
@@ -203,14 +208,30 @@ async fn stands_at(app: &App, id: &str, node: &str) -> Answer<bool> {
 }
 
 /// An instance as it is stored, and as its journal makes it.
-async fn replay(app: &App, id: &str) -> Answer<(Stored, Replay)> {
+pub(super) async fn replay(app: &App, id: &str) -> Answer<(Stored, Replay)> {
     let store = app.engine.journal();
     let stored =
         store.instance(id).await?.ok_or_else(|| Refusal::say(Code::InstanceNotFound, format!("no instance {id}")))?;
     let entries = store.journal(id, 0, JOURNAL_ENTRIES_MAX).await?;
-    let flow = app.engine.flow(&stored.summary.flow, stored.summary.version).await?;
-    let replay = Replay::of(flow, id, stored.summary.version, &entries);
+    let replay = Replay::of(history(app, &stored, &entries).await?, id, &entries);
     Ok((stored, replay))
+}
+
+/// The versions an instance ran, from the first.
+pub(super) async fn history(app: &App, stored: &Stored, entries: &[Entry]) -> Answer<History> {
+    let (flow, now) = (&stored.summary.flow, stored.summary.version);
+    let moves = entries.iter().filter_map(|entry| match &entry.event {
+        Event::Commanded { command: Command::Migrate { version, from, .. }, .. } => Some((*version, *from)),
+        _ => None,
+    });
+    let (mut first, mut versions) = (None, BTreeMap::new());
+    for (version, from) in moves {
+        first = first.or(from);
+        versions.insert(version, app.engine.flow(flow, version).await?);
+    }
+    let first = first.unwrap_or(now);
+    versions.insert(first, app.engine.flow(flow, first).await?);
+    Ok(History { first, versions })
 }
 
 /// Show an instance
@@ -257,8 +278,7 @@ pub(super) async fn journal(
     // From the start: which node an entry is about shows only by what came before it.
     let until = u32::try_from(after).unwrap_or(u32::MAX).saturating_add(limit);
     let entries = store.journal(&id, 0, until).await?;
-    let flow = app.engine.flow(&stored.summary.flow, stored.summary.version).await?;
-    let mut replay = Replay::new(flow, &id, stored.summary.version);
+    let mut replay = Replay::new(history(&app, &stored, &entries).await?, &id);
     let mut items = Vec::new();
     for entry in &entries {
         let subject = replay.take(entry);
@@ -287,7 +307,7 @@ fn optional<T: DeserializeOwned + Default>(bytes: &Bytes) -> Answer<T> {
     if bytes.is_empty() { Ok(T::default()) } else { body::parse(bytes) }
 }
 
-async fn send(app: &App, id: &str, command: Command, caller: Caller) -> Answer<Response> {
+pub(super) async fn send(app: &App, id: &str, command: Command, caller: Caller) -> Answer<Response> {
     match app.engine.command(id, command, caller.user).await {
         Ok(()) => Ok((StatusCode::ACCEPTED, Json(json!({ "id": id }))).into_response()),
         Err(CommandError::Unknown) => Err(Refusal::say(Code::InstanceNotFound, format!("no instance {id}"))),
@@ -329,7 +349,7 @@ pub(super) async fn compensate(
 }
 
 /// Why somebody asks: shown in every list, so it is kept short.
-fn reason(bytes: &Bytes) -> Answer<String> {
+pub(super) fn reason(bytes: &Bytes) -> Answer<String> {
     let asked: ReasonBody = optional(bytes)?;
     let text = asked.reason.unwrap_or_default();
     if text.chars().count() > REASON_CHARS_MAX {

@@ -7,11 +7,16 @@
 //! Not here: connections and limits (`listen`, `gate`, `limits`), what the commands do (`runtime`).
 
 pub(crate) mod auth;
+mod bindings;
 mod body;
+mod bulk;
+mod choose;
+mod commands;
 mod connections;
 mod console;
 mod drafts;
 mod events;
+mod external_tasks;
 mod extract;
 mod flows;
 mod gate;
@@ -20,20 +25,23 @@ mod instances;
 pub(crate) mod limits;
 pub(crate) mod listen;
 mod messages;
+mod needs;
 pub(crate) mod openapi;
 mod ops;
 mod plugins;
 pub(crate) mod problem;
+mod routes;
 mod session;
 mod shapes;
 mod start;
+mod tasks;
 mod time;
 
 use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 use stepwell_runtime::clock::SystemClock;
 use tokio::sync::watch;
 
@@ -86,6 +94,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(flow_routes())
         .merge(instance_routes())
         .merge(plugin_routes())
+        .merge(door_routes())
         .route("/api/v1/session", post(session::log_in).get(session::show).delete(session::log_out))
         .route("/api/v1/events", get(events::follow))
         .route("/api/v1/audit", get(ops::audit))
@@ -108,8 +117,20 @@ fn flow_routes() -> Router<App> {
         .route("/api/v1/flows/{key}", get(flows::show))
         .route("/api/v1/flows/{key}/draft", get(drafts::show).put(drafts::save).delete(drafts::drop_draft))
         .route("/api/v1/flows/{key}/publish", post(flows::publish))
-        .route("/api/v1/flows/{key}/versions/{version}", get(flows::version))
+        .route("/api/v1/flows/{key}/versions/{version}", get(flows::version).delete(needs::delete_version))
+        .route("/api/v1/flows/{key}/where-used", get(needs::flow))
         .route("/api/v1/flows/{key}/instances", post(start::start))
+}
+
+fn door_routes() -> Router<App> {
+    Router::new()
+        .route("/api/v1/flows/{key}/bindings", get(bindings::show).put(bindings::save).delete(bindings::drop_binding))
+        .route("/api/v1/flows/{key}/bindings/preview", post(bindings::preview))
+        .route("/api/v1/flows/{key}/bindings/figures", get(bindings::figures))
+        .route("/api/v1/routes", get(routes::list))
+        .route("/api/v1/routes/{path}", get(routes::show).put(routes::save).delete(routes::drop_route))
+        .route("/api/v1/routes/{path}/preview", post(routes::preview))
+        .route("/api/v1/gc", post(needs::collect))
 }
 
 fn instance_routes() -> Router<App> {
@@ -120,13 +141,31 @@ fn instance_routes() -> Router<App> {
         .route("/api/v1/instances/{id}/cancel", post(instances::cancel))
         .route("/api/v1/instances/{id}/compensate", post(instances::compensate))
         .route("/api/v1/instances/{id}/retry", post(instances::retry))
+        .route("/api/v1/instances/{id}/suspend", post(commands::suspend))
+        .route("/api/v1/instances/{id}/resume", post(commands::resume))
+        .route("/api/v1/instances/{id}/move", post(commands::move_token))
+        .route("/api/v1/instances/{id}/migrate", post(commands::migrate))
+        .route("/api/v1/bulk", post(bulk::run))
         .route("/api/v1/messages", post(messages::post))
+        .route("/api/v1/tasks", get(tasks::list))
+        .route("/api/v1/tasks/{id}", get(tasks::show))
+        .route("/api/v1/tasks/{id}/claim", post(tasks::claim))
+        .route("/api/v1/tasks/{id}/assign", post(tasks::assign))
+        .route("/api/v1/tasks/{id}/complete", post(tasks::complete))
+        .route("/api/v1/tasks/{id}/fail", post(tasks::fail))
+        .route("/api/v1/external-tasks", get(external_tasks::list))
+        .route("/api/v1/external-tasks/fetch", post(external_tasks::fetch))
+        .route("/api/v1/external-tasks/{id}/extend", post(external_tasks::extend))
+        .route("/api/v1/external-tasks/{id}/complete", post(external_tasks::complete))
+        .route("/api/v1/external-tasks/{id}/fail", post(external_tasks::fail))
 }
 
 fn plugin_routes() -> Router<App> {
     Router::new()
         .route("/api/v1/plugins", get(plugins::list).post(plugins::upload))
         .route("/api/v1/plugins/{name}/{version}", get(plugins::show))
+        .route("/api/v1/plugins/{digest}", delete(needs::delete_plugin))
+        .route("/api/v1/plugins/{digest}/where-used", get(needs::plugin))
         .route("/api/v1/node-types", get(plugins::node_types))
         .route("/api/v1/connections", get(connections::list))
         .route("/api/v1/connections/{name}", get(connections::show).put(connections::put))

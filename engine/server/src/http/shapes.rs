@@ -111,3 +111,146 @@ pub(super) const LIMIT_MAX: u32 = 500;
 pub(super) fn limit(asked: Option<u32>) -> u32 {
     asked.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX)
 }
+
+/// Mirror of `stepwell_core::bind::BindingDocument`: the first rule that matches, else the split, else the default, else
+/// the newest version.
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(super) struct Binding {
+    #[schema(required = false)]
+    rules: Vec<BindingRule>,
+    split: Option<BindingSplit>,
+    /// The newest version unless given.
+    #[schema(value_type = Option<VersionName>)]
+    default: Option<VersionName>,
+    /// In place of a version that is switched off or gone.
+    #[schema(value_type = Option<VersionName>)]
+    fallback: Option<VersionName>,
+    /// Versions that are switched off, whichever rule chooses them.
+    #[schema(required = false)]
+    off: Vec<VersionName>,
+}
+
+/// A version's number, or its label: of several with one label the newest.
+#[derive(utoipa::ToSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(super) enum VersionName {
+    Number(u32),
+    Label(String),
+}
+
+/// Matches when the business key is one of `keys` or begins with one of `prefixes` (where either is given), and `when`
+/// holds (where it is given).
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(super) struct BindingRule {
+    name: String,
+    #[schema(required = false, default = true)]
+    enabled: bool,
+    #[schema(required = false)]
+    keys: Vec<String>,
+    #[schema(required = false)]
+    prefixes: Vec<String>,
+    /// An expression over the input: `input.communityId == 'c1'`.
+    when: Option<String>,
+    version: VersionName,
+}
+
+/// Shares starts out by weight; the same business key always gets the same variant, while the weights stand.
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(super) struct BindingSplit {
+    #[schema(required = false, default = true)]
+    enabled: bool,
+    /// Another salt shares out anew.
+    #[schema(required = false)]
+    salt: String,
+    variants: Vec<BindingVariant>,
+}
+
+/// Switched off, its keys get the fallback; the others keep what they have.
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(super) struct BindingVariant {
+    name: String,
+    #[schema(required = false, default = true)]
+    enabled: bool,
+    version: VersionName,
+    weight: u32,
+}
+
+/// Mirror of `stepwell_core::bind::RouteDocument`.
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(super) struct Route {
+    /// `token` unless given; `none` lets anyone ask.
+    auth: Option<String>,
+    /// How long the caller is kept before it gets a 202: at most `60s`, `10s` unless given.
+    wait: Option<String>,
+    /// The first that matches chooses.
+    rules: Vec<RouteRule>,
+}
+
+/// Matches when `when` holds, or always where it is not given.
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(super) struct RouteRule {
+    name: String,
+    #[schema(required = false, default = true)]
+    enabled: bool,
+    /// An expression over the body: `input.type == 'FLASH'`.
+    when: Option<String>,
+    flow: String,
+    /// As the flow's binding chooses, unless given.
+    version: Option<VersionName>,
+}
+
+/// Mirror of `stepwell_store::WhereUsed`: a flow, and who uses it.
+#[derive(utoipa::ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(super) struct WhereUsed {
+    versions: Vec<VersionUse>,
+    /// Paths that its newest version names, beside its key.
+    triggers: Vec<String>,
+    /// Paths of routes that lead to it.
+    routes: Vec<String>,
+    has_binding: bool,
+    /// Versions of other flows that call it.
+    called_by: Vec<UsedByVersion>,
+    /// Flows whose draft calls it.
+    drafts: Vec<String>,
+}
+
+/// Mirror of `stepwell_store::VersionUse`.
+#[derive(utoipa::ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(super) struct VersionUse {
+    version: u32,
+    label: Option<String>,
+    retired: bool,
+    /// Instances that have not ended.
+    live: u64,
+    /// Ended instances that are kept.
+    ended: u64,
+    /// `{kind: newest | binding | route | instances | version, …}`; empty: it can be deleted.
+    #[schema(value_type = Vec<Object>)]
+    needed_by: Value,
+}
+
+/// Mirror of `stepwell_store::UsedBy`: a version that uses something.
+#[derive(utoipa::ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(super) struct UsedByVersion {
+    flow: String,
+    version: u32,
+    retired: bool,
+    /// Instances that have not ended.
+    live: u64,
+    /// Why the version itself cannot go.
+    #[schema(value_type = Vec<Object>)]
+    needed_by: Value,
+}

@@ -6,7 +6,7 @@
 //!   another body it is refused. While its first request is still here it is refused as running.
 //! - A caller that goes away changes nothing for its instance.
 //!
-//! Not here: what happens between start and answer (`runtime`).
+//! Not here: which version a start runs (`choose`), what happens between start and answer (`runtime`).
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,20 +21,20 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use stepwell_core::expr::{Root, Scope};
-use stepwell_core::flow::{Flow, duration};
+use stepwell_core::flow::duration;
 use stepwell_core::machine::{Error, State as InstanceState};
-use stepwell_core::problem::Problem;
 use stepwell_runtime::journal::Idempotency;
 use stepwell_runtime::{Answer as EngineAnswer, Clock as _, FlowError, StartError, StartRequest};
 
 use super::App;
 use super::auth::Caller;
 use super::body::{self, Raw};
+use super::choose::{self, Wish};
 use super::extract::{Path, Query};
 use super::listen;
 use super::problem::{Answer, Code, Refusal, RefusalBody};
-use super::shapes;
+use super::{routes, shapes};
+use crate::table::{Known, Way};
 
 /// A caller is kept at most this long.
 const WAIT_MS_MAX: u64 = 60_000;
@@ -42,7 +42,6 @@ const WAIT_MS_MAX: u64 = 60_000;
 const LOOKS_ELSEWHERE_EVERY: Duration = Duration::from_secs(1);
 /// Who asks by an open path.
 const ANYONE: &str = "anyone";
-const BUSINESS_KEY_CHARS_MAX: usize = 256;
 const IDEMPOTENCY_KEY_CHARS_MAX: usize = 256;
 /// Length of a W3C traceparent of version 00.
 const TRACEPARENT_CHARS: usize = 55;
@@ -56,12 +55,12 @@ pub(super) struct StartBody {
     /// The caller's name for the instance, such as an order number.
     #[serde(default)]
     business_key: Option<String>,
-    /// The newest version where none is given.
+    /// Where none is given, the flow's binding chooses; without one it is the newest version.
     #[serde(default)]
     version: Option<u32>,
-    /// Smaller is more urgent.
+    /// Smaller is more urgent. Where none is given, the flow's own `priority`, or 0.
     #[serde(default)]
-    priority: i32,
+    priority: Option<i32>,
 }
 
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -101,13 +100,9 @@ pub(super) async fn start(
     Raw(bytes): Raw,
 ) -> Answer<Response> {
     let asked: StartBody = body::parse(&bytes)?;
-    let (key, version) = match (app.library.newest(&key), asked.version) {
-        (Some((key, _)), Some(version)) => (key, version),
-        (Some((key, newest)), None) => (key, newest),
-        (None, _) => return Err(unpublished(&app, &key).await),
-    };
+    let Some(known) = app.library.table().flow(&key) else { return Err(unpublished(&app, &key).await) };
     let start = Start {
-        version,
+        wish: asked.version.map_or(Wish::Any, Wish::Version),
         input: asked.input,
         input_at: "/input",
         business_key: asked.business_key,
@@ -115,7 +110,7 @@ pub(super) async fn start(
         wait: query.wait.as_deref().map(wait).transpose()?,
         by: caller.user.into(),
         bytes,
-        key,
+        known,
     };
     let ended = start.run(&app, &headers).await?;
     ended.whole()
@@ -123,7 +118,7 @@ pub(super) async fn start(
 
 /// Start an instance by its trigger's path
 #[utoipa::path(post, path = "/t/{path}", tag = "flows",
-    params(("path" = String, Path, description = "A trigger's path, or a flow's key")),
+    params(("path" = String, Path, description = "A trigger's or route's path, or a flow's key")),
     request_body(content = Value, description = "The bare input"),
     responses((status = 200, body = Value, description = "The bare output"),
               (status = 202, body = StartedBody, description = "It goes on; see Location"),
@@ -137,31 +132,31 @@ pub(super) async fn trigger(
     request: axum::extract::Request,
 ) -> Answer<Response> {
     let caller = app.auth.caller(&method, &headers, stepwell_runtime::Clock::now_ms(&app.clock));
-    let (route, by) = match (app.library.route(&path), caller) {
-        (Some(route), Ok(caller)) => (route, caller.user),
-        (Some(route), Err(_)) if route.spec.open => (route, ANYONE),
+    let (way, by) = match (app.library.table().way(&path), caller) {
+        (Some(way), Ok(caller)) => (way, caller.user),
+        (Some(way), Err(_)) if way.spec().open => (way, ANYONE),
         // Who may not ask is not told which paths there are.
         (_, Err(refusal)) => return Err(refusal),
         (None, Ok(_)) => return Err(Refusal::new(Code::TriggerNotFound)),
     };
     let bytes = body::read(request.into_body(), app.config.body_bytes_max).await?;
-    let start = Start {
-        key: route.flow,
-        version: route.version,
-        input: if bytes.is_empty() { Value::Null } else { body::parse(&bytes)? },
-        input_at: "",
-        business_key: None,
-        priority: 0,
-        wait: Some(Duration::from_millis(route.spec.wait_ms)),
-        by: by.into(),
-        bytes,
+    let input = if bytes.is_empty() { Value::Null } else { body::parse(&bytes)? };
+    let wait = Some(Duration::from_millis(way.spec().wait_ms));
+    let (known, wish) = match way {
+        Way::Flow(known, _) => (known, Wish::Any),
+        Way::Route(route) => {
+            body::not_too_deep(&input, "")?;
+            routes::lead(&app, &path, &route, &input, by).await?
+        }
     };
+    let start =
+        Start { known, wish, input, input_at: "", business_key: None, priority: None, wait, by: by.into(), bytes };
     let ended = start.run(&app, &headers).await?;
     ended.bare()
 }
 
 /// Why a key starts nothing.
-async fn unpublished(app: &App, key: &str) -> Refusal {
+pub(super) async fn unpublished(app: &App, key: &str) -> Refusal {
     match app.engine.journal().flow(key).await {
         Ok(Some(_)) => Refusal::say(Code::FlowNotPublished, format!("flow {key} has only a draft")),
         Ok(None) => Refusal::say(Code::FlowNotFound, format!("no flow {key}")),
@@ -180,13 +175,13 @@ pub(super) fn wait(text: &str) -> Answer<Duration> {
 
 /// One request to start.
 struct Start {
-    key: Arc<str>,
-    version: u32,
+    known: Arc<Known>,
+    wish: Wish,
     input: Value,
     /// Where the input stands in the request's body.
     input_at: &'static str,
     business_key: Option<String>,
-    priority: i32,
+    priority: Option<i32>,
     wait: Option<Duration>,
     by: Arc<str>,
     bytes: Bytes,
@@ -194,27 +189,45 @@ struct Start {
 
 impl Start {
     async fn run(self, app: &App, headers: &HeaderMap) -> Answer<Ended> {
+        let named = matches!(self.wish, Wish::Version(_));
+        match self.begin(app, headers).await {
+            // Taken back by another engine since the table was read: the next time it is not chosen.
+            Err(refusal) if refusal.code == Code::VersionNotFound && !named => {
+                app.library.read_all().await?;
+                Err(Refusal::say(Code::Overloaded, "the version was taken back while it was chosen; ask again"))
+            }
+            ended => ended,
+        }
+    }
+
+    async fn begin(self, app: &App, headers: &HeaderMap) -> Answer<Ended> {
         let idempotency = idempotency(headers, &self.bytes)?;
         let _underway = match &idempotency {
             None => None,
             Some(idempotency) => {
-                let mark = app.underway.enter(&self.key, &idempotency.key)?;
-                if let Some((id, request)) = app.engine.journal().idempotent(&self.key, &idempotency.key).await? {
+                let mark = app.underway.enter(&self.known.key, &idempotency.key)?;
+                let known = app.engine.journal().idempotent(&self.known.key, &idempotency.key).await?;
+                if let Some((id, request)) = known {
                     return again(app, &id, request != idempotency.request, self.wait).await;
                 }
                 Some(mark)
             }
         };
-        let flow = app.engine.flow(&self.key, self.version).await?;
-        let business_key = admit(&flow, &self.input, self.input_at, self.business_key)?;
+        let (input, at) = (&self.input, self.input_at);
+        body::not_too_deep(input, at)?;
+        let (version, bound_by) = self.wish.choose(app, &self.known, self.business_key.as_deref(), input).await?;
+        let flow = app.engine.flow(&self.known.key, version).await?;
+        choose::fits(&flow, input, at)?;
+        let priority = choose::priority(&flow, input, at, self.priority)?;
         let request = StartRequest {
+            business_key: choose::business_key(&flow, input, at, self.business_key)?,
             flow,
-            version: self.version,
+            version,
             input: self.input,
-            business_key,
-            priority: self.priority,
+            priority,
             idempotency,
             traceparent: traceparent(headers),
+            bound_by,
             by: self.by,
             wait: self.wait.is_some(),
         };
@@ -289,6 +302,11 @@ async fn stored(app: &App, id: &Arc<str>) -> Answer<EngineAnswer> {
 async fn refused(app: &App, error: StartError, wait: Option<Duration>) -> Answer<Ended> {
     match error {
         StartError::Duplicate { instance, other_request } => again(app, &instance, other_request, wait).await,
+        StartError::KeyTaken { instance } => {
+            let message = format!("the business key is that of instance {instance}");
+            Err(Refusal::say(Code::BusinessKeyTaken, message).and("id", &*instance))
+        }
+        StartError::Retired => Err(Refusal::say(Code::VersionNotFound, "nothing is started on this version any more")),
         StartError::Overloaded if app.limits.closing() => Err(Refusal::new(Code::ShuttingDown)),
         StartError::Overloaded => Err(Refusal::say(Code::Overloaded, "too many instances are driven just now")),
         StartError::Unavailable(error) => Err(error.into()),
@@ -316,44 +334,6 @@ async fn again(app: &App, id: &Arc<str>, other_request: bool, wait: Option<Durat
 
 fn settled(state: InstanceState) -> bool {
     state.ended() || state == InstanceState::Incident
-}
-
-/// What the flow asks of an input, and the business key it makes of it.
-fn admit(flow: &Flow, input: &Value, at: &str, given: Option<String>) -> Answer<Option<String>> {
-    body::not_too_deep(input, at)?;
-    if let Some(schema) = &flow.input
-        && !schema.is_valid(input)
-    {
-        let mut problems = schema.check(input);
-        for problem in &mut problems {
-            problem.pointer.insert_str(0, at);
-        }
-        return Err(Refusal::with(Code::InputInvalid, problems));
-    }
-    let key = match (given, &flow.business_key) {
-        (Some(given), _) => Some(given),
-        (None, Some(expression)) => {
-            let scope = Scope { roots: &[("input", Root::Value(input))] };
-            match expression.eval(&scope) {
-                Ok(Value::String(key)) => Some(key),
-                Ok(Value::Number(key)) => Some(key.to_string()),
-                Ok(Value::Null) => None,
-                Ok(other) => return Err(business_key(at, &format!("the flow makes no text of it: {other}"))),
-                Err(error) => return Err(business_key(at, &error.message)),
-            }
-        }
-        (None, None) => None,
-    };
-    match key {
-        Some(key) if key.is_empty() || key.contains('\0') || key.chars().count() > BUSINESS_KEY_CHARS_MAX => {
-            Err(business_key(at, &format!("1 to {BUSINESS_KEY_CHARS_MAX} characters, none of them NUL")))
-        }
-        key => Ok(key),
-    }
-}
-
-fn business_key(at: &str, message: &str) -> Refusal {
-    Refusal::with(Code::InputInvalid, vec![Problem::error("BUSINESS_KEY", at, format!("business key: {message}"))])
 }
 
 fn idempotency(headers: &HeaderMap, bytes: &Bytes) -> Answer<Option<Idempotency>> {

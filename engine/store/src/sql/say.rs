@@ -8,6 +8,7 @@
 //! | `{from each}`, `{using each}`, `{each,}` | nothing | the rows of values, with `from`, `using`, or a comma after |
 //! | `{lateral}` | nothing | `lateral` |
 //! | `{lock i}`, `{lock i, leave}` | nothing | locks the rows of `i` until the commit; leaves out those that others have locked |
+//! | `{share i}` | nothing | keeps others from changing the rows of `i` until the commit; they may share them, too |
 //! | `{by x}`, `{by none}` | the index to go by | nothing |
 //! | `{like}` | `like` | `ilike` |
 //!
@@ -83,7 +84,7 @@ pub(super) fn to_postgres(sql: &str, kinds: &[Kind]) -> String {
         _ => match mark.strip_prefix("lock ").map(|what| what.split_once(", ")) {
             Some(Some((what, _))) => format!("for update of {what} skip locked"),
             Some(None) => format!("for update of {}", &mark["lock ".len()..]),
-            None => String::new(),
+            None => mark.strip_prefix("share ").map_or_else(String::new, |what| format!("for share of {what}")),
         },
     });
     // In a set of rows a parameter is a column of it.
@@ -143,6 +144,7 @@ mod tests {
                  where id = each.c1",
             ),
             ("{lock i, leave}", "", "for update of i skip locked"),
+            ("{share i}", "", "for share of i"),
         ] {
             assert_eq!((to_sqlite(sql).as_str(), to_postgres(sql, &kinds).as_str()), (sqlite, postgres));
         }

@@ -75,6 +75,12 @@ impl<'a> From<&'a Option<String>> for Value<'a> {
     }
 }
 
+impl<'a> From<Option<&'a Arc<str>>> for Value<'a> {
+    fn from(text: Option<&'a Arc<str>>) -> Self {
+        text.map_or(Self::Null, Self::from)
+    }
+}
+
 /// A field of a row.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Cell<'a> {

@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 use stepwell_core::machine::State;
 
 use super::{act, admitted, open, published, version_of};
-use crate::{Change, DraftSaved, Expect, FeedItem, NewPlugin, PluginKept, PluginStatus, Published, SaveDraft, Store};
+use crate::{
+    Change, DraftSaved, Expect, FeedItem, NewPlugin, PathOwner, PluginKept, PluginStatus, Published, SaveDraft, Store,
+};
 
 async fn save(store: &Store, expect: Expect, hash: Option<&str>) -> DraftSaved {
     let save = SaveDraft {
@@ -92,9 +94,10 @@ async fn a_path_belongs_to_one_flow() {
         publish.triggers = paths.iter().map(|path| ((*path).to_owned(), json!({ "wait": "10s" }))).collect();
         publish
     };
+    let taken = Published::PathTaken { path: "orders".to_owned(), owner: PathOwner::Flow("f".to_owned()) };
     for (publish, expected) in [
         (with("f", "1", &["f", "orders"]), Published::New(1)),
-        (with("g", "1", &["orders"]), Published::PathTaken { path: "orders".to_owned(), flow: "f".to_owned() }),
+        (with("g", "1", &["orders"]), taken.clone()),
         (with("f", "2", &["f"]), Published::New(2)), // Lets go of it.
         (with("g", "1", &["orders"]), Published::New(1)),
     ] {

@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
+use stepwell_core::flow::Unique;
 use stepwell_core::machine::State;
 use stepwell_runtime::journal::{Append, AppendError, Idempotency};
 
 use super::{Place, admitted, published, started};
 use crate::sql::values;
-use crate::{Options, Store};
+use crate::{Options, Removed, Store};
 
 /// Two engines on one database; `None` on a file.
 fn two() -> Option<(Store, Store, Place, tempfile::TempDir)> {
@@ -102,5 +103,48 @@ async fn of_many_that_want_an_instance_one_takes_it() {
         // One has it; the other is told that somebody has, or that somebody has hold of it just now.
         let owners = [first, second].into_iter().filter(|taken| matches!(taken, Ok(Some(_)))).count();
         assert_eq!(owners, 1);
+    }
+}
+
+#[tokio::test]
+async fn one_engine_wins_a_business_key() {
+    let Some((one, other, _place, _folder)) = two() else { return };
+    published(&one, "f", "1").await;
+    for round in 0..20 {
+        let start = || {
+            let mut start = driven("f");
+            let admission = start.admission.as_mut().unwrap();
+            admission.business_key = Some(format!("k{round}"));
+            admission.unique = Some(if round % 2 == 0 { Unique::Running } else { Unique::Always });
+            start
+        };
+        let starts: Vec<Append> = (0..6).map(|_| start()).collect();
+        let ids: Vec<Arc<str>> = starts.iter().map(|one| one.instance.clone()).collect();
+        let stores = [&one, &other].into_iter().cycle();
+        let outcomes = futures::future::join_all(stores.zip(starts).map(|(store, start)| store.append(start))).await;
+        let winners: Vec<&Arc<str>> =
+            ids.iter().zip(&outcomes).filter(|(_, one)| one.is_ok()).map(|(id, _)| id).collect();
+        assert_eq!(winners.len(), 1, "{outcomes:?}");
+        for loser in outcomes.into_iter().filter_map(Result::err) {
+            assert!(matches!(&loser, AppendError::KeyTaken { instance } if instance == winners[0]), "{loser:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_start_at_one_engine_and_a_removal_at_another_never_both_win() {
+    let Some((one, other, _place, _folder)) = two() else { return };
+    published(&one, "f", "1").await;
+    for round in 1..40 {
+        published(&one, "f", &format!("{}", round + 1)).await;
+        let act = crate::Act { by: "ada".to_owned(), at_ms: 9 };
+        let (started, removed) = futures::join!(
+            one.append(admitted("f", round, State::Waiting, None)),
+            other.remove_version(act, "f", round)
+        );
+        match (started, removed.unwrap()) {
+            (Ok(_), Removed::Needed(_)) | (Err(AppendError::Retired), Removed::Gone) => {}
+            both => panic!("{both:?}"),
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! What this store promises beyond the seam. The seam's own rules are in `tests/conformance`.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod bindings;
 mod definitions;
 mod durability;
 mod engines;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use stepwell_core::machine::{Entry, Event, State};
-use stepwell_runtime::journal::{Admission, Append, Header};
+use stepwell_runtime::journal::{Admission, Append, Header, TaskMoves};
 
 use crate::{Act, Options, Publish, Published, Store};
 
@@ -90,6 +91,8 @@ fn admitted(flow: &str, version: u32, state: State, business_key: Option<&str>) 
         epoch: 1,
         entries: vec![started(1)],
         header: Header { state, updated_ms: 2_000, due_ms: None, error: None, reply: None, output: None },
+        version: version,
+        tasks: TaskMoves::default(),
         snapshot: (!state.ended()).then(|| "{}".to_owned()),
         subscriptions: Vec::new(),
         taken: Vec::new(),
@@ -101,6 +104,8 @@ fn admitted(flow: &str, version: u32, state: State, business_key: Option<&str>) 
             started_ms: 1_000,
             idempotency: None,
             traceparent: None,
+            unique: None,
+            bound_by: None,
             by: "admin".into(),
         }),
         park: true,

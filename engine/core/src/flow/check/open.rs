@@ -197,7 +197,8 @@ impl Checker<'_> {
         let timeout_ms = self.whole_timeout(node, task.timeout.as_deref(), pointer);
         self.nodes[node].on = self.boundaries(node, &task.on, pointer);
         let form_source = task.form.map(Arc::new);
-        Kind::UserTask(Box::new(UserTask { assignee, users, groups, with, form, form_source, due, timeout_ms }))
+        let title = serde_json::to_value(&task.title).unwrap_or_default();
+        Kind::UserTask(Box::new(UserTask { title, assignee, users, groups, with, form, form_source, due, timeout_ms }))
     }
 
     pub(super) fn external_task(&mut self, node: NodeIx, task: ExternalTaskDocument, pointer: &str) -> Option<Kind> {

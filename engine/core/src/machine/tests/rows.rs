@@ -131,6 +131,9 @@ fn completed_steps_are_undone_in_reverse() {
             ("a:ok b:ok compensate", "a b c | compensating"), // The call under way is awaited first …
             ("a:ok b:ok compensate c:ok c:ok b:ok a:ok", "a b c c~ b~ a~ | compensated COMPENSATION_REQUESTED"),
             ("a:ok b:ok compensate c:no b:ok a:ok", "a b c b~ a~ | compensated COMPENSATION_REQUESTED"),
+            // It went wrong, which is not to say that nothing was done.
+            ("a:ok b:ok compensate c:transient c:ok b:ok a:ok", "a b c c~ b~ a~ | compensated COMPENSATION_REQUESTED"),
+            ("a:ok b:ok compensate c:permanent b:ok a:ok", "a b c b~ a~ | compensated COMPENSATION_REQUESTED"),
             ("a:ok b:no a:transient", "a b a~ | compensating"),
             ("a:ok b:no a:transient tick a:ok", "a b a~ a~ | compensated NO"),
             ("a:ok b:no compensate", "a b a~ | nothingtodo | compensating"),

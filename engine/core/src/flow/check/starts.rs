@@ -1,0 +1,45 @@
+//! What a document says of its own starts: the business key, whether it is unique, the priority.
+
+use serde_json::Value;
+
+use super::super::Unique;
+use super::super::document::UniqueDocument;
+use super::{Checker, Sees};
+use crate::expr::Expr;
+use crate::problem::Problem;
+
+#[derive(Default)]
+pub(super) struct Starts {
+    pub(super) business_key: Option<Expr>,
+    pub(super) unique: Option<Unique>,
+    pub(super) priority: Option<Expr>,
+}
+
+impl Checker<'_> {
+    pub(super) fn starts(&mut self) -> Starts {
+        let text = self.reader.field::<String>("businessKey");
+        let business_key = text.and_then(|text| self.expression(&text, "/businessKey", None, Sees::Input));
+        let unique = self.reader.field::<UniqueDocument>("businessKeyUnique").map(|unique| match unique {
+            UniqueDocument::Running => Unique::Running,
+            UniqueDocument::Always => Unique::Always,
+        });
+        Starts { business_key, unique, priority: self.priority() }
+    }
+
+    /// A whole number, or an expression that gives one.
+    fn priority(&mut self) -> Option<Expr> {
+        const AT: &str = "/priority";
+        match self.reader.raw("priority")? {
+            Value::String(text) if text.starts_with('=') => self.expression(text, AT, None, Sees::Input),
+            Value::Number(number) if number.as_i64().is_some_and(|number| i32::try_from(number).is_ok()) => {
+                Some(Expr::literal(Value::Number(number.clone())))
+            }
+            other => {
+                let message = format!("{other} is no priority");
+                let problem = Problem::error("PRIORITY", AT, message);
+                self.problem(problem.fix("use a whole number, or an expression such as =input.rush ? -10 : 0"));
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! `/api/v1/external-tasks`: work that workers fetch, each task for one of them at a time.
+//!
+//! A worker names itself. What it has fetched is its own until the lock is over; it may answer later than that as
+//! long as nobody else has fetched the task. A reply to a fetch that is lost costs the time of the lock, no more.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::Response;
+use axum::{Extension, Json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use stepwell_core::flow::duration;
+use stepwell_core::machine::{Command, Failure};
+use stepwell_core::problem::Problem;
+use stepwell_runtime::Clock;
+use stepwell_store::{Grasp, OpenTask, TaskFilter};
+
+use super::auth::Caller;
+use super::extract::{Path, Query};
+use super::instances::send;
+use super::problem::{Answer, Code, Refusal, RefusalBody};
+use super::shapes::limit;
+use super::tasks::{RejectBody, fits, missing, named, rejection};
+use super::time::rfc3339;
+use super::{App, body};
+
+const LOCK_MS: u64 = 30_000;
+const LOCK_MS_MAX: u64 = 24 * 60 * 60 * 1000;
+const WAIT_MS_MAX: u64 = 60_000;
+const TASKS_MAX: u32 = 100;
+const TOPICS_MAX: usize = 50;
+const WORKER_BYTES_MAX: usize = 200;
+/// How soon a worker that waits is looked for anew.
+const LOOK_MS: u64 = 200;
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct TaskQuery {
+    instance: Option<String>,
+    flow: Option<String>,
+    topic: Option<String>,
+    /// 50 unless given, at most 500.
+    limit: Option<u32>,
+}
+
+/// Work for a worker.
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ExternalTaskItem {
+    /// `<instance>.<token>`
+    id: String,
+    #[schema(value_type = String)]
+    instance: Arc<str>,
+    #[schema(value_type = String)]
+    flow: Arc<str>,
+    version: u32,
+    business_key: Option<String>,
+    node: String,
+    topic: String,
+    /// To be named in the answer.
+    attempt: u32,
+    input: Value,
+    since: String,
+    until: Option<String>,
+    worker: Option<String>,
+    locked_until: Option<String>,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct ExternalTaskList {
+    items: Vec<ExternalTaskItem>,
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FetchBody {
+    topics: Vec<String>,
+    worker: String,
+    /// How long the tasks are this worker's alone: `30s` unless given, at most a day.
+    lock: Option<String>,
+    /// How long to wait for a task if there is none: at most `60s`; not at all unless given.
+    wait: Option<String>,
+    /// At most 100; 1 unless given.
+    limit: Option<u32>,
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExtendBody {
+    worker: String,
+    attempt: u32,
+    /// From now on; `0s` gives the task back.
+    lock: String,
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WorkDoneBody {
+    worker: String,
+    attempt: u32,
+    output: Value,
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct WorkFailedBody {
+    worker: String,
+    attempt: u32,
+    /// A business error: never tried again.
+    #[serde(default)]
+    rejected: Option<RejectBody>,
+    /// Tried again as the node says, if there is no `rejected`: what went wrong.
+    #[serde(default)]
+    message: String,
+    /// Not before so long.
+    #[serde(default)]
+    retry_after: Option<String>,
+}
+
+/// List open external tasks
+#[utoipa::path(get, path = "/api/v1/external-tasks", tag = "external-tasks", params(TaskQuery),
+    responses((status = 200, body = ExternalTaskList, description = "The oldest first; fetched ones, too")))]
+pub(super) async fn list(State(app): State<App>, Query(query): Query<TaskQuery>) -> Answer<Json<ExternalTaskList>> {
+    let TaskQuery { instance, flow, topic, limit: asked } = query;
+    let filter = TaskFilter { people: false, instance, flow, assignee: None, topic };
+    let found = app.engine.journal().tasks(filter, limit(asked)).await?;
+    Ok(Json(ExternalTaskList { items: found.into_iter().map(item).collect() }))
+}
+
+/// Fetch and lock tasks
+///
+/// Waits for one if there is none, as long as `wait` says.
+#[utoipa::path(post, path = "/api/v1/external-tasks/fetch", tag = "external-tasks", request_body = FetchBody,
+    responses((status = 200, body = ExternalTaskList, description = "None: the time to wait was over"), (status = 422, body = RefusalBody)))]
+pub(super) async fn fetch(
+    State(app): State<App>,
+    body::Json(asked): body::Json<FetchBody>,
+) -> Answer<Json<ExternalTaskList>> {
+    let mut problems = Vec::new();
+    let lock_ms = time(asked.lock.as_deref(), "/lock", LOCK_MS, LOCK_MS_MAX, &mut problems);
+    let wait_ms = time(asked.wait.as_deref(), "/wait", 0, WAIT_MS_MAX, &mut problems);
+    worker(&asked.worker, &mut problems);
+    if asked.topics.is_empty() || asked.topics.len() > TOPICS_MAX {
+        problems.push(Problem::error("TOPICS", "/topics", format!("1 to {TOPICS_MAX} topics")));
+    }
+    if !problems.is_empty() {
+        return Err(Refusal::with(Code::BodyInvalid, problems));
+    }
+    let limit = asked.limit.unwrap_or(1).clamp(1, TASKS_MAX);
+    let topics: Vec<String> = asked.topics.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+    let until_ms = app.clock.now_ms().saturating_add(wait_ms);
+    let mut stop = app.stop.clone();
+    loop {
+        let now_ms = app.clock.now_ms();
+        let (topics, worker) = (topics.clone(), asked.worker.clone());
+        let found = app.engine.journal().fetch(topics, worker, now_ms.saturating_add(lock_ms), now_ms, limit).await?;
+        if !found.is_empty() || now_ms >= until_ms || *stop.borrow() {
+            return Ok(Json(ExternalTaskList { items: found.into_iter().map(item).collect() }));
+        }
+        let nap = Duration::from_millis(LOOK_MS.min(until_ms.saturating_sub(now_ms)));
+        tokio::select! {
+            () = app.clock.sleep(nap) => {}
+            _ = stop.changed() => {}
+        }
+    }
+}
+
+/// Keep a task longer, or give it back
+#[utoipa::path(post, path = "/api/v1/external-tasks/{id}/extend", tag = "external-tasks", params(("id" = String, Path)), request_body = ExtendBody,
+    responses((status = 200, body = ExternalTaskItem), (status = 404, body = RefusalBody), (status = 409, body = RefusalBody)))]
+pub(super) async fn extend(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    body::Json(asked): body::Json<ExtendBody>,
+) -> Answer<Json<ExternalTaskItem>> {
+    let mut problems = Vec::new();
+    let lock_ms = time(Some(&asked.lock), "/lock", LOCK_MS, LOCK_MS_MAX, &mut problems);
+    if !problems.is_empty() {
+        return Err(Refusal::with(Code::BodyInvalid, problems));
+    }
+    let locked_ms = (lock_ms > 0).then(|| app.clock.now_ms().saturating_add(lock_ms));
+    held(&app, &id, asked.worker, asked.attempt, locked_ms).await.map(|task| Json(item(task)))
+}
+
+/// Complete a task
+#[utoipa::path(post, path = "/api/v1/external-tasks/{id}/complete", tag = "external-tasks", params(("id" = String, Path)), request_body = WorkDoneBody,
+    responses((status = 202, body = super::instances::Commanded, description = "Kept; the instance goes on soon after"),
+              (status = 404, body = RefusalBody), (status = 409, body = RefusalBody), (status = 422, body = RefusalBody)))]
+pub(super) async fn complete(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Extension(caller): Extension<Caller>,
+    body::Json(asked): body::Json<WorkDoneBody>,
+) -> Answer<Response> {
+    body::not_too_deep(&asked.output, "/output")?;
+    let task = held(&app, &id, asked.worker, asked.attempt, Some(app.clock.now_ms() + LOCK_MS)).await?;
+    fits(&app, &task, &asked.output).await?;
+    let (token, attempt) = (task.token, task.attempt);
+    send(&app, &task.instance, Command::Complete { token, attempt, output: Arc::new(asked.output) }, caller).await
+}
+
+/// Say that a task went wrong
+#[utoipa::path(post, path = "/api/v1/external-tasks/{id}/fail", tag = "external-tasks", params(("id" = String, Path)), request_body = WorkFailedBody,
+    responses((status = 202, body = super::instances::Commanded), (status = 404, body = RefusalBody), (status = 409, body = RefusalBody)))]
+pub(super) async fn fail(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Extension(caller): Extension<Caller>,
+    body::Json(asked): body::Json<WorkFailedBody>,
+) -> Answer<Response> {
+    let mut problems = Vec::new();
+    let after = time(asked.retry_after.as_deref(), "/retryAfter", 0, LOCK_MS_MAX, &mut problems);
+    if !problems.is_empty() {
+        return Err(Refusal::with(Code::BodyInvalid, problems));
+    }
+    let failure = match asked.rejected {
+        Some(rejected) => Failure::Rejected(rejection(rejected)?),
+        None => Failure::Transient { message: asked.message, retry_after_ms: (after > 0).then_some(after) },
+    };
+    let task = held(&app, &id, asked.worker, asked.attempt, Some(app.clock.now_ms() + LOCK_MS)).await?;
+    send(&app, &task.instance, Command::Fail { token: task.token, attempt: task.attempt, failure }, caller).await
+}
+
+/// The task, if the worker has it in this attempt.
+async fn held(app: &App, id: &str, by: String, attempt: u32, locked_ms: Option<u64>) -> Answer<OpenTask> {
+    let mut problems = Vec::new();
+    worker(&by, &mut problems);
+    if !problems.is_empty() {
+        return Err(Refusal::with(Code::BodyInvalid, problems));
+    }
+    let (instance, token) = named(id)?;
+    match app.engine.journal().extend(instance, token, attempt, by, locked_ms).await? {
+        Grasp::Held(task) => Ok(*task),
+        Grasp::Taken(other) if other.is_empty() => Err(Refusal::say(Code::TaskTaken, "no worker has fetched it")),
+        Grasp::Taken(other) => Err(Refusal::say(Code::TaskTaken, format!("{other} has it"))),
+        Grasp::Gone => Err(missing(id)),
+    }
+}
+
+fn worker(name: &str, problems: &mut Vec<Problem>) {
+    if name.is_empty() || name.len() > WORKER_BYTES_MAX || name.contains('\0') {
+        problems.push(Problem::error(
+            "TEXT_LENGTH",
+            "/worker",
+            format!("1 to {WORKER_BYTES_MAX} bytes, none of them NUL"),
+        ));
+    }
+}
+
+fn time(text: Option<&str>, at: &str, usual_ms: u64, most_ms: u64, problems: &mut Vec<Problem>) -> u64 {
+    match text.map(duration::parse_ms) {
+        None => usual_ms,
+        Some(Ok(ms)) if ms <= most_ms => ms,
+        Some(Ok(_)) => {
+            problems.push(Problem::error("DURATION", at, format!("at most {most_ms} ms")));
+            usual_ms
+        }
+        Some(Err(error)) => {
+            problems.push(Problem::error("DURATION", at, error));
+            usual_ms
+        }
+    }
+}
+
+fn item(task: OpenTask) -> ExternalTaskItem {
+    ExternalTaskItem {
+        id: format!("{}.{}", task.instance, task.token),
+        instance: task.instance,
+        flow: task.flow,
+        version: task.version,
+        business_key: task.business_key,
+        node: task.node,
+        topic: task.topic.unwrap_or_default(),
+        attempt: task.attempt,
+        input: task.input,
+        since: rfc3339(task.since_ms),
+        until: task.until_ms.map(rfc3339),
+        worker: task.worker,
+        locked_until: task.locked_ms.map(rfc3339),
+    }
+}

@@ -1,0 +1,92 @@
+//! The database goes away, and comes back: a door between engine and server is closed for a while.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+use stepwell_tests::orders::{Orders, every_order_ended, prove_effects, prove_ends, start_orders};
+use stepwell_tests::{Options, until};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+
+const ORDERS: usize = 60;
+const SOON: Duration = Duration::from_secs(30);
+const ALL_ENDED_WITHIN: Duration = Duration::from_mins(2);
+
+/// Between an engine and its database.
+#[derive(Clone, Default)]
+struct Door {
+    closed: Arc<AtomicBool>,
+    slam: Arc<Notify>,
+}
+
+impl Door {
+    /// Returns the address to connect to.
+    async fn before(&self, server: String) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let door = self.clone();
+        tokio::spawn(async move {
+            loop {
+                let (mut inside, _) = listener.accept().await.unwrap();
+                if door.closed.load(Ordering::SeqCst) {
+                    continue; // Dropped: the connection ends.
+                }
+                let (server, door) = (server.clone(), door.clone());
+                tokio::spawn(async move {
+                    let mut outside = TcpStream::connect(&server).await.unwrap();
+                    tokio::select! {
+                        () = door.slam.notified() => {}
+                        _ = copy_bidirectional(&mut inside, &mut outside) => {}
+                    }
+                });
+            }
+        });
+        address
+    }
+
+    fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.slam.notify_waiters();
+    }
+
+    fn open(&self) {
+        self.closed.store(false, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_goes_away_and_comes_back_loses_nothing_and_needs_no_restart() {
+    let options = Options::default();
+    let Some(url) = &options.database else {
+        println!("NOT TRIED: no server is named in STEPWELL_TEST_POSTGRES; the suite runs again where there is one");
+        return;
+    };
+    let (user, rest) = url.strip_prefix("postgres://").unwrap().split_once('@').unwrap();
+    let (server, database) = rest.split_once('/').unwrap();
+    let door = Door::default();
+    let address = door.before(server.to_owned()).await;
+    let through = format!("postgres://{user}@{address}/{database}");
+    let orders = Orders::start_with(Options { database: Some(through), ..options.clone() }).await;
+    orders.settings(&json!({ "auto_settle": "paid", "settle_after_ms": 100 })).await;
+    let mut ids = vec![None; ORDERS];
+    start_orders(&[&orders.engine], &mut ids[..ORDERS / 2]).await;
+    door.close();
+    let order = json!({ "input": stepwell_tests::orders::community_order("WHILE-AWAY") });
+    let reply = orders.engine.post("/api/v1/flows/community_order/instances", &order).await;
+    assert_eq!(reply.status, 503, "nothing is acknowledged while the database is away: {}", reply.text());
+    door.open();
+    until("orders are taken again", SOON, || async {
+        (orders.engine.get("/readyz").await.status == 200).then_some(())
+    })
+    .await;
+    while ids.iter().any(Option::is_none) {
+        start_orders(&[&orders.engine], &mut ids).await;
+    }
+    every_order_ended(&orders.engine, ALL_ENDED_WITHIN).await;
+    prove_ends(&orders.engine, &ids).await;
+    prove_effects(&orders, ids.len()).await;
+    orders.stop().await;
+}
