@@ -1,7 +1,7 @@
 // A handful of the checker's rules, enough to see problems on the canvas. The real rules exist in Rust only.
-const LEAVES = new Set(['end']);
+const LEAVES = new Set(['end', 'throw']);
 
-export function check(document, nodeTypes) {
+export function check(document, nodeTypes, flows = new Map()) {
   const problems = [];
   const add = (severity, code, pointer, message, node, fix) =>
     problems.push({ severity, code, pointer, message, ...(node ? { node } : {}), ...(fix ? { fix } : {}) });
@@ -16,7 +16,11 @@ export function check(document, nodeTypes) {
       if (!nodes[edge[end]]) add('error', 'EDGE_DANGLES', `/edges/${index}/${end}`, `There is no node “${edge[end]}”`);
   });
   const reached = new Set();
-  const queue = starts.map(([id]) => id);
+  const queue = [
+    ...starts.map(([id]) => id),
+    // What is in a container begins with the nodes that no edge leads to.
+    ...Object.keys(nodes).filter((id) => nodes[id].in && !edges.some((edge) => edge.to === id)),
+  ];
   while (queue.length > 0) {
     const id = queue.pop();
     if (reached.has(id)) continue;
@@ -34,7 +38,7 @@ export function check(document, nodeTypes) {
         id,
         'Draw an edge to this node or delete it',
       );
-    if (out.length === 0 && !LEAVES.has(node.type))
+    if (out.length === 0 && !LEAVES.has(node.type) && !node.in)
       add(
         'error',
         'NO_WAY_OUT',
@@ -63,6 +67,15 @@ export function check(document, nodeTypes) {
             id,
           );
     }
+    if (node.type === 'call' && node.flow !== document.key && !flows.has((node.flow ?? '').split('@')[0]))
+      add(
+        'error',
+        'FLOW_MISSING',
+        `/nodes/${id}/flow`,
+        `no flow \`${node.flow}\` is published`,
+        id,
+        'publish it first',
+      );
     if (node.type === 'receive' && !node.message)
       add('error', 'REQUIRED', `/nodes/${id}/message`, 'Say which message to wait for', id);
     if (node.type === 'timer' && !node.after && !node.until)

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { figures, foresee } from './mock-bindings.mjs';
 import { check } from './mock-check.mjs';
 import { Engine } from './mock-engine.mjs';
+import { batch, pay, instances as standing } from './mock-live.mjs';
 import { communityOrder, nodeTypes, order5, plugins } from './samples.mjs';
 
 const DIST = fileURLToPath(new URL('../../designer/dist/', import.meta.url));
@@ -36,6 +37,8 @@ export function start({ port = 0, speed = 1, seed = true } = {}) {
       );
     }
     engine.sampleInstances();
+    for (const flow of [pay, batch]) engine.publish(flow, { by: 'system' });
+    for (const one of standing) engine.instances.set(one.id, one);
   }
   const feed = new Set();
   engine.onEvent = (event) => {
@@ -138,7 +141,10 @@ async function api(engine, feed, request, response, url) {
   if (route === 'GET /flows') return answer(response, 200, { items: engine.flowList(), next: null });
   if (route === 'POST /flows/check') {
     const { document } = await body(request);
-    return answer(response, 200, { problems: check(document, engine.nodeTypes), hash: engine.hash(document) });
+    return answer(response, 200, {
+      problems: check(document, engine.nodeTypes, engine.flows),
+      hash: engine.hash(document),
+    });
   }
   if (route === 'GET /node-types') return answer(response, 200, { items: engine.nodeTypes, hash: 'mock' });
   if (route === 'GET /plugins') return answer(response, 200, { items: engine.plugins, next: null });
@@ -187,12 +193,12 @@ async function flows(engine, request, response, [, key, what, rest]) {
   if (what === 'draft' && method === 'PUT') {
     const { document } = await body(request);
     const saved = engine.saveDraft(key, document, request.headers['if-match']?.replaceAll('"', '') ?? null);
-    return answer(response, 200, { ...saved, problems: check(document, engine.nodeTypes) });
+    return answer(response, 200, { ...saved, problems: check(document, engine.nodeTypes, engine.flows) });
   }
   if (what === 'publish' && method === 'POST') {
     const { label, document } = await body(request);
     const wanted = document ?? engine.draft(key).document;
-    const problems = check(wanted, engine.nodeTypes);
+    const problems = check(wanted, engine.nodeTypes, engine.flows);
     if (problems.some((problem) => problem.severity === 'error'))
       throw refuse(422, 'FLOW_HAS_PROBLEMS', 'The flow has problems', { problems });
     const done = engine.publish(wanted, { by: 'admin', label });

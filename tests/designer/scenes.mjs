@@ -59,6 +59,7 @@ scenes.push(
     },
   },
   { name: 'designer-order5', show: designer('order-5') },
+  { name: 'designer-containers', show: designer('batch_order') },
 );
 
 /** An instance in the given state, found through the API with the page's own session. */
@@ -97,6 +98,38 @@ scenes.push(
       await page.click('#time-journal');
     }),
   },
+);
+/** A node of the large order, chosen from the outline: at some size its head may be under a panel. */
+const inBatch = (id, key) => async (page, engine) => {
+  await designer('batch_order')(page, engine);
+  // Once shut it is saved as it is drawn.
+  if (key && (await page.locator(`[data-face=${id}].card-node`).count()) === 0) {
+    await page.focus(`[data-face=${id}]`);
+    await page.keyboard.press(key);
+  } else if (!key) await page.click(`[data-face=${id}]`);
+  await page.waitForSelector(key ? `[data-face=${id}].card-node` : 'aside.right');
+  await settled(page);
+};
+const standing = (businessKey, node, then) => async (page, engine) => {
+  const id = await page.evaluate(
+    async (key) => (await (await fetch(`/api/v1/instances?businessKey=${key}`)).json()).items[0].id,
+    businessKey,
+  );
+  await visit(`/instances/${id}`, '[data-face]')(page, engine);
+  await page.click('[data-face=start]');
+  await page.keyboard.press('f');
+  await settled(page);
+  if (node) await page.click(`[data-face=${node}]`);
+  await settled(page);
+  await then?.(page);
+};
+for (const id of ['prepare', 'each', 'approve', 'pick', 'pay', 'join'])
+  scenes.push({ name: `designer-${id}`, show: inBatch(id) });
+scenes.push(
+  { name: 'designer-collapsed', show: inBatch('prepare', 'e') },
+  { name: 'instance-items', show: standing('B-7', 'each') },
+  { name: 'instance-call', show: standing('B-8', 'pay') },
+  { name: 'instance-suspended', show: standing('B-9') },
 );
 scenes.push(
   { name: 'plugins', show: visit('/plugins', '.plugin') },

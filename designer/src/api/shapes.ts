@@ -131,11 +131,29 @@ export interface InstanceSummary {
   error: NodeError | null;
 }
 
-export type TokenState = 'calling' | 'retrying' | 'waiting' | 'timer' | 'joining' | 'incident' | 'undoing';
+export type TokenState =
+  | 'calling'
+  | 'retrying'
+  | 'waiting'
+  | 'timer'
+  | 'joining'
+  | 'incident'
+  | 'undoing'
+  /** A container or a call: what is in it runs. */
+  | 'inside'
+  /** Somebody has to do it. */
+  | 'open'
+  /** Given up, while its call has not come back. */
+  | 'abandoned'
+  /** Held by an operator. */
+  | 'halted';
 
 export interface Token {
   token: string | number;
+  /** The node's id; of a called flow's node its path, `pay.1/begin`. */
   node: string;
+  /** The runs of containers around it: `each.1/0/`. */
+  scope?: string | null;
   visit: number;
   state: TokenState;
   attempt: number;

@@ -22,6 +22,20 @@ export const CONSTRUCT_ICON: Record<string, IconName> = {
   set: 'variable',
   compensate: 'rewind',
   throw: 'alert',
+  'user-task': 'user',
+  'external-task': 'worker',
+  call: 'flow',
+  'for-each': 'repeat',
+  stage: 'group',
+};
+
+/** The drawers of the shelf that hold the engine's own constructs. */
+const DRAWER: Record<string, MessageKey> = {
+  'user-task': 'palette.work',
+  'external-task': 'palette.work',
+  call: 'palette.work',
+  'for-each': 'palette.containers',
+  stage: 'palette.containers',
 };
 
 export interface Offer {
@@ -65,9 +79,9 @@ export function offers(): Offer[] {
     id: type,
     title: t(`construct.${type}` as MessageKey),
     summary: t(`construct.${type}.why` as MessageKey),
-    category: t('palette.flow'),
+    category: t(DRAWER[type] ?? 'palette.flow'),
     icon: CONSTRUCT_ICON[type] ?? 'box',
-    make: () => blank(type),
+    make: (graph) => (type === 'for-each' ? { ...blank(type), items: listOf(graph) } : blank(type)),
   }));
   const plugged: Offer[] = catalogue.types.map((type) => ({
     id: type.uses,
@@ -80,6 +94,12 @@ export function offers(): Offer[] {
     make: (graph) => newTask(type, graph),
   }));
   return [...own, ...plugged];
+}
+
+/** What a new for-each goes through: the first list among the flow's inputs. */
+function listOf(graph: Graph): string {
+  const inputs = Object.entries((graph.input?.properties ?? {}) as Record<string, { type?: unknown }>);
+  return `=input.${inputs.find(([, schema]) => schema.type === 'array')?.[0] ?? 'items'}`;
 }
 
 /** The drawer of a node type: the contract's own names are translated, others stand as the plugin wrote them. */

@@ -2,17 +2,20 @@
 // touched and nothing else.
 import { type Edge, MarkerType, type Node, Position } from '@xyflow/svelte';
 import type { NodeRun, Token } from '../api/shapes';
-import { edgeId, type FlowNode, type Graph, type NodeId, type Point } from '../graph/document';
-import { shapeOf, sizeOf } from '../graph/layout';
+import { around, hidden, inOrder, isCollapsed, isContainer, parents } from '../graph/containers';
+import { edgeId, type FlowNode, type Graph, type NodeId } from '../graph/document';
+import { type Box, FRAME, shapeOf } from '../graph/layout';
 import { hasInput, manyEdges, type Port, portOf, portsOf } from '../graph/ports';
 import { type MessageKey, t, text } from '../shell/i18n.svelte';
 import { CONSTRUCT_ICON, catalogue, nodeTitle } from './catalogue.svelte';
-import type { EdgeData, NodeData } from './context';
+import type { EdgeData, Items, NodeData } from './context';
 import type { Editor } from './editor.svelte';
 
 export interface Run {
   nodes: Record<NodeId, NodeRun>;
   tokens: Token[];
+  /** Of each for-each. */
+  items?: Record<NodeId, Items>;
 }
 
 interface Known {
@@ -41,6 +44,21 @@ function subtitle(node: FlowNode): string {
       return node.after ?? (node.until ? `→ ${node.until}` : '');
     case 'receive':
       return [node.message, node.timeout].filter(Boolean).join(' · ');
+    case 'user-task':
+      return names(node.assignee) || names(node.groups) || names(node.users) || t('node.anyone');
+    case 'external-task':
+      return node.topic || t('node.noTopic');
+    case 'call':
+      return node.flow || t('node.noFlow');
+    case 'for-each':
+      return [
+        items(node.items),
+        node.limit && node.limit > 1 ? t('node.atOnce', { n: node.limit }) : t('node.oneByOne'),
+      ].join(' · ');
+    case 'stage':
+      return [node.steps ? t('node.inOrder') : '', node.timeout ?? ''].filter(Boolean).join(' · ');
+    case 'parallel':
+      return join(node);
     case 'end': {
       const status = (node.output as { status?: unknown } | null | undefined)?.status;
       return typeof status === 'string' && status !== text(node.title) ? status : '';
@@ -48,6 +66,25 @@ function subtitle(node: FlowNode): string {
     default:
       return '';
   }
+}
+
+const names = (value: unknown): string =>
+  Array.isArray(value) ? value.filter(Boolean).map(String).join(', ') : typeof value === 'string' ? value : '';
+
+const items = (value: unknown): string =>
+  Array.isArray(value)
+    ? t('node.items', { n: value.length })
+    : typeof value === 'string'
+      ? value.replace(/^=/, '')
+      : '';
+
+/** A join that does not wait for all says what it waits for. */
+function join(node: FlowNode): string {
+  const { count, percent, must } = node.join ?? {};
+  if (count === 1) return t('join.first');
+  if (count !== undefined) return t('join.countOf', { n: count });
+  if (percent !== undefined) return t('join.percentOf', { n: percent });
+  return must && must.length > 0 ? t('join.mustOf', { n: must.length }) : '';
 }
 
 function portText(node: FlowNode, port: { name?: string; label: string; kind: string }): string {
@@ -64,10 +101,18 @@ export const portRow = (index: number): number => (index === 0 ? FIRST_ROW : 64 
 export const portShare = (index: number, ports: number): number => index / ports;
 const HANDLE = 9;
 
+/** Where along the lower side of a frame a handler leaves, px. */
+export const framePort = (index: number): number => FRAME.pad + (index - 1) * FRAME.port + FRAME.port / 2;
+
 /** Where edges arrive and leave, told beforehand: the library would draw every node of a flow once to measure it. */
-function handlesOf(node: FlowNode, ports: Port[], size: { width: number; height: number }): Node['handles'] {
+function handlesOf(
+  node: FlowNode,
+  ports: Port[],
+  size: { width: number; height: number },
+  frame: boolean,
+): Node['handles'] {
   const round = shapeOf(node) !== 'card';
-  const middle = round ? size.height / 2 : FIRST_ROW;
+  const middle = frame ? FRAME.head / 2 : round ? size.height / 2 : FIRST_ROW;
   const handle = (type: 'source' | 'target', position: Position, x: number, y: number, id: string | null) => ({
     type,
     position,
@@ -78,16 +123,20 @@ function handlesOf(node: FlowNode, ports: Port[], size: { width: number; height:
     height: HANDLE,
   });
   const out = ports.map((port, index) =>
-    round && index > 0
-      ? handle('source', Position.Bottom, size.width * portShare(index, ports.length), size.height, port.name ?? null)
-      : handle('source', Position.Right, size.width, round ? middle : portRow(index), port.name ?? null),
+    frame
+      ? index > 0
+        ? handle('source', Position.Bottom, framePort(index), size.height + FRAME.hang, port.name ?? null)
+        : handle('source', Position.Right, size.width, middle, null)
+      : round && index > 0
+        ? handle('source', Position.Bottom, size.width * portShare(index, ports.length), size.height, port.name ?? null)
+        : handle('source', Position.Right, size.width, round ? middle : portRow(index), port.name ?? null),
   );
   return hasInput(node) ? [handle('target', Position.Left, 0, middle, null), ...out] : out;
 }
 
 export function drawNodes(
   editor: Editor,
-  places: Record<NodeId, Point>,
+  places: Record<NodeId, Box>,
   run: Run | null,
   current: Node[],
   cache: NodeCache,
@@ -106,12 +155,25 @@ export function drawNodes(
   for (const [id, one] of Object.entries(run?.nodes ?? {}))
     if (one.visits > 0 || one.state !== 'skipped') runs[id] = one;
   const nodes: Node[] = [];
+  const inside = parents(graph);
+  const unseen = hidden(graph);
+  const held = new Map<NodeId, number>();
+  for (const parent of inside.values()) held.set(parent, (held.get(parent) ?? 0) + 1);
+  const turns = turnsOf(graph);
   for (const id of editor.order) {
     const node = graph.nodes[id];
     const at = places[id];
-    if (!node || !at) continue;
+    if (!node || !at || unseen.has(id)) continue;
+    const container = isContainer(node);
+    const collapsed = container && isCollapsed(graph, id);
+    const frame = container && !collapsed;
+    const parent = inside.get(id);
+    const outer = parent === undefined ? undefined : places[parent];
+    const position = { x: at.x - (outer?.x ?? 0), y: at.y - (outer?.y ?? 0) };
+    const step = turns.get(id) ?? null;
+    const items = run?.items?.[id] ?? null;
     const ports = portsOf(node, catalogue.get);
-    const free = ports.map((port) => (manyEdges(node) ? !used.has(`${id}\n`) : !used.has(`${id}\n${port.name ?? ''}`)));
+    const free = ports.map((port) => !used.has(`${id}\n${port.name ?? ''}`));
     const problems = problemsByNode.get(id) ?? [];
     const tokens = run?.tokens.filter((token) => token.node === id) ?? [];
     const selected = chosen.has(id);
@@ -119,6 +181,15 @@ export function drawNodes(
       node,
       at.x,
       at.y,
+      at.width,
+      at.height,
+      position.x,
+      position.y,
+      parent,
+      collapsed,
+      held.get(id),
+      step && `${step.turn} ${step.sync} ${step.optional}`,
+      items && JSON.stringify(items),
       selected,
       focused === id,
       readonly,
@@ -145,6 +216,8 @@ export function drawNodes(
     const own = runs[id];
     const spoken = [
       t(`construct.${node.type}` as MessageKey),
+      container ? t('node.holds', { n: held.get(id) ?? 0 }) : '',
+      parent === undefined ? '' : t('node.inside', { name: editor.title(parent) }),
       own ? t(`node.${own.state}`) : '',
       problems.length > 0 ? t('problems.count', { n: problems.length }) : '',
     ].filter(Boolean);
@@ -156,6 +229,11 @@ export function drawNodes(
       svg: type?.icon,
       effect: type?.effect,
       ports: ports.map((port, index) => ({ ...port, free: free[index] ?? false, text: portText(node, port) })),
+      box: at,
+      holds: container ? (held.get(id) ?? 0) : null,
+      collapsed,
+      step,
+      items,
       undo: Boolean(node.undo),
       missing: node.type === 'task' && catalogue.loaded && !type,
       problems,
@@ -166,22 +244,25 @@ export function drawNodes(
       label: [title, ...spoken].join(', '),
       status: spoken.join(', '),
     };
-    const size = sizeOf(node, catalogue.get);
+    const size = { width: at.width, height: at.height };
     const live = before.get(id);
     const drawn: Node = {
       id,
-      type: shapeOf(node) === 'card' ? 'card' : 'round',
-      position: { x: at.x, y: at.y },
+      type: frame ? 'frame' : shapeOf(node) === 'card' ? 'card' : 'round',
+      position,
+      ...(parent === undefined ? {} : { parentId: parent }),
+      // Beneath the lines, an inner frame above an outer one.
+      ...(frame ? { zIndex: around(graph, id).length - 100, dragHandle: '.grip' } : {}),
       data,
       selected,
       ...size,
-      handles: handlesOf(node, ports, size),
+      handles: handlesOf(node, ports, size, frame),
       draggable: !readonly,
       connectable: !readonly,
       deletable: false,
       focusable: false,
       domAttributes: { 'aria-roledescription': undefined, 'aria-describedby': undefined },
-      ...(live?.measured ? { measured: live.measured.height === size.height ? live.measured : size } : {}),
+      ...(live?.measured ? { measured: size } : {}),
     };
     cache.set(id, { parts, node: drawn });
     nodes.push(drawn);
@@ -190,13 +271,29 @@ export function drawNodes(
   return nodes;
 }
 
+/** Of every step of a stage its turn: steps that begin together share one. */
+function turnsOf(graph: Graph): Map<NodeId, NonNullable<NodeData['step']>> {
+  const turns = new Map<NodeId, NonNullable<NodeData['step']>>();
+  for (const node of Object.values(graph.nodes)) {
+    if (node.type !== 'stage' || !Array.isArray(node.steps)) continue;
+    let turn = 1;
+    for (const step of inOrder(node.steps)) {
+      turns.set(step.run, { turn, sync: step.sync === true, optional: step.optional === true });
+      if (step.sync) turn += 1;
+    }
+  }
+  return turns;
+}
+
 export function drawEdges(editor: Editor, run: Run | null, cache: EdgeCache): Edge[] {
   const { graph, selection, readonly } = editor;
   const chosen = new Set(selection.edges);
   const ways = new Map<NodeId, number>();
   for (const edge of graph.edges) ways.set(edge.from, (ways.get(edge.from) ?? 0) + 1);
   const locale = t('app.close');
-  const drawn = graph.edges.map((edge, index) => {
+  const unseen = hidden(graph);
+  const drawn = graph.edges.flatMap((edge, index) => {
+    if (unseen.has(edge.from) || unseen.has(edge.to)) return [];
     const id = edgeId(edge, index);
     const from = graph.nodes[edge.from];
     const port = portOf(graph, edge, catalogue.get);
@@ -215,20 +312,30 @@ export function drawEdges(editor: Editor, run: Run | null, cache: EdgeCache): Ed
     ];
     const known = cache.get(id);
     if (known && alike(known, parts)) return known.edge;
+    const handler = from?.on?.[port ?? ''];
     const kind =
-      from?.on?.[port ?? '']?.type === 'error'
+      handler?.type === 'error'
         ? 'error'
-        : port === 'timeout' || from?.on?.[port ?? '']?.type === 'timeout'
-          ? 'timeout'
-          : edge.when !== undefined
-            ? 'condition'
-            : edge.default
-              ? 'default'
-              : port
-                ? 'port'
-                : 'plain';
+        : handler?.type === 'message'
+          ? 'message'
+          : port === 'timeout' || handler?.type === 'timeout'
+            ? 'timeout'
+            : edge.when !== undefined
+              ? 'condition'
+              : edge.default
+                ? 'default'
+                : port
+                  ? 'port'
+                  : 'plain';
     const { text: words, missing } = edgeText(graph, edge, port, kind, ways.get(edge.from) ?? 0);
-    const data: EdgeData = { text: words, kind, missing, travelled, dim: run !== null && !travelled };
+    const data: EdgeData = {
+      text: words,
+      kind,
+      beside: handler?.interrupting === false,
+      missing,
+      travelled,
+      dim: run !== null && !travelled,
+    };
     const fresh = {
       id,
       source: edge.from,

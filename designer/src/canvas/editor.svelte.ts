@@ -4,10 +4,11 @@ import type { NodeType, Problem } from '../api/shapes';
 import * as clipboard from '../graph/clipboard';
 import type { Edit, Reason } from '../graph/commands';
 import * as commands from '../graph/commands';
+import { around, hidden, isContainer, parentOf } from '../graph/containers';
 import { edgeId, type FlowNode, type Graph, type NodeId, type Point, readGraph } from '../graph/document';
+import { unclutter } from '../graph/frames';
 import { whole } from '../graph/hash';
 import * as history from '../graph/history';
-import { unclutter } from '../graph/layout';
 import { flowOrder } from '../graph/order';
 import { catalogue, nodeTitle } from './catalogue.svelte';
 
@@ -65,6 +66,23 @@ export class Editor {
     return null;
   }
 
+  /** Opens or shuts a container: an edit, but where nothing is edited only another view. */
+  toggle(id: NodeId): void {
+    const shut = this.graph.layout?.[id]?.collapsed === true;
+    const edit = commands.collapse(this.graph, id, !shut, catalogue.get);
+    if (!this.readonly) this.apply(shut ? 'expand' : 'collapse', edit);
+    else if (edit.ok) this.#history = history.begin(edit.graph);
+    const unseen = hidden(this.graph);
+    if (this.focused && unseen.has(this.focused)) this.focused = id;
+    if (this.selection.nodes.some((one) => unseen.has(one))) this.select([id]);
+  }
+
+  /** Opens what a node is in, so that it can be seen. */
+  show(id: NodeId): void {
+    for (const container of around(this.graph, id).reverse())
+      if (this.graph.layout?.[container]?.collapsed) this.toggle(container);
+  }
+
   undo(): string | null {
     const label = this.#history.past.at(-1)?.label ?? null;
     this.#history = history.undo(this.#history);
@@ -94,7 +112,11 @@ export class Editor {
   }
 
   selectAll(): void {
-    this.select(Object.keys(this.graph.nodes), this.graph.edges.map(edgeId));
+    const unseen = hidden(this.graph);
+    this.select(
+      Object.keys(this.graph.nodes).filter((id) => !unseen.has(id)),
+      this.graph.edges.map(edgeId),
+    );
   }
 
   removeSelection(): Reason | null {
@@ -112,7 +134,21 @@ export class Editor {
   }
 
   paste(text: string, at?: Point): Reason | null {
-    return this.apply('paste', clipboard.paste(this.graph, text, at));
+    return this.apply('paste', clipboard.paste(this.graph, text, at, this.#pasteInto(text)));
+  }
+
+  /** Into the selected container, unless it is what was copied; else beside what is selected. */
+  #pasteInto(text: string): NodeId | undefined {
+    const [only] = this.selection.nodes;
+    if (
+      this.selection.nodes.length === 1 &&
+      only &&
+      isContainer(this.graph.nodes[only]) &&
+      !text.includes(`"${only}": {`)
+    )
+      return only;
+    const levels = new Set(this.selection.nodes.map((id) => parentOf(this.graph, id)));
+    return levels.size === 1 ? [...levels][0] : undefined;
   }
 
   title(id: NodeId): string {

@@ -18,6 +18,9 @@ const settled = new Promise<boolean>((resolve) => {
 });
 
 export const corePhase = () => phase;
+/** Why the last document could not be checked here: a schema, or a flow it calls, is not at hand. */
+let why = $state('');
+export const beyond = (): string => why;
 
 export function wake(): void {
   if (phase !== 'asleep') return;
@@ -67,7 +70,8 @@ export async function check(document: unknown, nodeTypes: NodeType[], signal?: A
     try {
       const text = [JSON.stringify(document), JSON.stringify({ nodeTypes })];
       const result = await ask<CheckResult | { beyond: string }>('check', text);
-      // A schema may say what only the engine can check.
+      // A schema may say what only the engine can check, and called flows are known to it alone.
+      why = 'problems' in result ? '' : result.beyond;
       if ('problems' in result) return result;
     } catch {
       // A trap in the core must not leave the canvas without problems: the server knows the same rules.

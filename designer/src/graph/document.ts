@@ -9,12 +9,37 @@ export type Title = string | { en?: string; 'zh-CN'?: string };
 export interface Boundary {
   type: 'error' | 'timeout' | 'message';
   code?: string;
+  /** Of a timeout: so long after the node was entered; without it the node's own timeout is caught. */
+  after?: string;
+  message?: string;
+  key?: string;
+  /** True unless given: the node is stopped. */
   interrupting?: boolean;
   [more: string]: unknown;
 }
 
+/** How long a parallel waits. At most one of `count` and `percent`; neither means all, or those of `must`. */
+export interface Join {
+  count?: number;
+  percent?: number;
+  must?: NodeId[];
+  rest?: 'await' | 'cancel';
+  timeout?: string;
+}
+
+/** One step of a stage. */
+export interface Step {
+  run: NodeId;
+  order?: number;
+  sync?: boolean;
+  group?: string;
+  optional?: boolean;
+}
+
 export interface FlowNode {
   type: string;
+  /** The container it is in. */
+  in?: NodeId;
   title?: Title;
   uses?: string;
   config?: Record<string, Value>;
@@ -22,18 +47,35 @@ export interface FlowNode {
   with?: Record<string, Value> | string;
   timeout?: string;
   retry?: { attempts?: number; backoff?: string; factor?: number; max?: string };
-  undo?: boolean | { uses: string; with?: Record<string, Value> | string };
+  undo?: boolean | { uses: string; config?: Record<string, Value>; with?: Record<string, Value> | string };
   delivery?: string;
   on?: Record<string, Boundary>;
   output?: Value;
   vars?: Record<string, Value>;
   after?: string;
-  until?: string;
+  /** A timer's expression; how many items of a for-each are enough. */
+  until?: string | number;
   message?: string;
   key?: string;
   table?: Value;
   code?: string;
   data?: Value;
+  terminate?: boolean;
+  join?: Join;
+  assignee?: Value;
+  users?: Value;
+  groups?: Value;
+  form?: Value;
+  due?: string;
+  topic?: string;
+  flow?: string;
+  items?: Value;
+  limit?: number;
+  onFailure?: string;
+  compensation?: string;
+  /** Given, even empty: the nodes of the stage that no edge leads to are its steps, in order. */
+  steps?: Step[];
+  merge?: Record<string, string>;
   [more: string]: unknown;
 }
 
@@ -52,6 +94,13 @@ export interface Point {
   y: number;
 }
 
+/** Where a node is drawn; a container's frame may be larger than what is in it, or drawn as one box. */
+export interface Place extends Point {
+  width?: number;
+  height?: number;
+  collapsed?: boolean;
+}
+
 export interface Graph {
   stepwell: number;
   kind: string;
@@ -60,13 +109,18 @@ export interface Graph {
   input?: Record<string, unknown>;
   nodes: Record<NodeId, FlowNode>;
   edges: FlowEdge[];
-  layout?: Record<NodeId, Point>;
+  layout?: Record<NodeId, Place>;
   [more: string]: unknown;
 }
 
 /** The constructs one can add. Task is added through its node types. */
 export const CONSTRUCTS = [
   'start',
+  'user-task',
+  'external-task',
+  'call',
+  'for-each',
+  'stage',
   'exclusive',
   'inclusive',
   'parallel',
@@ -104,7 +158,7 @@ export function readGraph(value: unknown): Graph {
     key: typeof source.key === 'string' ? source.key : '',
     nodes,
     edges: edges.filter((edge) => nodes[edge.from] !== undefined && nodes[edge.to] !== undefined),
-    ...(isObject(source.layout) ? { layout: source.layout as Record<NodeId, Point> } : {}),
+    ...(isObject(source.layout) ? { layout: source.layout as Record<NodeId, Place> } : {}),
   };
 }
 

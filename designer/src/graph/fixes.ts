@@ -1,8 +1,9 @@
 // What can be done about a problem without asking: the checker names the place and the remedy, here both become an
 // edit like any other, so that it can be undone. A remedy that needs a choice of the author's has no edit here.
 import { addAfter, addNode, connect, type Edit, remove, removeBoundary } from './commands';
+import { parentOf } from './containers';
 import { edgeId, type FlowEdge, type FlowNode, type Graph, type NodeId, type Value } from './document';
-import { positions, sizeOf } from './layout';
+import { boxes } from './frames';
 import type { Ports } from './ports';
 
 /** The checker's words, as far as they are needed here. */
@@ -155,7 +156,10 @@ function defaultWay(graph: Graph, id: NodeId): Mend | null {
 
 /** Leads a node that goes nowhere to the flow's end, if it has one, or to a new one. */
 function toEnd(graph: Graph, id: NodeId, ports: Ports): Mend {
-  const ends = Object.keys(graph.nodes).filter((other) => graph.nodes[other]?.type === 'end');
+  const level = parentOf(graph, id);
+  const ends = Object.keys(graph.nodes).filter(
+    (other) => graph.nodes[other]?.type === 'end' && parentOf(graph, other) === level,
+  );
   const [only] = ends;
   if (ends.length === 1 && only)
     return { kind: 'connect', name: only, edit: connect(graph, id, undefined, only, ports) };
@@ -163,16 +167,16 @@ function toEnd(graph: Graph, id: NodeId, ports: Ports): Mend {
 }
 
 function extreme(graph: Graph, type: 'start' | 'end', ports: Ports): Mend {
-  const all = positions(graph, ports);
-  const boxes = Object.entries(graph.nodes).flatMap(([id, node]) => {
-    const point = all[id];
-    return point ? [{ ...point, right: point.x + sizeOf(node, ports).width }] : [];
+  const all = boxes(graph, ports);
+  const drawn = Object.keys(graph.nodes).flatMap((id) => {
+    const box = all[id];
+    return box ? [{ ...box, right: box.x + box.width }] : [];
   });
-  const y = boxes[0]?.y ?? 0;
+  const y = drawn[0]?.y ?? 0;
   const x =
     type === 'start'
-      ? Math.min(0, ...boxes.map((box) => box.x - 144))
-      : Math.max(0, ...boxes.map((box) => box.right + 96));
+      ? Math.min(0, ...drawn.map((box) => box.x - 144))
+      : Math.max(0, ...drawn.map((box) => box.right + 96));
   const node: FlowNode = type === 'end' ? { type, output: {} } : { type };
   return { kind: 'add', name: type, edit: addNode(graph, node, { x, y }) };
 }
@@ -201,6 +205,7 @@ function remedy(graph: Graph, problem: Trouble, types: Types): Mend | null {
     edit: edited(graph, where, value),
   });
   switch (problem.code) {
+    case 'EDGE_CROSSES':
     case 'EDGE_FROM_END':
     case 'EDGE_TO_START':
     case 'DANGLING_EDGE':

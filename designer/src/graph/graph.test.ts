@@ -2,10 +2,12 @@
 import { describe, expect, it } from 'vitest';
 import { copy, paste } from './clipboard';
 import * as commands from './commands';
+import { crosses } from './containers';
 import { type Graph, readGraph } from './document';
+import { boxes, positions } from './frames';
 import { canonical, meaning, whole } from './hash';
 import * as history from './history';
-import { positions, sizeOf, tidy } from './layout';
+import { sizeOf, tidy } from './layout';
 import { flowOrder } from './order';
 import { type Ports, portsOf } from './ports';
 import { template } from './samples';
@@ -233,8 +235,9 @@ describe('history', () => {
       const found = graph.edges[index];
       return found ? `${index}:${found.from}:${found.port ?? ''}:${found.to}` : '0:none::none';
     };
-    const fresh = () => commands.blank(['task', 'timer', 'exclusive', 'parallel', 'end', 'set'][pick(6)] ?? 'set');
-    switch (pick(13)) {
+    const kinds = ['task', 'timer', 'exclusive', 'parallel', 'end', 'set', 'stage', 'for-each', 'user-task'];
+    const fresh = () => commands.blank(kinds[pick(kinds.length)] ?? 'set');
+    switch (pick(19)) {
       case 0:
         return commands.addNode(graph, fresh(), { x: pick(999), y: pick(999) });
       case 1:
@@ -257,6 +260,18 @@ describe('history', () => {
         return commands.tidyUp(graph, catalogue);
       case 10:
         return commands.addBoundary(graph, one(), 'late', { type: 'timeout' });
+      case 12:
+        return commands.moveInto(graph, [one(), one()], pick(3) === 0 ? undefined : one(), catalogue);
+      case 13:
+        return commands.addInside(graph, one(), fresh(), catalogue);
+      case 14:
+        return commands.collapse(graph, one(), pick(2) === 0, catalogue);
+      case 15:
+        return commands.wrap(graph, [one(), one()], commands.blank('stage'), catalogue);
+      case 16:
+        return commands.resize(graph, one(), { x: 0, y: 0, width: 100 * pick(9), height: 400 }, catalogue);
+      case 17:
+        return commands.patchNode(graph, one(), { steps: [] });
       case 11:
         return commands.patchEdge(graph, edge(), { when: `${pick(9)} > 4`, default: pick(2) === 0 ? true : undefined });
       default: {
@@ -274,6 +289,10 @@ describe('history', () => {
       if (edit.ok) line = history.commit(line, edit.graph, 'edit', pick(4) === 0 ? 'typing' : null);
       for (const one of line.present.edges)
         expect(line.present.nodes[one.from] && line.present.nodes[one.to], 'an edge dangles').toBeTruthy();
+      for (const one of line.present.edges)
+        expect(crosses(line.present, one.from, one.to), `${one.from}>${one.to} leaves its container`).toBe(false);
+      for (const [id, box] of Object.entries(boxes(line.present, catalogue)))
+        expect(Number.isFinite(box.x + box.y + box.width + box.height), `${id} has a box`).toBe(true);
     }
     const done = canonical(line.present);
     while (line.past.length > 0) line = history.undo(line);

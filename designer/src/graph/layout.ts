@@ -1,8 +1,9 @@
 // Where boxes stand. Columns follow the distance from the start; lanes follow the story: the way the author meant runs
 // straight along the top, and what branches off it (other cases, defaults, handlers) stands below. Sizes are fixed by the
 // kind of node, so that a flow can be laid out before it is drawn. No two boxes share a column and a lane.
-import type { FlowEdge, FlowNode, Graph, NodeId, Point } from './document';
-import { flowOrder } from './order';
+import { inOrder, isCollapsed, isContainer, parents } from './containers';
+import type { FlowEdge, FlowNode, Graph, NodeId, Place, Point } from './document';
+import { levelOrder } from './order';
 import { isEvent, isGateway, type Ports, portsOf } from './ports';
 
 export const GRID = 8;
@@ -10,9 +11,11 @@ export const GRID = 8;
 const CARD = { width: 224, height: 64 };
 const ROUND = { width: 48, height: 48 };
 const PORT_ROW = 24;
-const COLUMN_GAP = 64;
-const LANE_GAP = 40;
+export const COLUMN_GAP = 64;
+export const LANE_GAP = 40;
 const CAPTION = 40;
+/** A frame: its head, the room around what is in it, a foot for the ports of handlers, and what an empty one takes. */
+export const FRAME = { head: 48, pad: 24, foot: 32, port: 136, hang: 11, width: 288, height: 136 };
 const LABEL_MAX = 168;
 
 export interface Size {
@@ -29,10 +32,32 @@ export function sizeOf(node: FlowNode, catalogue: Ports): Size {
   return { width: CARD.width, height: CARD.height + (extra > 0 ? extra * PORT_ROW + 8 : 0) };
 }
 
-/** The line on which edges enter and leave, from the top of the box. */
-const axisOf = (node: FlowNode): number => (shapeOf(node) === 'card' ? CARD.height : ROUND.height) / 2;
+export interface Box extends Point, Size {}
 
-const snap = (value: number): number => Math.round(value / GRID) * GRID;
+/** The line on which edges enter and leave, from the top of the box. */
+export const axisOf = (node: FlowNode, frame = false): number =>
+  frame ? FRAME.head / 2 : (shapeOf(node) === 'card' ? CARD.height : ROUND.height) / 2;
+
+/** A box with the words around it. */
+export function extentOf(node: FlowNode, box: Box, catalogue: Ports): Box {
+  if (shapeOf(node) === 'card') return box;
+  const above = portsOf(node, catalogue).length > 1;
+  return { x: box.x - 16, y: box.y - (above ? CAPTION : 0), width: box.width + 32, height: box.height + CAPTION };
+}
+
+/** How large a frame must be for what is in it. */
+export function frameAround(node: FlowNode, content: Size | null, catalogue: Ports): Size {
+  const ports = portsOf(node, catalogue).length - 1;
+  const foot = ports > 0 ? FRAME.foot : 0;
+  const across = Math.max(FRAME.width, ports * FRAME.port + 2 * FRAME.pad);
+  if (!content) return { width: across, height: FRAME.height + foot };
+  return {
+    width: Math.max(across, snap(content.width + 2 * FRAME.pad)),
+    height: snap(FRAME.head + content.height + 2 * FRAME.pad + foot),
+  };
+}
+
+export const snap = (value: number): number => Math.round(value / GRID) * GRID;
 
 /** What goes straight on comes first: plain ways and conditions, then the default, then handlers. */
 function strayness(edge: FlowEdge): number {
@@ -60,7 +85,7 @@ interface Cells {
 }
 
 function arrange(graph: Graph): Cells {
-  const order = flowOrder(graph);
+  const order = levelOrder(graph);
   const at = new Map(order.map((id, index) => [id, index]));
   const out = new Map<NodeId, FlowEdge[]>();
   for (const edge of graph.edges) out.set(edge.from, [...(out.get(edge.from) ?? []), edge]);
@@ -115,8 +140,104 @@ function arrange(graph: Graph): Cells {
   return { column, lane };
 }
 
-/** Columns from the left, lanes from the top. */
-export function tidy(graph: Graph, catalogue: Ports): Record<NodeId, Point> {
+/** Columns from the left, lanes from the top; what is in a container is laid out first, and the container around it. A
+ *  frame is as large as what is in it; one that is drawn as a box stays one. */
+export function tidy(graph: Graph, catalogue: Ports): Record<NodeId, Place> {
+  const inside = parents(graph);
+  const levels = new Map<NodeId | undefined, Graph>([[undefined, { ...graph, nodes: {}, edges: [] }]]);
+  for (const [id, node] of Object.entries(graph.nodes)) {
+    const parent = inside.get(id);
+    const level = levels.get(parent) ?? { ...graph, nodes: {}, edges: [] };
+    level.nodes[id] = node;
+    levels.set(parent, level);
+  }
+  for (const edge of graph.edges) {
+    const parent = inside.get(edge.from);
+    if (parent === inside.get(edge.to)) levels.get(parent)?.edges.push(edge);
+  }
+  const lay = (parent: NodeId | undefined): Record<NodeId, Place> => {
+    const level = levels.get(parent);
+    if (!level) return {};
+    const within = new Map<NodeId, Record<NodeId, Place>>();
+    const frames = new Map<NodeId, Size>();
+    for (const [id, node] of Object.entries(level.nodes)) {
+      if (!isContainer(node)) continue;
+      const inner = lay(id);
+      within.set(id, inner);
+      if (!isCollapsed(graph, id)) frames.set(id, frameAround(node, bounds(graph, inner, catalogue), catalogue));
+    }
+    if (parent !== undefined) level.edges.push(...stepEdges(level, graph.nodes[parent]));
+    const own: Record<NodeId, Place> = tidyLevel(level, frames, catalogue);
+    const all = { ...own };
+    for (const [id, inner] of within) {
+      const at = own[id];
+      const box = bounds(graph, inner, catalogue);
+      if (!at) continue;
+      if (isCollapsed(graph, id)) all[id] = { ...at, collapsed: true };
+      const dx = at.x + FRAME.pad - (box?.x ?? 0);
+      const dy = at.y + FRAME.head + FRAME.pad - (box?.y ?? 0);
+      for (const [one, point] of Object.entries(inner)) all[one] = { ...point, x: point.x + dx, y: point.y + dy };
+    }
+    return all;
+  };
+  return lay(undefined);
+}
+
+/** The box around places that a layout gave, frames among them as large as what is in them. */
+function bounds(graph: Graph, places: Record<NodeId, Place>, catalogue: Ports): Box | null {
+  let [left, top, right, bottom] = [1 / 0, 1 / 0, -1 / 0, -1 / 0];
+  const take = (box: Box): void => {
+    left = Math.min(left, box.x);
+    top = Math.min(top, box.y);
+    right = Math.max(right, box.x + box.width);
+    bottom = Math.max(bottom, box.y + box.height);
+  };
+  for (const [id, at] of Object.entries(places)) {
+    const node = graph.nodes[id];
+    if (!node) continue;
+    const framed = isContainer(node) && !at.collapsed;
+    const held = framed ? Object.entries(places).filter(([one]) => graph.nodes[one]?.in === id) : [];
+    if (framed) {
+      const inner = held.length > 0 ? bounds(graph, deep(graph, places, id), catalogue) : null;
+      take({ ...at, ...frameAround(node, inner, catalogue) });
+    } else take(extentOf(node, { ...at, ...sizeOf(node, catalogue) }, catalogue));
+  }
+  return left === 1 / 0 ? null : { x: left, y: top, width: right - left, height: bottom - top };
+}
+
+function deep(graph: Graph, places: Record<NodeId, Place>, container: NodeId): Record<NodeId, Place> {
+  const found: Record<NodeId, Place> = {};
+  const open = [container];
+  for (let at = open.pop(); at !== undefined; at = open.pop()) {
+    for (const [id, place] of Object.entries(places)) {
+      if (graph.nodes[id]?.in !== at) continue;
+      found[id] = place;
+      open.push(id);
+    }
+  }
+  return found;
+}
+
+/** Lines that are not drawn: a step that is waited for stands before those that wait. */
+function stepEdges(level: Graph, stage: FlowNode | undefined): FlowEdge[] {
+  const steps = inOrder((stage?.steps ?? []).filter((step) => level.nodes[step.run] !== undefined));
+  const edges: FlowEdge[] = [];
+  let before: NodeId | null = null;
+  for (const step of steps) {
+    if (before !== null) edges.push({ from: before, to: step.run });
+    if (!step.sync) continue;
+    before = step.run;
+    const seen = new Set<NodeId>();
+    for (let next = level.edges.find((edge) => edge.from === before); next && !seen.has(next.to); ) {
+      seen.add(next.to);
+      before = next.to;
+      next = level.edges.find((edge) => edge.from === before);
+    }
+  }
+  return edges;
+}
+
+function tidyLevel(graph: Graph, frames: Map<NodeId, Size>, catalogue: Ports): Record<NodeId, Point> {
   const { column, lane } = arrange(graph);
   const ways = new Map<NodeId, number>();
   for (const edge of graph.edges) ways.set(edge.from, (ways.get(edge.from) ?? 0) + 1);
@@ -128,12 +249,13 @@ export function tidy(graph: Graph, catalogue: Ports): Record<NodeId, Point> {
     list[index] = Math.max(list[index] ?? 0, value);
   };
   for (const [id, node] of Object.entries(graph.nodes)) {
-    const size = sizeOf(node, catalogue);
+    const size = frames.get(id) ?? sizeOf(node, catalogue);
+    const axis = axisOf(node, frames.has(id));
     const round = shapeOf(node) !== 'card';
     const captionAbove = round && portsOf(node, catalogue).length > 1;
     most(widths, column.get(id) ?? 0, round ? 72 : size.width);
-    most(above, lane.get(id) ?? 0, axisOf(node) + (captionAbove ? CAPTION : 0));
-    most(below, lane.get(id) ?? 0, size.height - axisOf(node) + (round && !captionAbove ? CAPTION : 0));
+    most(above, lane.get(id) ?? 0, axis + (captionAbove ? CAPTION : 0));
+    most(below, lane.get(id) ?? 0, size.height - axis + (round && !captionAbove ? CAPTION : 0));
   }
   for (const edge of graph.edges) {
     const words = labelWidth(edge, ways.get(edge.from) ?? 0);
@@ -154,77 +276,11 @@ export function tidy(graph: Graph, catalogue: Ports): Record<NodeId, Point> {
   }
   const layout: Record<NodeId, Point> = {};
   for (const [id, node] of Object.entries(graph.nodes)) {
-    const size = sizeOf(node, catalogue);
+    const size = frames.get(id) ?? sizeOf(node, catalogue);
     layout[id] = {
       x: (centres[column.get(id) ?? 0] ?? 0) - size.width / 2,
-      y: (axes[lane.get(id) ?? 0] ?? 0) - axisOf(node),
+      y: (axes[lane.get(id) ?? 0] ?? 0) - axisOf(node, frames.has(id)),
     };
   }
   return layout;
-}
-
-/** Drops places that were made for other sizes of boxes: where several boxes lie on one another, a fresh layout reads better. */
-export function unclutter(graph: Graph, catalogue: Ports): Graph {
-  const placed = Object.entries(graph.nodes).flatMap(([id, node]) => {
-    const at = graph.layout?.[id];
-    return at ? [{ ...at, ...sizeOf(node, catalogue) }] : [];
-  });
-  let hits = 0;
-  for (let one = 0; one < placed.length && hits <= 1; one += 1) {
-    for (let other = one + 1; other < placed.length; other += 1) {
-      const [a, b] = [placed[one], placed[other]];
-      if (a && b && a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height)
-        hits += 1;
-    }
-  }
-  if (hits <= 1) return graph;
-  const { layout: _, ...rest } = graph;
-  return rest;
-}
-
-/** The stored place of every node; nodes without one are laid out around those that have. */
-export function positions(graph: Graph, catalogue: Ports): Record<NodeId, Point> {
-  const stored = graph.layout ?? {};
-  const ids = Object.keys(graph.nodes);
-  const missing = ids.filter((id) => stored[id] === undefined);
-  if (missing.length === 0) return stored;
-  const fresh = tidy(graph, catalogue);
-  if (missing.length > ids.length / 2) return fresh;
-  const anchor = ids.find((id) => stored[id] !== undefined);
-  const from = anchor ? fresh[anchor] : undefined;
-  const to = anchor ? stored[anchor] : undefined;
-  const dx = from && to ? to.x - from.x : 0;
-  const dy = from && to ? to.y - from.y : 0;
-  const all = { ...stored };
-  for (const id of missing) {
-    const point = fresh[id] ?? { x: 0, y: 0 };
-    all[id] = { x: point.x + dx, y: point.y + dy };
-  }
-  return all;
-}
-
-/** A free place for a new node to the right of `after`, below whatever stands there already. */
-export function placeAfter(graph: Graph, after: NodeId, node: FlowNode, catalogue: Ports): Point {
-  const all = positions(graph, catalogue);
-  const anchor = graph.nodes[after];
-  const at = all[after];
-  if (!anchor || !at) return { x: 0, y: 0 };
-  const from = sizeOf(anchor, catalogue);
-  const size = sizeOf(node, catalogue);
-  const x = snap(at.x + from.width + COLUMN_GAP);
-  let y = snap(at.y + axisOf(anchor) - axisOf(node));
-  const hit = () =>
-    Object.entries(graph.nodes).some(([id, other]) => {
-      const point = all[id];
-      if (!point) return false;
-      const box = sizeOf(other, catalogue);
-      return (
-        x < point.x + box.width + 24 &&
-        point.x < x + size.width + 24 &&
-        y < point.y + box.height + LANE_GAP &&
-        point.y < y + size.height + LANE_GAP
-      );
-    });
-  for (let tries = 0; tries < 60 && hit(); tries += 1) y += 3 * GRID;
-  return { x, y };
 }

@@ -1,5 +1,6 @@
 // The order in which a person reads a flow: from the start along the edges, branch after branch. Keyboard focus, the
 // outline and paste all use it, so they agree.
+import { parents } from './containers';
 import type { Graph, NodeId } from './document';
 
 export function starts(graph: Graph): NodeId[] {
@@ -9,8 +10,31 @@ export function starts(graph: Graph): NodeId[] {
   return [...begin, ...ids.filter((id) => !begin.includes(id) && !entered.has(id))];
 }
 
-/** Depth first, document order; joins come after the last branch that reaches them. Every node appears once. */
+/** Depth first, document order; joins come after the last branch that reaches them. What is in a container comes right
+ *  after it. Every node appears once. */
 export function flowOrder(graph: Graph): NodeId[] {
+  const inside = parents(graph);
+  if (inside.size === 0) return levelOrder(graph);
+  const levels = new Map<NodeId | undefined, Graph>();
+  for (const [id, node] of Object.entries(graph.nodes)) {
+    const parent = inside.get(id);
+    const level = levels.get(parent) ?? { ...graph, nodes: {}, edges: [] };
+    level.nodes[id] = node;
+    levels.set(parent, level);
+  }
+  for (const edge of graph.edges) {
+    const parent = inside.get(edge.from);
+    if (parent === inside.get(edge.to)) levels.get(parent)?.edges.push(edge);
+  }
+  const walk = (parent: NodeId | undefined): NodeId[] => {
+    const level = levels.get(parent);
+    return level ? levelOrder(level).flatMap((id) => [id, ...(levels.has(id) ? walk(id) : [])]) : [];
+  };
+  return walk(undefined);
+}
+
+/** One level's nodes, by the edges among them. */
+export function levelOrder(graph: Graph): NodeId[] {
   const successors = new Map<NodeId, NodeId[]>();
   for (const edge of graph.edges) successors.set(edge.from, [...(successors.get(edge.from) ?? []), edge.to]);
   const seen = new Set<NodeId>();

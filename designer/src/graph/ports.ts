@@ -7,6 +7,8 @@ export interface Port {
   name?: string;
   label: string;
   kind: 'flow' | 'error' | 'timeout' | 'message';
+  /** Of a handler that lets its node go on: drawn dashed. */
+  beside?: boolean;
 }
 
 /** What the editor knows of a node type; the catalogue is the server's. */
@@ -18,6 +20,12 @@ export type Ports = (uses: string) => PortSource | undefined;
 
 /** Where edges have conditions, and one may be the default. */
 export const isChoice = (type: string | undefined): boolean => type === 'exclusive' || type === 'inclusive';
+
+/** What may end by its time, and is then left by a port of that name. */
+const WAITS = new Set(['receive', 'user-task', 'external-task']);
+/** What a boundary handler can stand on. */
+const ACTIVITIES = new Set(['task', 'receive', 'user-task', 'external-task', 'call', 'for-each', 'stage']);
+export const isActivity = (type: string): boolean => ACTIVITIES.has(type);
 
 const BRANCHES = new Set(['exclusive', 'parallel', 'inclusive', 'event-gateway']);
 
@@ -44,10 +52,17 @@ export function portsOf(node: FlowNode, catalogue: Ports): Port[] {
     ports.push({ ...(index === 0 ? {} : { name: port.name }), label: port.name, kind: 'flow' });
   });
   if (ports.length === 0) ports.push({ label: 'out', kind: 'flow' });
-  if (node.type === 'receive' && node.timeout !== undefined && node.on?.timeout === undefined) {
+  const ends = WAITS.has(node.type) ? node.timeout : node.type === 'parallel' ? node.join?.timeout : undefined;
+  if (ends !== undefined && node.on?.timeout === undefined) {
     ports.push({ name: 'timeout', label: 'timeout', kind: 'timeout' });
   }
-  for (const [name, boundary] of Object.entries(node.on ?? {})) ports.push({ name, label: name, kind: boundary.type });
+  for (const [name, boundary] of Object.entries(node.on ?? {}))
+    ports.push({
+      name,
+      label: name,
+      kind: boundary.type,
+      ...(boundary.interrupting === false ? { beside: true } : {}),
+    });
   return ports;
 }
 

@@ -52,7 +52,7 @@ const FUNCTIONS = [
   'values',
 ];
 const WORDS = new Set(['and', 'or', 'not', 'in', 'true', 'false', 'null']);
-const ROOTS = new Set(['input', 'vars', 'nodes', 'flow']);
+const ROOTS = new Set(['input', 'vars', 'nodes', 'flow', 'item', 'index']);
 
 function token(stream: StringStream): string | null {
   if (stream.eatSpace()) return null;

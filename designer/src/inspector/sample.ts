@@ -1,7 +1,8 @@
 // Sample data for previews and start forms: the flow's own examples, the node types' example outputs, and whatever the
 // schemas say. Made up values are recognisable by their plainness.
 import type { Json, JsonSchema, NodeType } from '../api/shapes';
-import type { Graph } from '../graph/document';
+import { around } from '../graph/containers';
+import type { Graph, NodeId } from '../graph/document';
 
 type Types = (uses: string) => NodeType | undefined;
 
@@ -55,8 +56,21 @@ export function rememberInput(key: string, input: Json): void {
   }
 }
 
-/** What an expression sees: input, vars, nodes and flow. */
-export function sampleContext(graph: Graph, types: Types): Record<string, Json> {
+/** The first item of the for-each around a node, if its list can be told. */
+function sampleItem(graph: Graph, id: NodeId, input: Json): Json | undefined {
+  const each = [id, ...around(graph, id)].find((one) => graph.nodes[one]?.type === 'for-each');
+  if (each === undefined) return undefined;
+  const items = graph.nodes[each]?.items;
+  if (Array.isArray(items)) return (items[0] as Json) ?? null;
+  const path = typeof items === 'string' ? /^=input\.([\w.]+)$/.exec(items)?.[1] : undefined;
+  let value: Json | undefined = input;
+  for (const part of path?.split('.') ?? [])
+    value = typeof value === 'object' && value !== null && !Array.isArray(value) ? value[part] : undefined;
+  return path !== undefined && Array.isArray(value) ? (value[0] ?? null) : {};
+}
+
+/** What an expression sees: input, vars, nodes and flow; inside a for-each, item and index as well. */
+export function sampleContext(graph: Graph, types: Types, at?: NodeId): Record<string, Json> {
   const nodes: Record<string, Json> = {};
   const vars: Record<string, Json> = {};
   for (const [id, node] of Object.entries(graph.nodes)) {
@@ -64,6 +78,12 @@ export function sampleContext(graph: Graph, types: Types): Record<string, Json> 
       const type = types(node.uses);
       const example = type?.examples?.find((one) => one.output !== undefined)?.output;
       nodes[id] = example ?? sampleOf(type?.ports[0]?.output) ?? {};
+    } else if (node.type === 'user-task' || node.type === 'external-task') {
+      nodes[id] = sampleOf((node.type === 'user-task' ? node.form : node.output) as JsonSchema | undefined) ?? {};
+    } else if (node.type === 'for-each') {
+      nodes[id] = [];
+    } else if (node.type === 'call' || node.type === 'stage') {
+      nodes[id] = {};
     } else if (node.type === 'receive') {
       nodes[id] = { status: 'PAID' };
     } else if (node.type === 'decision' && typeof node.table === 'object' && node.table !== null) {
@@ -76,8 +96,11 @@ export function sampleContext(graph: Graph, types: Types): Record<string, Json> 
         vars[name] = typeof value === 'string' && value.startsWith('=') ? null : (value as Json);
     }
   }
+  const input = sampleInput(graph);
+  const item = at === undefined ? undefined : sampleItem(graph, at, input);
   return {
-    input: sampleInput(graph),
+    input,
+    ...(item === undefined ? {} : { item, index: 0 }),
     vars,
     nodes,
     flow: {

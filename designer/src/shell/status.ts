@@ -31,6 +31,15 @@ export const NODE_LOOK: Record<NodeRunState, Look> = {
   skipped: { tone: 'grey', icon: 'skip' },
 };
 
+/** How an item of a for-each stands. */
+export const ITEM_LOOK: Record<'done' | 'running' | 'waiting' | 'incident' | 'failed', Look> = {
+  done: NODE_LOOK.done,
+  running: NODE_LOOK.active,
+  waiting: NODE_LOOK.waiting,
+  incident: NODE_LOOK.incident,
+  failed: NODE_LOOK.failed,
+};
+
 export const EFFECT_LOOK: Record<EffectClass, Look> = {
   pure: { tone: 'green', icon: 'leaf' },
   recorded: { tone: 'blue', icon: 'recorded' },

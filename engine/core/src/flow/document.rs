@@ -112,6 +112,14 @@ pub type Schema = Value;
 pub struct Position {
     pub x: f64,
     pub y: f64,
+    /// Of a container's frame, where somebody has drawn it larger than what is in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub height: Option<f64>,
+    /// A container drawn as one box.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub collapsed: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

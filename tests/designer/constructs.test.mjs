@@ -1,0 +1,290 @@
+// Every construct drawn as a person draws it, and containers: in, out, shut, copied, by mouse and by keyboard.
+import assert from 'node:assert/strict';
+import { settled } from './browser.mjs';
+import { draft, fill, newFlow, noProblems, saved, tabTo, unique } from './drawing.mjs';
+
+/** Puts the keyboard onto a node, with nothing else chosen: what is chosen counts before where the keyboard stands. */
+async function stand(page, id) {
+  await page.focus(`[data-face=${id}]`);
+  await page.keyboard.press('Enter');
+  await page.waitForFunction(() => document.activeElement?.closest('aside.right'));
+  await page.keyboard.press('Escape');
+  await page.waitForSelector('aside.right', { state: 'detached' });
+  await page.focus(`[data-face=${id}]`);
+}
+/** Waits for a picker that is asked anew, and answers it. */
+async function answer(page, word) {
+  await page.waitForFunction(() => {
+    const field = document.querySelector('dialog [role=combobox]');
+    return field?.value === '' && document.activeElement === field;
+  });
+  await page.keyboard.type(word);
+  await page.keyboard.press('Enter');
+}
+/** Adds behind (or on the line after) a node, by keyboard. */
+async function add(page, after, word, name, key = 'a') {
+  await stand(page, after);
+  await page.keyboard.press(key);
+  await answer(page, word);
+  await page.waitForFunction((id) => document.activeElement?.getAttribute('data-face') === id, name);
+}
+/** Connects two nodes by keyboard; `port` where the source has several. */
+async function connect(page, from, to, port) {
+  await stand(page, from);
+  await page.keyboard.press('c');
+  for (const word of [port, to].filter(Boolean)) await answer(page, word);
+  await page.waitForSelector('dialog', { state: 'detached' });
+}
+/** Waits until the canvas has come to rest: its moves are no animations that the page could tell of. */
+async function still(page) {
+  await settled(page);
+  await page.evaluate(
+    () =>
+      new Promise((done) => {
+        const view = document.querySelector('.svelte-flow__viewport');
+        let [last, same] = ['', 0];
+        const look = () => {
+          same = view.style.transform === last ? same + 1 : 0;
+          last = view.style.transform;
+          if (same > 20) done();
+          else requestAnimationFrame(look);
+        };
+        look();
+      }),
+  );
+}
+const middle = async (page, selector) => {
+  const box = await page.locator(selector).boundingBox();
+  return { x: box.x + box.width / 2, y: box.y + box.height / 2, box };
+};
+async function drag(page, from, to) {
+  await page.mouse.move(from.x, from.y);
+  await page.mouse.down();
+  await page.mouse.move(from.x + 12, from.y + 12, { steps: 3 });
+  await page.mouse.move(to.x, to.y, { steps: 12 });
+  await page.mouse.up();
+}
+const clipboard = (page, kind) =>
+  page.evaluate((name) => {
+    const data = new DataTransfer();
+    if (name === 'paste') data.setData('text/plain', globalThis.copied);
+    document.dispatchEvent(new ClipboardEvent(name, { clipboardData: data, bubbles: true, cancelable: true }));
+    if (name === 'copy') globalThis.copied = data.getData('text/plain');
+  }, kind);
+const sorted = (document) =>
+  document.edges.map((edge) => `${edge.from}${edge.port ? `.${edge.port}` : ''}>${edge.to}`).sort();
+
+export const tests = [
+  {
+    name: 'people, workers, called flows and containers are drawn with the keyboard alone',
+    needsMock: true,
+    run: async (page, engine) => {
+      const title = unique();
+      await newFlow(page, engine, title);
+      await page.evaluate(() => {
+        globalThis.pointers = 0;
+        addEventListener('pointerdown', () => (globalThis.pointers += 1), true);
+      });
+      await add(page, 'start', 'user task', 'user_task');
+      await fill(page, 'user_task', 'input[placeholder="support, finance"]');
+      await page.keyboard.type('finance, support');
+      await add(page, 'user_task', 'external task', 'external_task');
+      await fill(page, 'external_task', 'input[placeholder=shipping]');
+      await page.keyboard.type('shipping');
+      await add(page, 'external_task', 'sub-flow', 'call');
+      await fill(page, 'call', 'select');
+      await page.keyboard.type('Pay');
+      // The form follows the input of the flow that is called.
+      await page.waitForSelector('aside.right label[title=amount_cents]');
+      await add(page, 'call', 'for each', 'for_each');
+      await add(page, 'for_each', 'set variables', 'set', 'Shift+A');
+      await add(page, 'for_each', 'stage', 'stage');
+      await add(page, 'stage', 'timer', 'timer', 'Shift+A');
+      await add(page, 'stage', 'parallel', 'parallel');
+      await fill(page, 'parallel', 'details:not([open]) summary');
+      await page.keyboard.press('Enter');
+      await tabTo(page, 'aside.right select');
+      await page.keyboard.type('The first');
+      await fill(page, 'end', 'input[type=checkbox]');
+      await page.keyboard.press('Space');
+      await page.keyboard.press('Escape');
+      await saved(page);
+      const document = await draft(page, title);
+      assert.equal(await page.evaluate(() => globalThis.pointers), 0, 'the pointer was never used');
+      assert.deepEqual(document.nodes.user_task.groups, ['finance', 'support']);
+      assert.equal(document.nodes.external_task.topic, 'shipping');
+      assert.equal(document.nodes.call.flow, 'pay');
+      assert.equal(document.nodes.set.in, 'for_each');
+      assert.equal(document.nodes.timer.in, 'stage');
+      assert.deepEqual(document.nodes.parallel.join, { count: 1 });
+      assert.equal(document.nodes.end.terminate, true);
+      assert.deepEqual(sorted(document), [
+        'call>for_each',
+        'external_task>call',
+        'for_each>stage',
+        'parallel>end',
+        'stage>parallel',
+        'start>user_task',
+        'user_task>external_task',
+      ]);
+    },
+  },
+  {
+    name: 'inclusive choices, first events and throws are drawn',
+    run: async (page, engine) => {
+      const title = unique();
+      await newFlow(page, engine, title);
+      await add(page, 'start', 'timer', 'timer');
+      await add(page, 'start', 'first event', 'event_gateway');
+      await add(page, 'event_gateway', 'wait for message', 'receive');
+      await fill(page, 'receive', 'input[placeholder=payment]');
+      await page.keyboard.type('arrived');
+      await add(page, 'timer', 'inclusive', 'inclusive');
+      await connect(page, 'receive', 'end', 'out');
+      await add(page, 'inclusive', 'throw', 'throw');
+      await fill(page, 'throw', 'input[placeholder=SOLD_OUT]');
+      await page.keyboard.type('TOO_LATE');
+      await fill(page, 'inclusive', 'li:last-child .way');
+      await page.keyboard.press('Enter');
+      await tabTo(page, 'aside.right .cm-content');
+      await page.keyboard.type('1 > 0');
+      await noProblems(page);
+      await saved(page);
+      assert.deepEqual(sorted(await draft(page, title)), [
+        'event_gateway>receive',
+        'event_gateway>timer',
+        'inclusive>end',
+        'inclusive>throw',
+        'receive>end',
+        'start>event_gateway',
+        'timer>inclusive',
+      ]);
+    },
+  },
+  {
+    name: 'handlers of every kind are added, and those that let the node go on are dashed',
+    run: async (page, engine) => {
+      const title = unique();
+      await newFlow(page, engine, title);
+      await add(page, 'start', 'user task', 'user_task');
+      await page.click('[data-face=user_task]');
+      await page.click('aside.right summary:has-text("Handlers")');
+      for (const kind of ['Any error', 'Reminder', 'Message'])
+        await page.click(`aside.right .adds button:has-text("${kind}")`);
+      await page.waitForSelector('[data-face=user_task] .port-row:nth-of-type(4)');
+      assert.equal(await page.locator('[data-face=user_task] .port-row .beside').count(), 1);
+      await saved(page);
+      assert.deepEqual((await draft(page, title)).nodes.user_task.on, {
+        error: { type: 'error' },
+        reminder: { type: 'timeout', after: '1h', interrupting: false },
+        message: { type: 'message', message: '', key: '=flow.businessKey' },
+      });
+    },
+  },
+  {
+    name: 'nodes are dragged into a container and out of it; a line across its border is refused with the reason',
+    run: async (page, engine) => {
+      const title = unique();
+      await newFlow(page, engine, title);
+      await add(page, 'start', 'stage', 'stage');
+      await add(page, 'stage', 'set variables', 'set', 'Shift+A');
+      await add(page, 'stage', 'timer', 'timer');
+      await page.keyboard.press('Escape');
+      await page.keyboard.press('Shift+T');
+      await page.keyboard.press('f');
+      await still(page);
+      const frame = await middle(page, '[data-frame=stage]');
+      // A line from inside to the end.
+      const handle = await middle(page, '.svelte-flow__node[data-id=set] .svelte-flow__handle.source');
+      await drag(page, handle, await middle(page, '[data-face=end]'));
+      await page.waitForSelector('.toast:has-text("stays inside")');
+      await drag(page, await middle(page, '[data-face=timer]'), {
+        x: frame.x + 60,
+        y: frame.box.y + frame.box.height - 12,
+      });
+      await page.waitForFunction(() => document.querySelectorAll('.svelte-flow__edge').length === 2);
+      await saved(page);
+      const inside = await draft(page, title);
+      assert.equal(inside.nodes.timer.in, 'stage');
+      assert.deepEqual(sorted(inside), ['stage>end', 'start>stage']);
+      await page.keyboard.press('Control+z');
+      await page.waitForFunction(() => document.querySelectorAll('.svelte-flow__edge').length === 3);
+      // By keyboard: in by the picker, out by a key.
+      await page.focus('[data-face=timer]');
+      await page.keyboard.press('Shift+I');
+      await page.waitForSelector('dialog [role=option]');
+      await page.keyboard.press('Enter');
+      await page.waitForFunction(() => document.querySelectorAll('.svelte-flow__edge').length === 2);
+      await page.focus('[data-face=timer]');
+      await page.keyboard.press('Shift+O');
+      await saved(page);
+      await page.waitForFunction(
+        async (key) => !(await (await fetch(`/api/v1/flows/${key}/draft`)).json()).document.nodes.timer.in,
+        title,
+      );
+    },
+  },
+  {
+    name: 'a container is shut and opened, copied with its contents and deleted with them',
+    run: async (page, engine) => {
+      const title = unique();
+      await newFlow(page, engine, title);
+      await add(page, 'start', 'for each', 'for_each');
+      await add(page, 'for_each', 'set variables', 'set', 'Shift+A');
+      await page.focus('[data-face=for_each]');
+      await page.keyboard.press('Escape');
+      await page.focus('[data-face=for_each]');
+      await page.keyboard.press('e');
+      await page.waitForSelector('[data-face=for_each].card-node');
+      assert.equal(await page.locator('[data-face=set]').count(), 0);
+      await page.keyboard.press('e');
+      await page.waitForSelector('[data-face=set]');
+      await page.click('[data-face=for_each]');
+      await clipboard(page, 'copy');
+      await clipboard(page, 'paste');
+      await page.waitForSelector('[data-face=set_2]');
+      await saved(page);
+      assert.equal((await draft(page, title)).nodes.set_2.in, 'for_each_2');
+      await page.click('[data-face=for_each_2]');
+      await page.keyboard.press('Delete');
+      await page.waitForSelector('[data-face=set_2]', { state: 'detached' });
+      assert.equal(await page.locator('[data-face=for_each_2]').count(), 0);
+      await page.keyboard.press('Control+z');
+      await page.waitForSelector('[data-face=set_2]');
+    },
+  },
+  {
+    name: 'a flow that is called and not at hand is checked by the engine',
+    run: async (page, engine) => {
+      await newFlow(page, engine, unique());
+      await add(page, 'start', 'sub-flow', 'call');
+      await page.waitForSelector('.btn.problems.errors');
+      await page.click('.btn.problems');
+      await page.waitForSelector('#problems:has-text("is published")');
+    },
+  },
+  {
+    name: 'items, called flows and a held instance are shown as they stand',
+    needsMock: true,
+    run: async (page, engine) => {
+      const open = async (key) => {
+        const id = await page.evaluate(
+          async (one) => (await (await fetch(`/api/v1/instances?businessKey=${one}`)).json()).items[0].id,
+          key,
+        );
+        await page.goto(`${engine.url}/instances/${id}`);
+        await page.waitForSelector('[data-face]');
+      };
+      await open('B-7');
+      await page.waitForSelector('[data-face=each] .items:has-text("/ 8")');
+      await page.click('[data-face=each]');
+      assert.equal(await page.locator('aside li .chip.red').count(), 1);
+      await open('B-8');
+      await page.click('.line:has-text("Pay")');
+      await page.waitForSelector('aside li:has-text("payment · B-8") .chip');
+      await page.waitForSelector('aside li:has-text("Begin payment") .chip.green');
+      await open('B-9');
+      await page.waitForSelector('.banner.held');
+    },
+  },
+];
