@@ -8,6 +8,7 @@
 //!
 //! Not here: what an answer must look like (`core`), who may give it (`server`).
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
@@ -186,14 +187,14 @@ impl Store {
             sql.push_str(if filter.people { "t.topic is null" } else { "t.topic is not null" });
             if let Some(instance) = &instance {
                 values.push(instance.into());
-                sql.push_str(&format!(" and i.id = ?{}", values.len()));
+                let _ = write!(sql, " and i.id = ?{}", values.len()); // Writing to a string cannot fail.
             }
             for (column, wanted) in
                 [("i.flow", &filter.flow), ("t.assignee", &filter.assignee), ("t.topic", &filter.topic)]
             {
                 if let Some(wanted) = wanted {
                     values.push(wanted.into());
-                    sql.push_str(&format!(" and {column} = ?{}", values.len()));
+                    let _ = write!(sql, " and {column} = ?{}", values.len());
                 }
             }
             sql.push_str(" order by t.since_ms, t.instance, t.token limit ?1");

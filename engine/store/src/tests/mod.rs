@@ -93,7 +93,7 @@ fn admitted(flow: &str, version: u32, state: State, business_key: Option<&str>) 
         epoch: 1,
         entries: vec![started(1)],
         header: Header { state, updated_ms: 2_000, due_ms: None, error: None, reply: None, output: None },
-        version: version,
+        version,
         tasks: TaskMoves::default(),
         snapshot: (!state.ended()).then(|| "{}".to_owned()),
         subscriptions: Vec::new(),
