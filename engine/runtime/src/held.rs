@@ -275,6 +275,8 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
                 let from = Some(it.version);
                 self.it = Some(moved);
                 self.flow = flow;
+                // Each is put out again, as the other version has it.
+                self.stored_tasks.iter_mut().for_each(|(_, attempt)| *attempt = u32::MAX);
                 self.about = Arc::new(About { version, ..(*self.about).clone() });
                 self.take(Event::Commanded { command: Command::Migrate { version, from, nodes }, by });
             }

@@ -68,6 +68,9 @@ pub enum Grasp {
     Gone,
 }
 
+/// Longest name of a person or group.
+const NAME_BYTES_MAX: usize = 200;
+
 const COLUMNS: &str = "i.id, i.flow, i.version, i.business_key, t.token, t.attempt, t.visit, t.node, t.topic, t.input,
      t.since_ms, t.until_ms, t.due_ms, t.assignee, t.users, t.groups, t.worker, t.locked_ms, t.place";
 
@@ -76,7 +79,10 @@ static PUT_OUT: Each<14> = Each::new(
     "insert into task (instance, token, attempt, visit, node, place, topic, input, since_ms, until_ms, due_ms, assignee, users, groups)
      select ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14 {from each} where true
      on conflict (instance, token) do update set
-         attempt = excluded.attempt, input = excluded.input, until_ms = excluded.until_ms, worker = null, locked_ms = null",
+         attempt = excluded.attempt, input = excluded.input, until_ms = excluded.until_ms,
+         node = excluded.node, place = excluded.place, topic = excluded.topic,
+         worker = case when task.attempt = excluded.attempt then task.worker end,
+         locked_ms = case when task.attempt = excluded.attempt then task.locked_ms end",
 );
 static TAKE_BACK: Each<2> = Each::new([Int, Int], "delete from task {using each} where instance = ?1 and token = ?2");
 
@@ -128,12 +134,17 @@ struct Named {
 impl Named {
     fn of(task: &Task) -> Self {
         let person = task.topic.is_none();
-        let list = |field: &str| match task.input.get(field).filter(|_| person) {
-            Some(list @ Json::Array(_)) => list.to_string(),
-            _ => "[]".to_owned(),
+        // They come from expressions: what is no name of anybody is nobody.
+        let name = |value: &Json| {
+            let text = value.as_str()?;
+            (!text.is_empty() && text.len() <= NAME_BYTES_MAX && !text.contains('\0')).then(|| text.to_owned())
+        };
+        let list = |field: &str| {
+            let all = task.input.get(field).filter(|_| person).and_then(Json::as_array);
+            all.into_iter().flatten().filter_map(name).map(Json::from).collect::<Json>().to_string()
         };
         Self {
-            assignee: task.input.get("assignee").filter(|_| person).and_then(Json::as_str).map(str::to_owned),
+            assignee: task.input.get("assignee").filter(|_| person).and_then(name),
             users: list("users"),
             groups: list("groups"),
             due_ms: task.input.get("dueAt").filter(|_| person).and_then(Json::as_u64),

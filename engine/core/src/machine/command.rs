@@ -71,6 +71,8 @@ impl Walk<'_> {
                 let message = if reason.is_empty() { "compensation was asked for".to_owned() } else { reason.clone() };
                 self.it.suspended = false;
                 self.unwind(ROOT, Then::End, Some(asked("COMPENSATION_REQUESTED", message)));
+                // Undos that were halted go on; all else that was is stopped.
+                self.resume();
             }
             Command::SkipUndo { token } => self.skip_undo(*token),
             Command::Suspend { .. } => self.it.suspended = true,

@@ -46,7 +46,7 @@ impl Walk<'_> {
                     let key = match self.key_text(here.scope, key) {
                         Ok(key) => key,
                         Err(error) => {
-                            self.stop_token(host);
+                            self.stop_branch(host);
                             return Err(error);
                         }
                     };
@@ -108,7 +108,9 @@ impl Walk<'_> {
         if let Some(scope) = self.scope_of(host) {
             return self.unwind(scope, Then::Leave(port), None);
         }
+        let race = self.it.tokens.get(&host).and_then(|host| host.race);
         self.stop_token(host);
+        self.won(race);
         self.leave(here, &port);
     }
 

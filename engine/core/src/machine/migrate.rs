@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::instance::Instance;
 use super::snapshot::{EdgeName, Index, each_index};
 use super::token::At;
-use crate::flow::{Flow, Kind, NodeIx};
+use crate::flow::{Flow, Kind, NodeIx, Undo};
 
 /// Why an instance cannot go on with the other version: everything that stands in the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +41,17 @@ pub fn migrate(
         let found = to.named(new);
         let (code, message) = match found {
             None => ("NODE_MISSING", format!("the other version has no `{new}`")),
-            Some(found) if alike(&from.nodes[old].kind, &to.nodes[found].kind) => return Some(found),
-            Some(_) => ("NODE_OTHER_TYPE", format!("`{new}` is of another type there")),
+            Some(found) if !alike(&from.nodes[old].kind, &to.nodes[found].kind) => {
+                ("NODE_OTHER_TYPE", format!("`{new}` is of another type there"))
+            }
+            Some(found) if around(from, old, nodes) != around(to, found, &BTreeMap::new()) => {
+                ("NODE_ELSEWHERE", format!("`{new}` is in another container there"))
+            }
+            Some(found) if steps(from, old, nodes) != steps(to, found, &BTreeMap::new()) => {
+                ("STEPS_CHANGED", format!("the steps of `{new}` are others there"))
+            }
+            Some(found) if undo_is_lost(from, old, to, found) => ("NO_UNDO", format!("`{new}` cannot be undone there")),
+            Some(found) => return Some(found),
         };
         let one = Unfit { node: name, code, message };
         if !unfit.contains(&one) {
@@ -94,6 +103,29 @@ fn alike(one: &Kind, other: &Kind) -> bool {
         }
         _ => std::mem::discriminant(one) == std::mem::discriminant(other),
     }
+}
+
+/// The container a node is in, as the other version would call it.
+fn around(flow: &Flow, node: NodeIx, nodes: &BTreeMap<String, String>) -> Option<String> {
+    let container = flow.bodies[flow.nodes[node].body].container?;
+    Some(renamed(&flow.name(container), nodes))
+}
+
+/// The steps of a stage, in order: its progress counts them.
+fn steps(flow: &Flow, node: NodeIx, nodes: &BTreeMap<String, String>) -> Vec<String> {
+    match &flow.nodes[node].kind {
+        Kind::Stage(stage) => stage.steps.iter().map(|step| renamed(&flow.name(step.node), nodes)).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn renamed(name: &str, nodes: &BTreeMap<String, String>) -> String {
+    nodes.get(name).map_or(name, String::as_str).to_owned()
+}
+
+fn undo_is_lost(from: &Flow, old: NodeIx, to: &Flow, new: NodeIx) -> bool {
+    let undone = |flow: &Flow, node: NodeIx| !matches!(flow.nodes[node].kind.undo(), Undo::No);
+    undone(from, old) && !undone(to, new)
 }
 
 /// Outputs and visits are kept by id.

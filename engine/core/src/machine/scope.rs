@@ -132,7 +132,9 @@ impl Walk<'_> {
                     (&flow.bodies[each.body].entries, over, open >= each.limit)
                 }
                 Kind::Stage(stage) => {
-                    let sync = next > 0 && stage.steps[next - 1].sync && self.runs(container, next - 1);
+                    let sync = next > 0
+                        && stage.steps.get(next - 1).is_some_and(|step| step.sync)
+                        && self.runs(container, next - 1);
                     let entry = stage.steps.get(next).map_or(&[][..], |step| std::slice::from_ref(&step.node));
                     (entry, next >= count, sync)
                 }
@@ -228,7 +230,10 @@ impl Walk<'_> {
         match open {
             Ok(true) => {}
             Ok(false) => return,
-            Err(error) => return self.incident(here, "EXPRESSION_FAILED", error.message),
+            Err(error) => {
+                let error = self.error(FailureClass::Flow, "EXPRESSION_FAILED", error.message, here.node);
+                return self.fail(container, error);
+            }
         }
         let scope = self.scope_mut(container);
         let Some(progress) = scope.progress.as_mut().filter(|progress| scope.unwinding.is_none() && !progress.enough)
@@ -299,7 +304,9 @@ impl Walk<'_> {
         if self.it.suspended {
             return false;
         }
-        let busy: BTreeSet<ScopeId> = self.it.tokens.values().map(|token| token.scope).collect();
+        // A token keeps every scope around it: one that is undone because its branch is not wanted has no host.
+        let tokens = self.it.tokens.values();
+        let busy: BTreeSet<ScopeId> = tokens.flat_map(|token| self.it.around(token.scope).map(|(id, _)| id)).collect();
         let over = |id: ScopeId, scope: &Scope| {
             !scope.closed && scope.unwinding.is_none() && scope.progress.is_none() && !busy.contains(&id)
         };
@@ -420,7 +427,8 @@ impl Walk<'_> {
 
     /// An end that stops everything else in its scope.
     pub(super) fn terminate(&mut self, scope: ScopeId) {
-        if scope == ROOT {
+        // What is being undone comes to its end first.
+        if scope == ROOT && self.it.scopes.values().all(|scope| scope.unwinding.is_none()) {
             return self.end(End { state: State::Completed, error: None });
         }
         self.drop_arrivals(scope);

@@ -120,7 +120,7 @@ fn fits(flow: &Flow, it: &Instance, event: &Event) -> Result<(), Refused> {
     if fits { Ok(()) } else { Err(Refused::Late) }
 }
 
-/// Compensation is not stopped by a limit: it makes an instance smaller, and undoing must come to its end.
+/// Compensation of the whole flow is not stopped by a limit: it makes an instance smaller, and undoing must come to its end.
 fn can_stop(it: &Instance) -> bool {
     it.end.is_none() && it.root().unwinding.is_none()
 }

@@ -24,6 +24,12 @@ impl Walk<'_> {
             Then::Token(id) => Some(id),
             _ => None,
         };
+        if let (Then::Leave(_), Some(host)) =
+            (&then, self.it.scopes.get(&scope).and_then(|one| one.within.as_ref()).map(|w| w.host))
+        {
+            // It is left already: its handlers wait for nothing more.
+            self.it.tokens.retain(|_, token| !matches!(token.at, At::Guard { host: of, .. } if of == host));
+        }
         let undone = self.scope_mut(scope).unwinding.as_ref().map_or(0, |before| before.undone);
         self.scope_mut(scope).unwinding = Some(Unwinding { undone, then, cause });
         self.stop(scope, by);
@@ -44,12 +50,13 @@ impl Walk<'_> {
 
     /// Takes a token away. What it may have done is remembered; a call under way is awaited for that.
     pub(super) fn stop_token(&mut self, id: TokenId) {
+        let undoing = |token: &super::Token| token.at.visit().is_some_and(|visit| visit.undoing.is_some());
+        if self.it.tokens.get(&id).is_some_and(undoing) {
+            return;
+        }
         let unmade = self.unmade(id);
         let Some(token) = self.it.tokens.get(&id) else { return };
         let (here, since_ms) = (token.here(), token.since_ms);
-        if token.at.visit().is_some_and(|visit| visit.undoing.is_some()) {
-            return;
-        }
         let state = match &token.at {
             // A call that cannot have an effect is just forgotten, and so is one that this very event asked for.
             At::Calling(visit)

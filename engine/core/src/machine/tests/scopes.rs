@@ -195,3 +195,83 @@ fn a_stage_without_steps_is_a_graph_of_its_own() {
         ][1..],
     );
 }
+
+#[test]
+fn a_scope_that_is_not_wanted_any_more_is_undone_before_the_flow_ends() {
+    let flow = flow(
+        "start=start; f=parallel; s=stage; a=x {\"in\":\"s\"}; b=x {\"in\":\"s\"}; c=p; d=p; k=cancel {\"nodes\":[\"s\"]}; g=exclusive; \
+         t=throw {\"code\":\"GONE\"}; end=end; over=end {\"terminate\":true}",
+        "start>f f>s f>c f>d a>b s>end c>over d>k k>g g>t?nodes.d==1 g>end!",
+    );
+    table(
+        &flow,
+        &[
+            ("s.1/a:ok d:ok s.1/b:ok", "c d s.1/a s.1/b s.1/b~ | running null"),
+            // The other branches are over, and the call and the undos of the stage are not.
+            ("s.1/a:ok d:ok c:ok", "c d s.1/a s.1/b | running null"),
+            ("s.1/a:ok d:ok c:ok s.1/b:ok", "c d s.1/a s.1/b s.1/b~ | running null"),
+            ("s.1/a:ok d:ok c:ok s.1/b:ok s.1/b:ok", "c d s.1/a s.1/b s.1/b~ s.1/a~ | running null"),
+            ("s.1/a:ok d:ok c:ok s.1/b:ok s.1/b:ok s.1/a:ok", "c d s.1/a s.1/b s.1/b~ s.1/a~ | completed null"),
+            // An undo that one event asks for twice over is made.
+            ("s.1/a:ok s.1/b:no", "c d s.1/a s.1/b s.1/a~ | compensating"),
+            ("s.1/a:ok s.1/b:permanent d:ok=1", "c d s.1/a s.1/b s.1/a~ | compensating"),
+            ("s.1/a:ok s.1/b:permanent d:ok=1 s.1/a:ok", "c d s.1/a s.1/b s.1/a~ | compensated GONE"),
+        ],
+    );
+}
+
+#[test]
+fn a_container_that_is_left_waits_for_nothing_more() {
+    let flow = flow(
+        "start=start; s=stage {\"timeout\":\"1m\",\"on\":{\"bad\":{\"type\":\"error\"}}}; a=x {\"in\":\"s\",\"retry\":{\"backoff\":\"1h\",\"max\":\"1h\"}}; \
+         b=x {\"in\":\"s\"}; end=end {\"output\":\"ok\"}; off=end {\"output\":\"off\"}",
+        "start>s a>b s>end s.bad>off",
+    );
+    table(
+        &flow,
+        &[
+            ("s.1/a:ok s.1/b:no s.1/a:transient tick", "s.1/a s.1/b s.1/a~ s.1/a~ | running"),
+            ("s.1/a:ok s.1/b:no s.1/a:transient tick s.1/a:ok", "s.1/a s.1/b s.1/a~ s.1/a~ | completed \"off\""),
+            // Suspended in the middle, and then asked to undo the rest.
+            ("s.1/a:ok suspend s.1/b:no", "s.1/a s.1/b | suspended"),
+            ("s.1/a:ok suspend s.1/b:no compensate", "s.1/a s.1/b s.1/a~ | compensating"),
+            (
+                "s.1/a:ok suspend s.1/b:no compensate s.1/a:ok",
+                "s.1/a s.1/b s.1/a~ | compensated COMPENSATION_REQUESTED",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_migration_finds_everything_or_says_what_it_does_not() {
+    let of = |steps: &str, more: &str, undo: &str| {
+        flow(
+            &format!(
+                "start=start; a=x {undo}; s=stage {{\"steps\":{steps}}}; b=x {{\"in\":\"s\"}}; c=x {{\"in\":\"s\"}}; {more} end=end"
+            ),
+            "start>a a>s s>end",
+        )
+    };
+    let both = r#"[{"run":"b","sync":true},{"run":"c"}]"#;
+    let one = of(both, "", "{}");
+    let mut played = Play::of(&one, &json!({}));
+    played.word("a:ok");
+    let codes = |to: &Flow| {
+        let unfit = migrate(&one, to, &played.it, &BTreeMap::new()).err().unwrap_or_default();
+        unfit.iter().map(|one| format!("{} {}", one.node, one.code)).collect::<Vec<_>>().join(", ")
+    };
+    for (to, wanted) in [
+        (of(both, "", "{}"), ""),
+        (of(r#"[{"run":"c","sync":true},{"run":"b"}]"#, "", "{}"), "s STEPS_CHANGED"),
+        (of(r#"[{"run":"z"},{"run":"b"},{"run":"c"}]"#, "z=x {\"in\":\"s\"};", "{}"), "s STEPS_CHANGED"),
+        (of(both, "", "{\"undo\":false}"), "a NO_UNDO"),
+    ] {
+        assert_eq!(codes(&to), wanted);
+    }
+    let moved = flow(
+        "start=start; o=stage; a=x {\"in\":\"o\"}; s=stage; b=x {\"in\":\"s\"}; c=x; end=end",
+        "start>o o>s s>c c>end",
+    );
+    assert_eq!(codes(&moved), "s STEPS_CHANGED, a NODE_ELSEWHERE");
+}

@@ -175,3 +175,13 @@ fn operators_move_tokens() {
         ],
     );
 }
+
+#[test]
+fn a_handler_that_stops_a_wait_wins_its_race() {
+    let flow = flow(
+        "start=start; g=event-gateway; m=receive {\"message\":\"m\",\"key\":\"k\",\"on\":{\"late\":{\"type\":\"timeout\",\"after\":\"1m\"}}}; \
+         n=receive {\"message\":\"n\",\"key\":\"k\"}; a=p; b=p; end=end",
+        "start>g g>m g>n m>a m.late>b n>a a>end b>end",
+    );
+    table(&flow, &[("tick", "b | running"), ("tick msg@n", "b | late | running"), ("msg@n tick", "a | running")][..2]);
+}
