@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use futures::stream::{FuturesUnordered, StreamExt};
 use stepwell_core::catalog::EffectClass;
-use stepwell_core::flow::{Flow, Kind};
+use stepwell_core::flow::Flow;
 use stepwell_core::machine::{
     self, Call, Command, Cut, CutReason, Effect, Entry, Event, Instance, Limit, Op, Outcome, SNAPSHOT_BYTES_MAX, State,
     TokenId,
@@ -25,7 +25,7 @@ use tokio::sync::oneshot;
 
 use crate::engine::{Live, Waiter};
 use crate::journal::{
-    Admission, Append, AppendError, HELD, Header, Inbound, InboxId, InboxItem, Task, TaskMoves, Unavailable,
+    Admission, Append, AppendError, HELD, Header, Inbound, InboxId, InboxItem, TaskMoves, Unavailable,
 };
 use crate::nodes::{About, Answer as NodeAnswer};
 use crate::{Answer, Clock, Engine, FlowError, Journal, Nodes, StartError};
@@ -409,22 +409,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         let gone = self.stored_tasks.iter().filter(|(token, _)| !now.iter().any(|(one, _)| one == token));
         let gone = gone.map(|(token, _)| *token).collect();
         let new = open.into_iter().filter(|task| !self.stored_tasks.contains(&(task.token, task.attempt)));
-        let open = new
-            .map(|task| Task {
-                token: task.token,
-                attempt: task.attempt,
-                visit: task.visit,
-                node: task.name,
-                place: self.flow.name(task.node),
-                topic: match &self.flow.nodes[task.node].kind {
-                    Kind::ExternalTask(external) => Some(external.topic.clone()),
-                    _ => None,
-                },
-                input: task.input,
-                since_ms: task.since_ms,
-                until_ms: task.due_ms,
-            })
-            .collect();
+        let open = new.collect();
         (TaskMoves { open, gone }, now)
     }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use stepwell_core::flow::Unique;
-use stepwell_core::machine::{Command, Entry, Error, State, TokenId};
+use stepwell_core::machine::{Command, Entry, Error, OpenTask, State, TokenId};
 
 /// Keeps instances.
 pub trait Journal: Send + Sync + 'static {
@@ -116,27 +116,8 @@ pub struct Append {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TaskMoves {
     /// New, or put out again for another attempt.
-    pub open: Vec<Task>,
+    pub open: Vec<OpenTask>,
     pub gone: Vec<TokenId>,
-}
-
-/// Work for somebody outside.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Task {
-    pub token: TokenId,
-    /// An answer names it.
-    pub attempt: u32,
-    pub visit: u32,
-    /// The path of its scope, and the node's id.
-    pub node: Arc<str>,
-    /// [`stepwell_core::flow::Flow::name`] of the node.
-    pub place: Arc<str>,
-    /// What workers fetch it by; `None`: a person's.
-    pub topic: Option<Arc<str>>,
-    pub input: Arc<Value>,
-    pub since_ms: u64,
-    /// Nobody need do it after that.
-    pub until_ms: Option<u64>,
 }
 
 /// What lists and searches show of an instance; kept in its row.

@@ -12,7 +12,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
-use stepwell_runtime::journal::{Task, TaskMoves, Unavailable};
+use stepwell_core::machine::{self, fits_message};
+use stepwell_runtime::journal::{TaskMoves, Unavailable};
 
 use crate::administration::audit;
 use crate::rows::{id, id_bytes, integer, json as read_json, natural, natural_or_null};
@@ -106,7 +107,7 @@ pub(crate) fn write(tx: &mut Tx<'_>, moves: &[(i64, &TaskMoves)]) -> Result<()> 
                 i64::from(task.token),
                 i64::from(task.attempt),
                 i64::from(task.visit),
-                &*task.node,
+                &*task.name,
                 &*task.place,
                 task.topic.as_ref(),
                 task.input.to_string(),
@@ -132,12 +133,12 @@ struct Named {
 }
 
 impl Named {
-    fn of(task: &Task) -> Self {
+    fn of(task: &machine::OpenTask) -> Self {
         let person = task.topic.is_none();
         // They come from expressions: what is no name of anybody is nobody.
         let name = |value: &Json| {
             let text = value.as_str()?;
-            (!text.is_empty() && text.len() <= NAME_BYTES_MAX && !text.contains('\0')).then(|| text.to_owned())
+            fits_message(text, NAME_BYTES_MAX).then(|| text.to_owned())
         };
         let list = |field: &str| {
             let all = task.input.get(field).filter(|_| person).and_then(Json::as_array);

@@ -19,8 +19,6 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use serde_json::json;
-
 use super::instance::{Error, TokenId};
 use super::token::{At, Visit};
 use super::walk::{Here, Walk};
@@ -28,7 +26,6 @@ use super::{Cut, CutReason, Failure, FailureClass, Op, Outcome, UNDO_ATTEMPTS};
 use crate::catalog::EffectClass;
 use crate::flow::{Catch, Delivery, Flow, Kind, NodeIx, Retry, TIMEOUT};
 use crate::planted;
-use crate::value::Held;
 
 /// A failure, classed.
 struct Fault {
@@ -217,8 +214,7 @@ impl Walk<'_> {
     /// No attempts are left: the boundary handler, else by class.
     pub(super) fn give_up(&mut self, here: Here, error: Error) {
         if let Some(port) = self.handler(here.node, &error) {
-            let seen = json!({ "error": { "code": error.code, "message": error.message, "data": error.data } });
-            self.keep_output(here, Held::computed(seen));
+            self.keep_output(here, error.seen());
             self.leave(here, &port);
         } else {
             self.fail(here.scope, error);

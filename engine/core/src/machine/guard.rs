@@ -10,55 +10,57 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::FailureClass;
-use super::instance::{ROOT, ScopeId, Then, TokenId};
+use super::instance::{ScopeId, Then, TokenId};
 use super::token::{At, Token, Wait};
 use super::walk::{Here, Walk};
 use crate::expr::ValueError;
 use crate::flow::{Catch, Kind};
 use crate::value::Held;
 
+/// A handler's port (none for the node's own limit, or for more items), and what it waits for.
+type Guard = (Option<Arc<str>>, Wait);
+
 impl Walk<'_> {
     /// Puts the waiting handlers of a node beside its token.
     pub(super) fn guard(&mut self, host: TokenId, here: Here) -> Result<(), ValueError> {
-        let flow = self.flow;
-        let node = &flow.nodes[here.node];
-        let mut guards: Vec<(Option<Arc<str>>, Wait)> = Vec::new();
+        let guards = match self.guards(here) {
+            Ok(guards) => guards,
+            Err(error) => {
+                self.stop_branch(host);
+                return Err(error);
+            }
+        };
+        for (port, wait) in guards {
+            self.place(here, At::Guard { host, port, wait });
+        }
+        Ok(())
+    }
+
+    fn guards(&self, here: Here) -> Result<Vec<Guard>, ValueError> {
+        let node = &self.flow.nodes[here.node];
+        let after = |ms: u64| Wait::Timer { due_ms: self.it.now_ms.saturating_add(ms) };
+        let mut guards: Vec<Guard> = Vec::new();
         if let (Some(_), Some(timeout_ms)) = (node.kind.body(), node.kind.timeout_ms()) {
-            guards.push((None, Wait::Timer { due_ms: self.it.now_ms.saturating_add(timeout_ms) }));
+            guards.push((None, after(timeout_ms)));
         }
         if let Kind::ForEach(each) = &node.kind
             && let Some(more) = &each.more
         {
-            let key = match self.key_text(here.scope, &more.key) {
-                Ok(key) => key,
-                Err(error) => {
-                    self.stop_branch(host);
-                    return Err(error);
-                }
-            };
+            let key = self.key_text(here.scope, &more.key)?;
             guards.push((None, Wait::Message { message: more.message.clone(), key, due_ms: None }));
         }
         for handler in &node.on {
             let wait = match &handler.catches {
                 Catch::Error { .. } | Catch::Timeout => continue,
-                Catch::After { ms } => Wait::Timer { due_ms: self.it.now_ms.saturating_add(*ms) },
+                Catch::After { ms } => after(*ms),
                 Catch::Message { message, key } => {
-                    let key = match self.key_text(here.scope, key) {
-                        Ok(key) => key,
-                        Err(error) => {
-                            self.stop_branch(host);
-                            return Err(error);
-                        }
-                    };
+                    let key = self.key_text(here.scope, key)?;
                     Wait::Message { message: message.clone(), key, due_ms: None }
                 }
             };
             guards.push((Some(handler.port.clone()), wait));
         }
-        for (port, wait) in guards {
-            self.place(here, At::Guard { host, port, wait });
-        }
-        Ok(())
+        Ok(guards)
     }
 
     /// Guards whose node has been left.
@@ -132,7 +134,7 @@ impl Walk<'_> {
     pub(super) fn stop_branch(&mut self, id: TokenId) {
         let inside = self.scope_of(id);
         self.stop_token(id);
-        if let Some(scope) = inside.filter(|&scope| scope != ROOT) {
+        if let Some(scope) = inside {
             self.unwind(scope, Then::Gone, None);
         }
     }

@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::token::{At, Token, Wait};
 use super::{FailureClass, Op};
-use crate::flow::{EdgeIx, Flow, NodeIx};
+use crate::flow::{EdgeIx, Flow, Kind, NodeIx};
 use crate::value::Held;
 
 /// Unique within an instance, in the order of making.
@@ -154,6 +154,14 @@ pub struct Scope {
     pub closed: bool,
 }
 
+impl Error {
+    /// As expressions read it, where a handler caught it or a result is missing: `nodes.pay.error.code`.
+    pub(super) fn seen(&self) -> Held {
+        let Self { code, message, data, .. } = self;
+        Held::computed(json!({ "error": { "code": code, "message": message, "data": data } }))
+    }
+}
+
 /// Where a scope belongs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Within {
@@ -260,12 +268,16 @@ pub struct OpenTask {
     pub token: TokenId,
     /// An answer names it, so that a late one is told.
     pub attempt: u32,
-    pub node: NodeIx,
     pub visit: u32,
     /// The path of its scope and the node's id.
     pub name: Arc<str>,
+    /// [`Flow::name`] of the node.
+    pub place: Arc<str>,
+    /// What workers fetch it by; `None`: a person's.
+    pub topic: Option<Arc<str>>,
     pub since_ms: u64,
-    pub due_ms: Option<u64>,
+    /// Nobody need do it after that.
+    pub until_ms: Option<u64>,
     /// Of a user task `{assignee, users, groups, dueAt, data}`; of an external task its mapped input.
     pub input: Arc<Value>,
 }
@@ -376,11 +388,15 @@ impl Instance {
                 all.push(OpenTask {
                     token,
                     attempt: visit.attempt,
-                    node: one.node,
                     visit: one.visit,
                     name: format!("{path}{}", flow.nodes[one.node].id).into(),
+                    place: flow.name(one.node),
+                    topic: match &flow.nodes[one.node].kind {
+                        Kind::ExternalTask(task) => Some(task.topic.clone()),
+                        _ => None,
+                    },
                     since_ms: one.since_ms,
-                    due_ms: *due_ms,
+                    until_ms: *due_ms,
                     input: visit.input.value.clone(),
                 });
             }

@@ -18,6 +18,17 @@ impl Walk<'_> {
         let Some(lock) = &self.flow.nodes[here.node].lock else { return false };
         let run = super::context::flow_scope(&self.it, here.scope);
         self.it.tokens.values().any(|token| self.wants(token, run, lock) && holds_or_waits(token))
+            || self.undoes_under(run, lock)
+    }
+
+    /// Whether a container with this lock was stopped and is not undone yet.
+    fn undoes_under(&self, run: ScopeId, lock: &Arc<str>) -> bool {
+        self.it.scopes.values().filter(|scope| scope.unwinding.is_some()).any(|scope| {
+            scope.within.as_ref().is_some_and(|within| {
+                self.flow.nodes[within.node].lock.as_ref() == Some(lock)
+                    && super::context::flow_scope(&self.it, within.scope) == run
+            })
+        })
     }
 
     /// Lets the first token in whose lock is free. `false`: there is none.
@@ -30,7 +41,8 @@ impl Walk<'_> {
             let Some(lock) = &self.flow.nodes[token.node].lock else { return true };
             let run = super::context::flow_scope(&self.it, token.scope);
             let holds = |other: &Token| !matches!(other.at, At::Locked) && holds_or_waits(other);
-            !self.it.tokens.values().any(|other| self.wants(other, run, lock) && holds(other))
+            let held = self.it.tokens.values().any(|other| self.wants(other, run, lock) && holds(other));
+            !held && !self.undoes_under(run, lock)
         };
         let Some(id) = self.it.tokens.iter().filter(waits).find(free).map(|(&id, _)| id) else { return false };
         if let Some(token) = self.it.tokens.remove(&id) {

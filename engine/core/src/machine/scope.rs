@@ -33,7 +33,7 @@ impl Walk<'_> {
             self.incident(here, "INPUT_INVALID", text);
             return Ok(());
         }
-        let Some((_, scope)) = self.enter_container(here, Some(Held::computed(input)), None)? else { return Ok(()) };
+        let Some(scope) = self.enter_container(here, Some(Held::computed(input)), None)? else { return Ok(()) };
         for &entry in &body.entries {
             self.arrive(scope, entry, None);
         }
@@ -51,7 +51,7 @@ impl Walk<'_> {
             }
             _ => return Err(ValueError { message: "`items` is no list".to_owned() }),
         }
-        if let Some((_, scope)) = self.enter_container(here, None, Some(items))? {
+        if let Some(scope) = self.enter_container(here, None, Some(items))? {
             self.advance(scope);
         }
         Ok(())
@@ -61,7 +61,7 @@ impl Walk<'_> {
         let flow = self.flow;
         let steps = (!stage.steps.is_empty()).then(|| Value::from(vec![Value::Null; stage.steps.len()]));
         let graph = steps.is_none();
-        let Some((_, scope)) = self.enter_container(here, None, steps)? else { return Ok(()) };
+        let Some(scope) = self.enter_container(here, None, steps)? else { return Ok(()) };
         if graph {
             for &entry in &flow.bodies[stage.body].entries {
                 self.arrive(scope, entry, None);
@@ -72,13 +72,13 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// The token on the container and its scope; nothing where scopes are nested too deep.
+    /// Stands a token on the container and opens its scope; nothing where scopes are nested too deep.
     fn enter_container(
         &mut self,
         here: Here,
         input: Option<Held>,
         items: Option<Value>,
-    ) -> Result<Option<(TokenId, ScopeId)>, ValueError> {
+    ) -> Result<Option<ScopeId>, ValueError> {
         let depth = self.it.around(here.scope).count();
         if depth >= SCOPE_DEPTH_MAX {
             self.incident(here, "DEPTH_LIMIT", format!("{depth} scopes in each other; no more are possible"));
@@ -102,7 +102,7 @@ impl Walk<'_> {
         let scope =
             self.open_scope(Scope { within: Some(within), path: path.into(), input, progress, ..Scope::default() });
         self.guard(host, here)?;
-        Ok(Some((host, scope)))
+        Ok(Some(scope))
     }
 
     fn open_scope(&mut self, scope: Scope) -> ScopeId {
@@ -442,7 +442,7 @@ fn results_in_order(progress: &Progress) -> Value {
     let count = progress.items.value.as_array().map_or(0, Vec::len);
     let at = |index: usize| match (progress.results.get(&index), progress.errors.get(&index)) {
         (Some(result), _) => (*result.value).clone(),
-        (None, Some(error)) => json!({ "error": { "code": error.code, "message": error.message, "data": error.data } }),
+        (None, Some(error)) => (*error.seen().value).clone(),
         (None, None) => Value::Null,
     };
     (0..count).map(at).collect()

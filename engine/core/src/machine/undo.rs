@@ -5,8 +5,6 @@
 //!   its deadline, and then it is undone as well.
 //! - An undo that cannot be done holds the earlier ones until a person retries or skips it.
 
-use serde_json::json;
-
 use super::Op;
 use super::instance::{Done, End, Error, ScopeId, State, Step, Then, TokenId, Unwinding};
 use super::token::At;
@@ -14,7 +12,6 @@ use super::walk::{Here, Walk};
 use crate::catalog::EffectClass;
 use crate::flow::{Compensation, DONE, Kind, NodeIx};
 use crate::planted;
-use crate::value::Held;
 
 impl Walk<'_> {
     /// Stops every token of the scope and begins to undo what was done in it.
@@ -191,11 +188,7 @@ impl Walk<'_> {
                 }
             }
             (Then::Leave(port), Some(_)) => {
-                let seen = cause.map(|error| {
-                    Held::computed(
-                        json!({ "error": { "code": error.code, "message": error.message, "data": error.data } }),
-                    )
-                });
+                let seen = cause.map(|error| error.seen());
                 self.leave_container(scope, &port, seen);
             }
             (Then::Outer, Some(within)) => {

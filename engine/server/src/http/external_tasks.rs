@@ -13,7 +13,7 @@ use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stepwell_core::flow::duration;
-use stepwell_core::machine::{Command, Failure};
+use stepwell_core::machine::{Command, Failure, fits_message};
 use stepwell_core::problem::Problem;
 use stepwell_runtime::Clock;
 use stepwell_store::{Grasp, OpenTask, TaskFilter};
@@ -247,7 +247,7 @@ async fn held(app: &App, id: &str, by: String, attempt: u32, locked_ms: Option<u
 }
 
 fn worker(name: &str, problems: &mut Vec<Problem>) {
-    if name.is_empty() || name.len() > WORKER_BYTES_MAX || name.contains('\0') {
+    if !fits_message(name, WORKER_BYTES_MAX) {
         problems.push(Problem::error(
             "TEXT_LENGTH",
             "/worker",

@@ -13,7 +13,7 @@ use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stepwell_core::flow::Kind;
-use stepwell_core::machine::{Command, Failure, Rejection};
+use stepwell_core::machine::{Command, Failure, Rejection, fits_message};
 use stepwell_core::problem::Problem;
 use stepwell_runtime::Clock;
 use stepwell_store::{Act, Grasp, OpenTask, TaskFilter};
@@ -149,7 +149,7 @@ pub(super) async fn assign(
 }
 
 async fn give(app: &App, id: &str, who: Option<String>, if_free: bool, caller: &Caller) -> Answer<Json<TaskItem>> {
-    if who.as_ref().is_some_and(|who| who.is_empty() || who.len() > NAME_BYTES_MAX || who.contains('\0')) {
+    if who.as_ref().is_some_and(|who| !fits_message(who, NAME_BYTES_MAX)) {
         let problem = Problem::error("TEXT_LENGTH", "/user", format!("1 to {NAME_BYTES_MAX} bytes, none of them NUL"));
         return Err(Refusal::with(Code::BodyInvalid, vec![problem]));
     }
@@ -199,7 +199,7 @@ pub(super) fn rejection(asked: RejectBody) -> Answer<Rejection> {
     if let Some(data) = &asked.data {
         body::not_too_deep(data, "/data")?;
     }
-    if asked.code.is_empty() || asked.code.len() > NAME_BYTES_MAX {
+    if !fits_message(&asked.code, NAME_BYTES_MAX) {
         let problem = Problem::error("TEXT_LENGTH", "/code", format!("1 to {NAME_BYTES_MAX} bytes"));
         return Err(Refusal::with(Code::BodyInvalid, vec![problem]));
     }

@@ -138,3 +138,21 @@ fn items_run_on_after_their_container_was_left() {
     );
     table(&failing, &[("msg=7", "e.1/0/a | running"), ("e.1/0/a:ok", "e.1/0/a | failed EXPRESSION_FAILED")]);
 }
+
+#[test]
+fn a_lock_is_held_until_what_was_done_under_it_is_undone() {
+    let flow = flow(
+        "start=start; f=parallel; s=stage {\"lock\":\"l\"}; a=x {\"in\":\"s\"}; b=x {\"in\":\"s\"}; d=p; k=cancel {\"nodes\":[\"s\"]}; n=p {\"lock\":\"l\"}; \
+         e=end; end=end",
+        "start>f f>s f>d a>b s>e d>k k>n n>end",
+    );
+    table(
+        &flow,
+        &[
+            ("s.1/a:ok d:ok", "d s.1/a s.1/b | running"),
+            ("s.1/a:ok d:ok s.1/b:no", "d s.1/a s.1/b s.1/a~ | running"),
+            ("s.1/a:ok d:ok s.1/b:no s.1/a:ok", "d s.1/a s.1/b s.1/a~ n | running"),
+            ("s.1/a:ok d:ok s.1/b:no s.1/a:ok n:ok", "d s.1/a s.1/b s.1/a~ n | completed null"),
+        ],
+    );
+}
