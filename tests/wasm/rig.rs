@@ -57,7 +57,7 @@ impl Rig {
             visit: 1,
             attempt: 2,
             op,
-            export: op,
+            export: op.export(),
             callee: Callee {
                 uses: node_type.uses.as_str().into(),
                 node_type: node_type.id.split_once('/').unwrap().1.into(),

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use stepwell_core::catalog::{Catalog, NodeType};
 use stepwell_core::expr::{Root, Scope};
 use stepwell_core::flow::check::{Checked, check};
-use stepwell_core::flow::{Kind, document};
+use stepwell_core::flow::{Kind, Writes, document};
 use stepwell_core::schema::Schema;
 
 fn root() -> PathBuf {
@@ -113,7 +113,9 @@ fn order_5_adds_up() {
         let answer = decision.table.evaluate(&scope).unwrap();
         assert_eq!(answer.output, json!({ "pct": pct }), "{tier} {subtotal}");
         let nodes = json!({ "price": { "subtotal_cents": subtotal }, "discount": answer.output });
-        let Kind::Set { vars } = &flow.nodes[flow.node("discounted").unwrap()].kind else { panic!("a set") };
+        let Kind::Set(Writes { vars, .. }) = &flow.nodes[flow.node("discounted").unwrap()].kind else {
+            panic!("a set")
+        };
         let value = vars[0].1.eval(&Scope { roots: &[("nodes", Root::Value(&nodes))] }).unwrap();
         assert_eq!(value, json!(discount), "{tier} {subtotal}");
     }

@@ -131,6 +131,8 @@ pub struct Header {
     pub reply: Option<Arc<Value>>,
     /// Once completed.
     pub output: Option<Arc<Value>>,
+    /// Smaller is more urgent.
+    pub priority: i32,
 }
 
 /// What an instance is admitted with.
@@ -139,7 +141,6 @@ pub struct Admission {
     pub flow: Arc<str>,
     pub version: u32,
     pub business_key: Option<String>,
-    pub priority: i32,
     pub started_ms: u64,
     /// The caller's `Idempotency-Key` and the sha256 of what it asked, scoped to the flow.
     pub idempotency: Option<Idempotency>,

@@ -39,7 +39,7 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 use stepwell_core::catalog::{Catalog, EffectClass, NodeType};
-use stepwell_core::machine::{Call, CutReason, Failure, Op, Outcome, Signal};
+use stepwell_core::machine::{Call, CutReason, Export, Failure, Outcome, Signal};
 use stepwell_core::problem::Problem;
 use stepwell_runtime::Nodes;
 use stepwell_runtime::lease::Lease;
@@ -391,10 +391,10 @@ impl Nodes for Sandbox {
 fn node_call<'a>(about: &About, call: &'a Call) -> NodeCall<'a> {
     let input = || call.input.to_string();
     let operation = match call.export {
-        Op::Run => Operation::Run { input: input() },
-        Op::Undo => Operation::Undo { input: input(), output: call.output.as_ref().map(ToString::to_string) },
-        Op::Query => Operation::Query { input: input() },
-        Op::Resume => {
+        Export::Run => Operation::Run { input: input() },
+        Export::Undo => Operation::Undo { input: input(), output: call.output.as_ref().map(ToString::to_string) },
+        Export::Query => Operation::Query { input: input() },
+        Export::Resume => {
             let memo = call.memo.as_ref().map_or_else(|| "null".to_owned(), ToString::to_string);
             let (signal, payload) = match &call.signal {
                 Some(Signal::Message { payload }) => (contract::SignalKind::Message, payload.to_string()),

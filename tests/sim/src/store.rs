@@ -22,7 +22,6 @@ pub struct Row {
     pub flow: Arc<str>,
     pub version: u32,
     pub business_key: Option<String>,
-    pub priority: i32,
     pub seq: u64,
     pub epoch: u64,
     /// 0: nobody.
@@ -156,7 +155,6 @@ impl Store {
                 flow: admission.flow.clone(),
                 version: admission.version,
                 business_key: admission.business_key.clone(),
-                priority: admission.priority,
                 seq: 0,
                 epoch: append.epoch,
                 owner,
@@ -231,7 +229,7 @@ impl Store {
             .rows
             .iter()
             .filter(|(_, row)| due(row))
-            .map(|(id, row)| (row.priority, row.wake_ms, id.clone()))
+            .map(|(id, row)| (row.header.priority, row.wake_ms, id.clone()))
             .collect();
         ready.sort();
         ready.into_iter().take(limit as usize).map(|(.., id)| id).collect()

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::instance::{Instance, ROOT, Scope as Run, ScopeId, Step, TokenId};
 use super::token::Token;
 use super::walk::Walk;
-use super::{Call, MESSAGE_KEY_BYTES_MAX, Op, fits_message};
+use super::{Call, Export, MESSAGE_KEY_BYTES_MAX, Op, fits_message};
 use crate::expr::{Expr, Root, Scope, Template, ValueError};
 use crate::flow::{Decision, Flow, Kind, Undo};
 use crate::value::Held;
@@ -94,6 +94,14 @@ impl Walk<'_> {
         self.scope_mut(own).vars.insert(name.clone(), value);
     }
 
+    /// Smaller is more urgent.
+    pub(super) fn set_priority(&mut self, value: &Value) -> Result<(), ValueError> {
+        let priority = value.as_i64().and_then(|number| i32::try_from(number).ok());
+        let refused = || ValueError { message: format!("{value} is no priority: a whole number of 32 bits") };
+        self.it.priority = priority.ok_or_else(refused)?;
+        Ok(())
+    }
+
     pub(super) fn decide(&self, scope: ScopeId, decision: &Decision) -> Result<Value, ValueError> {
         match &decision.with {
             None => self.with_scope(scope, |scope| decision.table.evaluate(scope)).map(|answer| answer.output),
@@ -129,13 +137,16 @@ pub(super) fn call(flow: &Flow, it: &Instance, id: TokenId, token: &Token) -> Op
         _ => None,
     };
     let mut call_input = state.input.value.clone();
-    let mut export = state.op;
+    let mut export = state.op.export();
     if let (Some(step), Undo::By { call: by, with }) = (&state.undoing, node.kind.undo()) {
         callee = Some(by);
         if state.op == Op::Undo {
-            export = Op::Run;
+            export = Export::Run;
         }
         call_input = Arc::new(undo_input(with, flow, it, token.scope, step));
+    }
+    if state.op == Op::Listen {
+        callee = super::listen::heard(flow, token.node, state)?.call.as_ref().map(|one| &one.call);
     }
     let path = it.scopes.get(&token.scope).map_or("", |scope| &*scope.path);
     Some(Call {

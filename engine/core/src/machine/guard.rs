@@ -119,6 +119,7 @@ impl Walk<'_> {
     /// A container as a whole has failed.
     fn host_failed(&mut self, host: TokenId, here: Here, error: super::Error) {
         match (self.scope_of(host), self.handler(here.node, &error)) {
+            (Some(scope), _) if self.hears_failure(scope) => self.unwind(scope, Then::Fail, Some(error)),
             (Some(scope), Some(port)) => self.unwind(scope, Then::Leave(port), Some(error)),
             _ => self.fail(here.scope, error),
         }

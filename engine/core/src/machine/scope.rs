@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::instance::{Done, End, Error, Item, Progress, ROOT, Scope, ScopeId, State, Then, TokenId, Within};
 use super::token::{At, Token};
 use super::walk::{Here, Walk};
-use super::{FailureClass, ITEMS_MAX, SCOPE_DEPTH_MAX};
+use super::{FailureClass, ITEMS_MAX, Next, SCOPE_DEPTH_MAX};
 use crate::expr::{Root, ValueError};
 use crate::flow::{CallFlow, DONE, ForEach, Kind, Merge, NodeIx, OnFailure, Rest, Stage, Until};
 use crate::value::Held;
@@ -34,8 +34,8 @@ impl Walk<'_> {
             return Ok(());
         }
         let Some(scope) = self.enter_container(here, Some(Held::computed(input)), None)? else { return Ok(()) };
-        for &entry in &body.entries {
-            self.arrive(scope, entry, None);
+        if !self.flow_listens(scope, Next::Begin, None, None) {
+            self.enter_flow(scope);
         }
         Ok(())
     }
@@ -208,8 +208,9 @@ impl Walk<'_> {
         {
             let guards = |token: &Token| matches!(token.at, At::Guard { host, .. } if host == within.host);
             self.it.tokens.retain(|_, token| !guards(token));
-            self.keep_output(here, Held::computed(results));
-            self.leave(here, DONE);
+            let results = Held::computed(results);
+            self.keep_output(here, results.clone());
+            self.go_on(here, DONE, Some(&results));
         }
         Ok(())
     }
@@ -313,6 +314,12 @@ impl Walk<'_> {
         // The innermost were made last.
         let found = self.it.scopes.iter().rev().find(|&(&id, scope)| over(id, scope)).map(|(&id, _)| id);
         let Some(id) = found else { return false };
+        if self.it.scopes.get(&id).is_some_and(|scope| !scope.heard) {
+            let output = self.it.scopes.get(&id).and_then(|scope| scope.output.clone());
+            if self.flow_listens(id, Next::Finish, output, None) {
+                return true;
+            }
+        }
         let Some(within) = self.it.scopes.get(&id).and_then(|scope| scope.within.clone()) else {
             self.end(End { state: State::Completed, error: None });
             return true;
@@ -372,10 +379,20 @@ impl Walk<'_> {
         let Some(within) = self.it.scopes.get(&id).and_then(|scope| scope.within.clone()) else { return };
         self.close(id);
         let Some(token) = self.it.tokens.remove(&within.host) else { return };
-        if let Some(output) = output {
-            self.keep_output(token.here(), output);
+        let here = token.here();
+        if let Some(output) = &output {
+            self.keep_output(here, output.clone());
         }
-        self.leave(token.here(), port);
+        if port == DONE { self.go_on(here, port, output.as_ref()) } else { self.leave(here, port) }
+    }
+
+    /// The token on a container whose scope is undone fails there.
+    pub(super) fn fail_container(&mut self, id: ScopeId, error: Option<Error>) {
+        let Some(within) = self.it.scopes.get(&id).and_then(|scope| scope.within.clone()) else { return };
+        self.close(id);
+        if let (Some(token), Some(error)) = (self.it.tokens.remove(&within.host), error) {
+            self.give_up(token.here(), error);
+        }
     }
 
     /// A completed scope is kept only for what may have to be undone in it.
@@ -407,6 +424,7 @@ impl Walk<'_> {
                     return self.unwind(at, Then::Item, Some(error));
                 }
                 Some(_) => {}
+                None if self.hears_failure(at) => return self.unwind(at, Then::Fail, Some(error)),
                 None => {
                     if let Some(port) = self.handler(within.node, &error) {
                         return self.unwind(at, Then::Leave(port), Some(error));
@@ -428,7 +446,8 @@ impl Walk<'_> {
     /// An end that stops everything else in its scope.
     pub(super) fn terminate(&mut self, scope: ScopeId) {
         // What is being undone comes to its end first.
-        if scope == ROOT && self.it.scopes.values().all(|scope| scope.unwinding.is_none()) {
+        let nobody_hears = !self.hears_end(ROOT);
+        if scope == ROOT && nobody_hears && self.it.scopes.values().all(|scope| scope.unwinding.is_none()) {
             return self.end(End { state: State::Completed, error: None });
         }
         self.drop_arrivals(scope);

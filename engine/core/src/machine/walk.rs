@@ -15,11 +15,14 @@ use serde_json::Value;
 
 use super::instance::{Arrival, Done, End, Error, Instance, ROOT, ScopeId, Step, TokenId};
 use super::token::{At, Token, Visit, Wait};
-use super::{Effect, FailureClass, Op, STEPS_PER_EVENT_MAX, VISITS_MAX};
+use super::{Effect, FailureClass, Hook, Next, Op, STEPS_PER_EVENT_MAX, VISITS_MAX};
 use crate::expr::{Template, ValueError};
 use crate::flow::{DONE, EdgeIx, Flow, Kind, NodeIx, Task, Throw, TimerKind, Undo};
 use crate::planted;
 use crate::value::Held;
+
+/// The code of a join that can never fire.
+pub(super) const JOIN_STUCK: &str = "JOIN_STUCK";
 
 /// One event's work on one instance.
 pub(super) struct Walk<'f> {
@@ -125,6 +128,16 @@ impl<'f> Walk<'f> {
         if self.is_locked(here) {
             self.place(here, At::Locked);
         } else {
+            self.come(here, by);
+        }
+    }
+
+    /// The node is entered once all have heard of it.
+    pub(super) fn come(&mut self, here: Here, by: Option<EdgeIx>) {
+        let then = Next::Enter { by };
+        if self.is_heard(here.node, &then) {
+            self.listen(here, Hook { then, index: 0, output: None, error: None });
+        } else {
             self.enter_or_stop(here, by);
         }
     }
@@ -151,8 +164,8 @@ impl<'f> Walk<'f> {
             }
             Kind::Task(task) => self.begin(here, task)?,
             Kind::Decision(decision) => {
-                let output = self.decide(here.scope, decision)?;
-                self.keep_output(here, Held::computed(output));
+                let output = Held::computed(self.decide(here.scope, decision)?);
+                self.keep_output(here, output);
                 self.leave(here, DONE);
             }
             Kind::Exclusive => match self.choose(here)? {
@@ -168,10 +181,14 @@ impl<'f> Walk<'f> {
             Kind::EventGateway => self.race(here),
             Kind::Throw(throw) => self.throw(here, throw)?,
             Kind::Parallel(join) => self.join(here, join, by),
-            Kind::Set { vars } => {
-                for (name, template) in vars {
+            Kind::Set(writes) => {
+                for (name, template) in &writes.vars {
                     let value = Held::computed(self.template(here.scope, template)?);
                     self.set_var(here.scope, name, value);
+                }
+                if let Some(priority) = &writes.priority {
+                    let priority = self.template(here.scope, priority)?;
+                    self.set_priority(&priority)?;
                 }
                 self.leave(here, DONE);
             }
@@ -256,6 +273,16 @@ impl<'f> Walk<'f> {
         self.race = None;
     }
 
+    /// Enters a wait anew that was one of a race.
+    pub(super) fn arrive_in_race(&mut self, scope: ScopeId, node: NodeIx, race: Option<TokenId>) {
+        if race.is_none() {
+            return self.arrive(scope, node, None);
+        }
+        self.race = race;
+        self.visit(Arrival { scope, node, by: None });
+        self.race = None;
+    }
+
     /// A wait is over: the others of its race are dropped.
     pub(super) fn won(&mut self, race: Option<TokenId>) {
         if race.is_some() {
@@ -321,6 +348,7 @@ impl<'f> Walk<'f> {
             undoing: None,
             wait_due_ms: None,
             asked: None,
+            hook: None,
         })
     }
 
@@ -401,7 +429,7 @@ impl<'f> Walk<'f> {
             for token in self.it.tokens.values_mut().filter(|token| token.scope == scope && stuck(token)) {
                 let error = Error {
                     class: FailureClass::Flow,
-                    code: "JOIN_STUCK".to_owned(),
+                    code: JOIN_STUCK.to_owned(),
                     message: "no other token is left that could arrive at this join".to_owned(),
                     node: Some(self.flow.nodes[token.node].id.clone()),
                     data: None,
