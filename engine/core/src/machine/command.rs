@@ -102,7 +102,10 @@ impl Walk<'_> {
                     self.returned(*token, &outcome);
                 }
             }
-            Command::Migrate { version, .. } => self.it.version = *version,
+            Command::Migrate { version, .. } => {
+                self.it.version = *version;
+                self.look_again();
+            }
         }
         self.run();
     }

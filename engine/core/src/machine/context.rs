@@ -58,17 +58,16 @@ fn within<R>(
         merged = scopes.into_iter().rev().flat_map(|one| one.outputs.clone()).collect();
         &merged
     };
-    let input = own.input.as_ref().map_or(&Value::Null, |input| &*input.value);
     let item = visible(it, scope).find_map(|(_, one)| one.within.as_ref()?.item.as_ref());
     let index = item.map(|item| Value::from(item.index));
     let mut roots: Vec<(&str, Root)> = Vec::with_capacity(6 + more.len());
     roots.extend_from_slice(more);
-    roots.push(("input", Root::Value(input)));
+    roots.push(("input", own.input.as_ref().map_or(Root::Value(&Value::Null), Root::Held)));
     roots.push(("vars", Root::Named(&own.vars)));
     roots.push(("nodes", Root::Named(nodes)));
     roots.push(("flow", Root::Value(&facts)));
     if let (Some(item), Some(index)) = (item, &index) {
-        roots.push(("item", Root::Value(&item.value.value)));
+        roots.push(("item", Root::Held(&item.value)));
         roots.push(("index", Root::Value(index)));
     }
     read(&Scope { roots: &roots })

@@ -2,7 +2,8 @@
 //!
 //! A join works in rounds. A round is over when the wanted edges have brought a token each; the next
 //! begins once the others have come as well, whose tokens end there (or at once, where they are stopped).
-//! Tokens that come early wait for their round.
+//! Tokens that come early wait for their round, and its time begins when it does: the first of its tokens that
+//! has come carries it.
 //!
 //! Not here: the inclusive join, which waits for whoever can still come (`inclusive`).
 
@@ -26,10 +27,46 @@ impl Walk<'_> {
                 return;
             }
         }
-        let first = self.waiting_at(here).is_empty();
-        let due_ms = join.timeout_ms.filter(|_| first).map(|timeout| self.it.now_ms.saturating_add(timeout));
-        self.place(here, At::Joining { edge, due_ms });
+        self.place(here, At::Joining { edge, due_ms: None });
         self.next_round(here, join);
+    }
+
+    /// Looks at every join and container anew: how many they wait for may be different now.
+    pub(super) fn look_again(&mut self) {
+        let flow = self.flow;
+        let mut joins: Vec<Here> = Vec::new();
+        for token in self.it.tokens.values().filter(|token| matches!(token.at, At::Joining { .. })) {
+            let known = |here: &Here| here.scope == token.scope && here.node == token.node;
+            if !joins.iter().any(known) {
+                joins.push(token.here());
+            }
+        }
+        for here in joins {
+            if let Kind::Parallel(join) = &flow.nodes[here.node].kind {
+                self.next_round(here, join);
+            }
+        }
+        let containers =
+            self.it.scopes.iter().filter(|(_, scope)| scope.progress.is_some() && scope.unwinding.is_none());
+        let containers: Vec<ScopeId> = containers.map(|(&id, _)| id).collect();
+        for id in containers {
+            self.advance(id);
+        }
+    }
+
+    /// The time of a round that has begun and waits.
+    fn time_round(&mut self, here: Here, join: &Join) {
+        let Some(timeout_ms) = join.timeout_ms else { return };
+        let waiting = self.waiting_at(here);
+        let due = |id: &TokenId| self.it.tokens.get(id).and_then(|token| token.at.due_ms());
+        if waiting.iter().any(|(id, _)| due(id).is_some()) {
+            return;
+        }
+        let until = self.it.now_ms.saturating_add(timeout_ms);
+        let first = waiting.first().and_then(|(id, _)| self.it.tokens.get_mut(id));
+        if let Some(At::Joining { due_ms, .. }) = first.map(|token| &mut token.at) {
+            *due_ms = Some(until);
+        }
     }
 
     /// The tokens that wait at a join, in the order they came.
@@ -69,6 +106,8 @@ impl Walk<'_> {
         let has = |edge: &EdgeIx| round.iter().any(|(one, _)| one == edge);
         if round.len() >= join.wanted && join.must.iter().all(has) {
             self.fire(here, join, &round, DONE);
+        } else {
+            self.time_round(here, join);
         }
     }
 
@@ -93,11 +132,15 @@ impl Walk<'_> {
         let came = |edge: &EdgeIx| round.iter().any(|(one, _)| one == edge);
         let missing: Vec<EdgeIx> = flow.nodes[here.node].incoming.iter().copied().filter(|edge| !came(edge)).collect();
         match join.rest {
-            Rest::Cancel => self.cancel_branches(here, &missing),
+            Rest::Cancel => {
+                self.cancel_branches(here, &missing);
+                self.time_round(here, join);
+            }
             Rest::Await if !missing.is_empty() => {
                 self.scope_mut(here.scope).joins.insert(here.node, missing);
             }
-            Rest::Await => {}
+            // What came early begins the next.
+            Rest::Await => self.time_round(here, join),
         }
         if port == DONE {
             self.send(here, join);

@@ -201,7 +201,7 @@ impl Walk<'_> {
     }
 
     fn hook_visit(&self, here: Here, hook: &Hook) -> Box<Visit> {
-        let mut visit = self.new_visit(here, Value::Null);
+        let mut visit = self.new_visit(here, Held::computed(Value::Null));
         visit.op = Op::Listen;
         visit.key = format!("{}.{}.{}", visit.key, hook.then.name(), hook.index + 1);
         visit.hook = Some(Box::new(hook.clone()));

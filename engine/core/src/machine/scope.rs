@@ -26,14 +26,14 @@ impl Walk<'_> {
 
     pub(super) fn enter_call(&mut self, here: Here, call: &CallFlow) -> Result<(), ValueError> {
         let flow = self.flow;
-        let input = self.template(here.scope, &call.with)?;
+        let input = self.held(here.scope, &call.with)?;
         let body = &flow.bodies[call.body];
-        if let Some(mismatch) = body.input.as_ref().and_then(|schema| schema.check(&input).into_iter().next()) {
+        if let Some(mismatch) = body.input.as_ref().and_then(|schema| schema.check(&input.value).into_iter().next()) {
             let text = format!("the input of `{}` does not fit: {}: {}", body.key, mismatch.pointer, mismatch.message);
             self.incident(here, "INPUT_INVALID", text);
             return Ok(());
         }
-        let Some(scope) = self.enter_container(here, Some(Held::computed(input)), None)? else { return Ok(()) };
+        let Some(scope) = self.enter_container(here, Some(input), None)? else { return Ok(()) };
         if !self.flow_listens(scope, Next::Begin, None, None) {
             self.enter_flow(scope);
         }
@@ -41,8 +41,8 @@ impl Walk<'_> {
     }
 
     pub(super) fn enter_each(&mut self, here: Here, each: &ForEach) -> Result<(), ValueError> {
-        let items = self.template(here.scope, &each.items)?;
-        match &items {
+        let items = self.held(here.scope, &each.items)?;
+        match &*items.value {
             Value::Array(list) if list.len() <= ITEMS_MAX => {}
             Value::Array(list) => {
                 let text = format!("{} items; at most {ITEMS_MAX} are possible", list.len());
@@ -59,7 +59,7 @@ impl Walk<'_> {
 
     pub(super) fn enter_stage(&mut self, here: Here, stage: &Stage) -> Result<(), ValueError> {
         let flow = self.flow;
-        let steps = (!stage.steps.is_empty()).then(|| Value::from(vec![Value::Null; stage.steps.len()]));
+        let steps = (!stage.steps.is_empty()).then(|| Held::computed(vec![Value::Null; stage.steps.len()].into()));
         let graph = steps.is_none();
         let Some(scope) = self.enter_container(here, None, steps)? else { return Ok(()) };
         if graph {
@@ -77,7 +77,7 @@ impl Walk<'_> {
         &mut self,
         here: Here,
         input: Option<Held>,
-        items: Option<Value>,
+        items: Option<Held>,
     ) -> Result<Option<ScopeId>, ValueError> {
         let depth = self.it.around(here.scope).count();
         if depth >= SCOPE_DEPTH_MAX {
@@ -88,7 +88,6 @@ impl Walk<'_> {
         let outer = self.it.scopes.get(&here.scope).map_or("", |scope| &*scope.path);
         let path = format!("{outer}{}.{}/", self.flow.nodes[here.node].id, here.visit);
         let progress = items.map(|items| {
-            let items = Held::computed(items);
             Box::new(Progress {
                 items,
                 next: 0,
@@ -113,7 +112,7 @@ impl Walk<'_> {
     }
 
     /// Begins what can begin in a container with items or steps, or ends it.
-    fn advance(&mut self, container: ScopeId) {
+    pub(super) fn advance(&mut self, container: ScopeId) {
         let flow = self.flow;
         let Some(within) = self.it.scopes.get(&container).and_then(|scope| scope.within.clone()) else { return };
         if let Err(error) = self.is_it_enough(container, &within) {
@@ -169,8 +168,8 @@ impl Walk<'_> {
         let Some(progress) = &mut scope.progress else { return };
         progress.next += 1;
         progress.open += 1;
-        let value = progress.items.value.get(index).cloned().unwrap_or_default();
-        let item = Some(Item { index, value: Held::computed(value) });
+        let value = progress.items.part(&format!("/{index}")).unwrap_or_else(|| Held::computed(Value::Null));
+        let item = Some(Item { index, value });
         let within = Within { scope: container, node: within.node, host: within.host, item };
         let scope = self.open_scope(Scope { within: Some(within), path: path.into(), ..Scope::default() });
         for &entry in entries {
@@ -256,9 +255,21 @@ impl Walk<'_> {
     /// Enough items have completed: what the others did is undone.
     fn stop_items(&mut self, container: ScopeId) {
         let progress = self.it.scopes.get(&container).and_then(|scope| scope.progress.as_ref());
-        if !progress.is_some_and(|progress| progress.enough) || self.has_left(container) {
-            return;
+        if progress.is_some_and(|progress| progress.enough) && !self.has_left(container) {
+            self.undo_open_items(container);
         }
+    }
+
+    /// What runs on in a container that was left is stopped and undone; what has completed in it stays.
+    pub(super) fn stop_rest(&mut self, container: ScopeId) {
+        if let Some(progress) = &mut self.scope_mut(container).progress {
+            progress.next = progress.items.value.as_array().map_or(0, Vec::len);
+        }
+        self.undo_open_items(container);
+        self.advance(container);
+    }
+
+    fn undo_open_items(&mut self, container: ScopeId) {
         let open = |scope: &Scope| {
             !scope.closed
                 && scope.unwinding.is_none()
@@ -338,7 +349,7 @@ impl Walk<'_> {
         let flow = self.flow;
         let result = match &flow.nodes[within.node].kind {
             Kind::ForEach(each) if each.output.is_some() => {
-                each.output.as_ref().map_or(Ok(Value::Null), |output| self.template(id, output)).map(Held::computed)
+                each.output.as_ref().map_or_else(|| Ok(Held::computed(Value::Null)), |output| self.held(id, output))
             }
             Kind::Stage(stage) => {
                 let outputs = std::mem::take(&mut self.scope_mut(id).outputs);

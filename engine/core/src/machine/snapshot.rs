@@ -92,7 +92,8 @@ impl EdgeName {
     }
 }
 
-const FORM: u32 = 2;
+/// 3: values by their place in a row. 2: scopes.
+const FORM: u32 = 3;
 
 /// Writes an instance as text.
 ///
@@ -171,8 +172,8 @@ impl Snapshot {
             let Some(row) = held.row else { return };
             let found = entries.binary_search_by_key(&row, |entry| entry.seq).ok();
             match found.and_then(|at| entries[at].event.value()) {
-                Some(value) => held.value = value.clone(),
-                None => missing = Some(row),
+                Some(value) if held.fill(value) => {}
+                _ => missing = Some(row),
             }
         });
         if let Some(row) = missing {

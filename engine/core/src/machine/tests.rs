@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+mod again;
 mod beside;
 mod bounds;
 mod listeners;

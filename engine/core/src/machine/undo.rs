@@ -12,6 +12,7 @@ use super::{Next, Op};
 use crate::catalog::EffectClass;
 use crate::flow::{Compensation, DONE, Kind, NodeIx};
 use crate::planted;
+use crate::value::Held;
 
 impl Walk<'_> {
     /// Stops every token of the scope and begins to undo what was done in it.
@@ -173,7 +174,7 @@ impl Walk<'_> {
 
     fn call_undo(&mut self, scope: ScopeId, step: Box<Step>) {
         let here = Here { scope, node: step.node, visit: step.visit };
-        let mut state = self.new_visit(here, serde_json::Value::Null);
+        let mut state = self.new_visit(here, Held::computed(serde_json::Value::Null));
         state.op = Op::Undo;
         state.key = format!("{}.undo", step.key);
         state.input = step.input.clone();

@@ -156,7 +156,7 @@ impl<'f> Walk<'f> {
         match &flow.nodes[here.node].kind {
             Kind::Start => self.leave(here, DONE),
             Kind::End { output, terminate } => {
-                let output = Held::computed(self.template(here.scope, output)?);
+                let output = self.held(here.scope, output)?;
                 self.scope_mut(here.scope).output = Some(output);
                 if *terminate {
                     self.terminate(here.scope);
@@ -183,7 +183,7 @@ impl<'f> Walk<'f> {
             Kind::Parallel(join) => self.join(here, join, by),
             Kind::Set(writes) => {
                 for (name, template) in &writes.vars {
-                    let value = Held::computed(self.template(here.scope, template)?);
+                    let value = self.held(here.scope, template)?;
                     self.set_var(here.scope, name, value);
                 }
                 if let Some(priority) = &writes.priority {
@@ -203,7 +203,7 @@ impl<'f> Walk<'f> {
                 self.guard(id, here)?;
             }
             Kind::Reply { output } => {
-                let output = Held::computed(self.template(here.scope, output)?);
+                let output = self.held(here.scope, output)?;
                 self.reply(here.scope, output);
                 self.leave(here, DONE);
             }
@@ -226,8 +226,8 @@ impl<'f> Walk<'f> {
 
     /// A task's first call, if its node type takes this input.
     fn begin(&mut self, here: Here, task: &Task) -> Result<(), ValueError> {
-        let input = self.template(here.scope, &task.with)?;
-        if let Some(refused) = task.contract.refuses_input(&input) {
+        let input = self.held(here.scope, &task.with)?;
+        if let Some(refused) = task.contract.refuses_input(&input.value) {
             self.incident(here, "INPUT_INVALID", refused);
             return Ok(());
         }
@@ -334,14 +334,14 @@ impl<'f> Walk<'f> {
         self.it.tokens.insert(id, Token { scope, node, visit, since_ms, at, race });
     }
 
-    pub(super) fn new_visit(&self, here: Here, input: Value) -> Box<Visit> {
+    pub(super) fn new_visit(&self, here: Here, input: Held) -> Box<Visit> {
         let path = self.it.scopes.get(&here.scope).map_or("", |scope| &*scope.path);
         Box::new(Visit {
             op: Op::Run,
             attempt: 1,
             tries: 1,
             key: format!("{}.{path}{}.{}", self.it.id, self.flow.nodes[here.node].id, here.visit),
-            input: Held::computed(input),
+            input,
             maybe_done: false,
             memo: None,
             signal: None,
@@ -494,6 +494,16 @@ impl<'f> Walk<'f> {
             let (key, input) = (state.key.clone(), state.input.clone());
             let step = Step { node: here.node, visit: here.visit, key, input, output };
             self.scope_mut(here.scope).done.push(Done::Step(Box::new(step)));
+        }
+    }
+
+    /// As [`template`](Self::template), with the value's provenance.
+    pub(super) fn held(&self, scope: ScopeId, template: &Template) -> Result<Held, ValueError> {
+        match template {
+            Template::Literal(value) => Ok(Held::computed(value.clone())),
+            Template::Expr(_) | Template::Object(_) | Template::Array(_) => {
+                self.with_scope(scope, |scope| template.held(scope))
+            }
         }
     }
 
