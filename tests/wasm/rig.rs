@@ -75,6 +75,7 @@ impl Rig {
             output: None,
             memo: None,
             signal: None,
+            priority: 0,
             visit_started_ms: 1_700_000_000_000,
         }
     }

@@ -94,6 +94,7 @@ fn call(node_type: &NodeType, example: &Example) -> Call {
         output: None,
         memo: None,
         signal: None,
+        priority: 0,
         visit_started_ms: 0,
     }
 }

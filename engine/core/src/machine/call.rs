@@ -65,6 +65,8 @@ pub struct Call {
     /// Resume only.
     pub memo: Option<Arc<Value>>,
     pub signal: Option<Signal>,
+    /// The instance's: smaller is more urgent.
+    pub priority: i32,
     /// When the visit started, milliseconds since the Unix epoch: the wall clock of recorded nodes.
     pub visit_started_ms: u64,
 }

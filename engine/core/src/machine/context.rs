@@ -162,6 +162,7 @@ pub(super) fn call(flow: &Flow, it: &Instance, id: TokenId, token: &Token) -> Op
         output: state.undoing.as_ref().and_then(|step| step.output.as_ref()).map(|output| output.value.clone()),
         memo: state.memo.as_ref().map(|memo| memo.value.clone()),
         signal: state.signal.clone(),
+        priority: it.priority,
         visit_started_ms: token.since_ms,
     })
 }
