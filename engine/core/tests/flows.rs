@@ -132,6 +132,21 @@ fn the_schema_is_generated() {
     assert!(stored == generated, "flows/flow.schema.json is out of date: run UPDATE=1 cargo test -p stepwell-core");
 }
 
+/// What `docs/flows.md` shows is read as it stands there.
+#[test]
+fn the_examples_of_the_manual_are_sound() {
+    let manual = std::fs::read_to_string(root().join("docs/flows.md")).unwrap();
+    let blocks: Vec<&str> = manual.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(blocks.len(), 3);
+    for block in blocks {
+        let nodes: serde_json::Map<String, Value> = serde_json::from_str(block).unwrap();
+        for (id, node) in nodes {
+            let read = serde_json::from_value::<document::NodeDocument>(node);
+            assert!(read.is_ok(), "{id}: {read:?}");
+        }
+    }
+}
+
 /// The schema and the reader are two readings of one set of types.
 #[test]
 fn the_schema_and_the_reader_agree() {
