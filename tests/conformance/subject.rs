@@ -142,7 +142,7 @@ impl Commit {
 }
 
 fn header(state: State, updated_ms: u64) -> Header {
-    Header { state, updated_ms, due_ms: None, error: None, reply: None, output: None }
+    Header { state, updated_ms, due_ms: None, error: None, reply: None, output: None, forget_ms: None }
 }
 
 /// An entry that tells its number in its content.

@@ -9,5 +9,6 @@
 
 mod disk;
 mod end;
+mod forget;
 mod server;
 mod upgrade;

@@ -358,6 +358,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
             error: it.error().cloned(),
             reply: it.reply.as_ref().map(|reply| reply.value.clone()),
             output: if it.state() == State::Completed { it.output().map(|output| output.value.clone()) } else { None },
+            forget_ms: self.flow.retention_ms.filter(|_| ended).map(|kept_ms| it.now_ms.saturating_add(kept_ms)),
         };
         let (seq, state) = (it.seq, it.state());
         let append = Append {

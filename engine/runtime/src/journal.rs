@@ -131,6 +131,8 @@ pub struct Header {
     pub reply: Option<Arc<Value>>,
     /// Once completed.
     pub output: Option<Arc<Value>>,
+    /// Once ended: when it may be forgotten. `None` keeps it.
+    pub forget_ms: Option<u64>,
 }
 
 /// What an instance is admitted with.

@@ -32,6 +32,8 @@ use crate::{Engine, follow, grants, packages, pauses, schedules, token};
 /// Answers under way get this much of the grace to themselves, at the end.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 const SWEEPS_EVERY: Duration = Duration::from_mins(1);
+/// How late an instance whose time is over goes.
+const FORGETS_EVERY: Duration = Duration::from_secs(5);
 
 pub(crate) fn run(config: Config) -> anyhow::Result<()> {
     log(&config)?;
@@ -69,6 +71,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     watcher.first_look().await;
     let watching = tokio::spawn(watcher.run());
     let sweeping = tokio::spawn(sweep(app.clone()));
+    let forgetting = tokio::spawn(forget(app.clone()));
     let scheduling = tokio::spawn(schedules::run(app.clone()));
     let pausing = tokio::spawn(pauses::run(app.clone()));
 
@@ -85,6 +88,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     following.abort();
     watching.abort();
     sweeping.abort();
+    forgetting.abort();
     scheduling.abort();
     pausing.abort();
     app.engine.shut_down(grace.saturating_sub(ANSWERS_WITHIN)).await;
@@ -183,6 +187,23 @@ async fn sweep(app: App) {
                 Ok(_) => break,
                 Err(error) => {
                     tracing::warn!(%error, "nothing could be swept");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// Forgets ended instances that their flow keeps no longer.
+async fn forget(app: App) {
+    loop {
+        app.clock.sleep(FORGETS_EVERY).await;
+        loop {
+            match app.engine.journal().forget(app.clock.now_ms()).await {
+                Ok(swept) if swept.more => {}
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "nothing could be forgotten");
                     break;
                 }
             }

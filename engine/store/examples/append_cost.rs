@@ -131,6 +131,7 @@ fn whole_instance() -> Append {
             error: None,
             reply: Some(reply.clone()),
             output: Some(reply),
+            forget_ms: None,
         },
         version: 1,
         tasks: TaskMoves::default(),

@@ -29,11 +29,12 @@ static WINNER: Each<2> = Each::new(
     "select {at}, i.id, k.request from {each,} idempotency as k join instance as i on i.n = k.instance
      where k.flow = ?1 and k.key = ?2",
 );
-static ADMIT: Each<19> = Each::new(
-    [Int, Bytes, Text, Int, Text, Int, Int, Int, Int, Int, Int, Int, Int, Text, Text, Text, Text, Text, Int],
+static ADMIT: Each<20> = Each::new(
+    [Int, Bytes, Text, Int, Text, Int, Int, Int, Int, Int, Int, Int, Int, Text, Text, Text, Text, Text, Int, Int],
     "insert into instance (n, id, flow, version, business_key, priority, state, seq, epoch, owner, wake_ms,
-                           started_ms, updated_ms, error, reply, output, traceparent, bound_by, unique_key)
-     select ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19
+                           started_ms, updated_ms, error, reply, output, traceparent, bound_by, unique_key,
+                           forget_ms)
+     select ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20
      {from each} where true
      on conflict (id) do nothing",
 );
@@ -199,6 +200,7 @@ pub(crate) fn admit(tx: &mut Tx<'_>, good: &[Good<'_>]) -> Result<bool> {
                 &admission.traceparent,
                 admission.bound_by.as_ref(),
                 unique_number(admission.unique),
+                commit.forget_ms.map(integer),
             ]
         })
         .collect();

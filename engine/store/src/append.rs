@@ -47,6 +47,7 @@ pub(crate) struct Commit {
     pub(crate) error: Option<String>,
     pub(crate) reply: Option<String>,
     pub(crate) output: Option<String>,
+    pub(crate) forget_ms: Option<u64>,
     pub(crate) snapshot: Option<String>,
     pub(crate) subscriptions: Vec<Subscription>,
     pub(crate) tasks: TaskMoves,
@@ -80,10 +81,10 @@ static FIND: Each<4> = Each::new(
     "select {at}, i.n, i.flow, i.version, i.business_key, i.state, i.bound_by from {each,} instance as i
      where i.id = ?1 and i.seq = ?2 and i.epoch = ?3 and i.owner = ?4 {lock i}",
 );
-static UPDATE: Each<13> = Each::new(
-    [Int, Int, Int, Int, Int, Int, Int, Int, Int, Text, Text, Text, Int],
+static UPDATE: Each<14> = Each::new(
+    [Int, Int, Int, Int, Int, Int, Int, Int, Int, Text, Text, Text, Int, Int],
     "update instance set state = ?5, seq = ?6, owner = ?7, wake_ms = ?8, updated_ms = ?9,
-                         error = ?10, reply = ?11, output = ?12, version = ?13
+                         error = ?10, reply = ?11, output = ?12, version = ?13, forget_ms = ?14
      {from each} where n = ?1 and seq = ?2 and epoch = ?3 and owner = ?4",
 );
 static KEEP_SNAPSHOT: Each<2> = Each::new(
@@ -228,6 +229,7 @@ fn update(tx: &mut Tx<'_>, good: &[Good<'_>]) -> Result<()> {
                 &commit.reply,
                 &commit.output,
                 commit.version,
+                commit.forget_ms.map(integer),
             ]
         })
         .collect();
@@ -310,7 +312,7 @@ impl Commit {
             park,
         } = append;
         let id = id_bytes(&instance).ok_or_else(|| Unavailable(format!("{instance:?} is no instance id")))?;
-        let Header { state, updated_ms, due_ms, error, reply, output } = header;
+        let Header { state, updated_ms, due_ms, error, reply, output, forget_ms } = header;
         let (first, last) = (expected_seq + 1, expected_seq + entries.len() as u64);
         if !entries.iter().map(|entry| entry.seq).eq(first..=last) {
             return Err(Unavailable(format!("{instance}: entries are not numbered from {first}")));
@@ -337,6 +339,7 @@ impl Commit {
             error: error.as_ref().map(text).transpose()?,
             reply: reply.map(|value| text(&*value)).transpose()?,
             output,
+            forget_ms: forget_ms.filter(|_| state.ended()),
             snapshot: snapshot.filter(|_| !state.ended()),
             subscriptions: if state.ended() { Vec::new() } else { inbox::once_each(subscriptions) },
             tasks,

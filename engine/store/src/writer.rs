@@ -142,13 +142,14 @@ pub(crate) fn numbers_of(db: &mut Db, seat: Option<(&Seat, i64)>) -> Result<Numb
         let place = db.only(
             "select coalesce(max(n), ?1) from
                  (select max(n) as n from journal where n > ?1 and n < ?2
-                  union all select max(n) from notice where n > ?1 and n < ?2) as both_of_them",
+                  union all select max(n) from notice where n > ?1 and n < ?2
+                  union all select max(n) from passed where n > ?1 and n < ?2) as all_of_them",
             &values![first, last],
             |row| row.get(0),
         )?;
         return Ok(Numbers::of_engine(seat.number, place, given_out));
     }
-    let tables = ["journal", "notice", "inbox", "instance", "audit"];
+    let tables = ["journal", "notice", "inbox", "instance", "audit", "passed"];
     let mut last = 0;
     for table in tables {
         let n: i64 = db.only(&format!("select coalesce(max(n), 0) from {table}"), &[], |row| row.get(0))?;

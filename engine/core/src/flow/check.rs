@@ -51,7 +51,7 @@ pub const DOCUMENT_BYTES_MAX: usize = 1 << 20;
 const KEYS_RESERVED: [&str; 1] = ["check"];
 
 /// The document's own fields.
-const FIELDS: [&str; 16] = [
+const FIELDS: [&str; 17] = [
     "stepwell",
     "kind",
     "key",
@@ -61,6 +61,7 @@ const FIELDS: [&str; 16] = [
     "businessKey",
     "businessKeyUnique",
     "priority",
+    "retention",
     "timezone",
     "compensation",
     "triggers",
@@ -296,7 +297,7 @@ impl<'d> Checker<'d> {
         };
         let (nodes, edges, bodies) = self.assemble(own)?;
         let timezone = self.timezone.name().to_owned();
-        let Starts { business_key, unique, priority } = starts;
+        let Starts { business_key, unique, priority, retention_ms } = starts;
         let hash = String::new();
         let flow = Flow {
             key,
@@ -306,6 +307,7 @@ impl<'d> Checker<'d> {
             bodies,
             unique,
             priority,
+            retention_ms,
             nodes,
             edges,
             timezone,

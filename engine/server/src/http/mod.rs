@@ -150,7 +150,7 @@ fn door_routes() -> Router<App> {
 fn instance_routes() -> Router<App> {
     Router::new()
         .route("/api/v1/instances", get(instances::list))
-        .route("/api/v1/instances/{id}", get(instances::show))
+        .route("/api/v1/instances/{id}", get(instances::show).delete(instances::erase))
         .route("/api/v1/instances/{id}/journal", get(instances::journal))
         .route("/api/v1/instances/{id}/cancel", post(instances::cancel))
         .route("/api/v1/instances/{id}/compensate", post(instances::compensate))

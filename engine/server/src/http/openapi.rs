@@ -29,7 +29,7 @@ use super::problem::Code;
         super::needs::flow, super::needs::delete_version, super::needs::plugin, super::needs::delete_plugin,
         super::needs::collect,
         super::instances::list, super::instances::show, super::instances::journal, super::instances::cancel,
-        super::instances::retry, super::instances::compensate,
+        super::instances::retry, super::instances::compensate, super::instances::erase,
         super::commands::suspend, super::commands::resume, super::commands::move_token, super::commands::migrate,
         super::bulk::run,
         super::messages::post,

@@ -73,6 +73,7 @@ codes! {
     StillNeeded "STILL_NEEDED" 409 "Something needs it"
     FlowNotPublished "FLOW_NOT_PUBLISHED" 409 "The flow has no published version"
     InstanceEnded "INSTANCE_ENDED" 409 "The instance has ended"
+    InstanceNotEnded "INSTANCE_NOT_ENDED" 409 "The instance has not ended"
     NothingToRetry "NOTHING_TO_RETRY" 409 "Nothing of the instance stands in an incident"
     TaskTaken "TASK_TAKEN" 409 "The task is somebody else's"
     CommandDoesNotFit "COMMAND_DOES_NOT_FIT" 409 "The instance does not stand where the command says"

@@ -6,6 +6,7 @@ mod definitions;
 mod durability;
 mod engines;
 mod file;
+mod forget;
 mod lists;
 mod tls;
 
@@ -92,7 +93,15 @@ fn admitted(flow: &str, version: u32, state: State, business_key: Option<&str>) 
         expected_seq: 0,
         epoch: 1,
         entries: vec![started(1)],
-        header: Header { state, updated_ms: 2_000, due_ms: None, error: None, reply: None, output: None },
+        header: Header {
+            state,
+            updated_ms: 2_000,
+            due_ms: None,
+            error: None,
+            reply: None,
+            output: None,
+            forget_ms: None,
+        },
         version,
         tasks: TaskMoves::default(),
         snapshot: (!state.ended()).then(|| "{}".to_owned()),
