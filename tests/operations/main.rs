@@ -7,6 +7,7 @@
 //! Not here: clocks that jump (`tests/sim`), kills (`tests/crash`), many engines (`tests/engines`).
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests fail by panicking, and say what they did not try")]
 
+mod backup;
 mod disk;
 mod end;
 mod forget;

@@ -113,6 +113,8 @@ async fn assemble(config: Config, login: Option<&str>, stop: watch::Receiver<boo
     };
     let grants = config.grants.as_deref().map(grants::read).transpose()?;
     let store = open_store(&config).await?;
+    // The store is ours now, so nobody else is copying it.
+    http::backup::tidy(&config.data).context("an unfinished copy cannot be removed")?;
     let sandbox = Sandbox::new(Some(config.data.join("compiled")), SandboxLimits::default())?;
     let sandbox = sandbox.under(store.lease().clone()).with_source(packages::source(&store));
     let clock = SystemClock;
@@ -140,6 +142,7 @@ async fn assemble(config: Config, login: Option<&str>, stop: watch::Receiver<boo
         started_ms: clock.now_ms(),
         underway: http::Underway::default(),
         loading: tokio::sync::Mutex::default(),
+        copying: std::sync::Arc::default(),
         granting,
         pausing,
         unverified: http::Unverified::default(),

@@ -48,6 +48,7 @@ use super::problem::Code;
         super::schedules::run,
         super::events::follow,
         super::session::log_in, super::session::show, super::session::log_out,
+        super::backup::make,
         super::ops::audit, super::ops::status, super::ops::healthz, super::ops::readyz, super::ops::metrics,
     ),
     components(schemas(super::shapes::NodeType)),

@@ -78,6 +78,7 @@ codes! {
     TaskTaken "TASK_TAKEN" 409 "The task is somebody else's"
     CommandDoesNotFit "COMMAND_DOES_NOT_FIT" 409 "The instance does not stand where the command says"
     MigrationUnfit "MIGRATION_UNFIT" 409 "The instance cannot go on with that version"
+    BackupNotHere "BACKUP_NOT_HERE" 409 "A server's database is copied with its own tools"
     IdempotencyRunning "IDEMPOTENCY_RUNNING" 409 "The first request under this Idempotency-Key is still under way"
     Compensated "COMPENSATED" 409 "The instance was undone"
     Cancelled "CANCELLED" 409 "The instance was cancelled"
