@@ -11,5 +11,7 @@ mod backup;
 mod disk;
 mod end;
 mod forget;
+mod old;
+mod parked;
 mod server;
 mod upgrade;
