@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use stepwell_runtime::journal::{AppendError, Appended, Posted, Taken, Unavailable};
 use stepwell_runtime::lease::Lease;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 
 use crate::append::{self, Commit};
 use crate::feed::FeedItem;
@@ -128,6 +128,8 @@ pub(crate) struct Writer {
     /// Where others write, too.
     pub(crate) seat: Option<Seat>,
     pub(crate) lease: Lease,
+    /// Rung after commits that put out work.
+    pub(crate) work: Arc<Notify>,
     pub(crate) abort: Option<AbortAt>,
     /// Of instances, since the start; for `abort`.
     pub(crate) commits: u32,
@@ -258,6 +260,7 @@ impl Writer {
             outcomes.extend(batch.iter().map(|_| Ok(())));
             run_all(batch, &mut tx)
         };
+        let work = tx.work;
         let done = match run.and_then(|()| tx.finish()) {
             Ok(feed) => {
                 self.perhaps_abort(batch, AbortAt::Before);
@@ -271,6 +274,9 @@ impl Writer {
                 self.db = Some(db);
                 if let Some(seat) = &self.seat {
                     self.lease.renew(alive + seat.lease());
+                }
+                if work {
+                    self.work.notify_waiters();
                 }
                 Ok((outcomes, feed))
             }

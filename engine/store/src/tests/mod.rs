@@ -8,6 +8,7 @@ mod engines;
 mod file;
 mod forget;
 mod lists;
+mod tasks;
 mod tls;
 
 use std::sync::Arc;
