@@ -300,7 +300,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         let soon = it.due_ms().is_some_and(|due| due <= now_ms.saturating_add(LINGER_MS));
         let park = idle && (ended || !soon || self.engine.closing());
         let at_once = self.origin.as_ref().is_some_and(|origin| origin.at_once);
-        let overdue = !self.entries.is_empty() && now_ms >= self.uncommitted_ms.saturating_add(UNCOMMITTED_MS_MAX);
+        let overdue = !self.entries.is_empty() && now_ms.abs_diff(self.uncommitted_ms) >= UNCOMMITTED_MS_MAX;
         let leaves = park
             || at_once
             || overdue
@@ -496,7 +496,8 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         let due_ms = self.it.as_ref().and_then(Instance::due_ms);
         let uncommitted = !self.entries.is_empty();
         let nap_ms = due_ms.map_or(u64::MAX, |due| due.saturating_sub(now_ms));
-        let left_ms = self.uncommitted_ms.saturating_add(UNCOMMITTED_MS_MAX).saturating_sub(now_ms);
+        // A clock that was set since, forwards or back, is no reason to wait longer.
+        let left_ms = UNCOMMITTED_MS_MAX.saturating_sub(now_ms.abs_diff(self.uncommitted_ms));
         let nap_ms = if uncommitted { nap_ms.min(left_ms) } else { nap_ms };
         let engine = self.engine.clone();
         let live = self.live.clone();

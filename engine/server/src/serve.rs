@@ -117,7 +117,7 @@ async fn assemble(config: Config, login: Option<&str>, stop: watch::Receiver<boo
     http::backup::tidy(&config.data).context("an unfinished copy cannot be removed")?;
     let sandbox = Sandbox::new(Some(config.data.join("compiled")), SandboxLimits::default())?;
     let sandbox = sandbox.under(store.lease().clone()).with_source(packages::source(&store));
-    let clock = SystemClock;
+    let clock = config.test_clock.as_deref().map_or_else(SystemClock::default, SystemClock::set_by);
     let restored = packages::restore(&sandbox, &store).await?;
     tracing::info!(restored, "plugins are back");
     if let Some(grants) = grants {
@@ -130,16 +130,16 @@ async fn assemble(config: Config, login: Option<&str>, stop: watch::Receiver<boo
     pauses::enforce(&sandbox, &store, &pausing).await?;
     let fresh = Value::String(uuid::Uuid::now_v7().to_string());
     let engine_id = store.put_setting("engine", &fresh, true).await?;
-    let engine = Engine::start_up(store, sandbox, clock, &Options::default());
+    let engine = Engine::start_up(store, sandbox, clock.clone(), &Options::default());
     let library = Library::open(engine.clone()).await?;
     Ok(App::new(Shared {
         auth: Auth::new(&admin_token, login),
         limits: Limits::new(config.requests_max, config.readers_max, config.connections_max),
+        started_ms: clock.now_ms(),
         clock,
         engine,
         library,
         engine_id: engine_id.as_str().unwrap_or("engine").into(),
-        started_ms: clock.now_ms(),
         underway: http::Underway::default(),
         loading: tokio::sync::Mutex::default(),
         copying: std::sync::Arc::default(),
