@@ -16,3 +16,4 @@ mod old;
 mod parked;
 mod server;
 mod upgrade;
+mod versions;

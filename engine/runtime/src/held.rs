@@ -261,6 +261,15 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
 
     /// Goes on with another version of the flow, if the instance fits it as it stands now.
     async fn migrate(&mut self, version: u32, nodes: BTreeMap<String, String>, by: String) -> Result<(), Stop> {
+        // What was compiled once stays compiled; whether it was taken back since is for the journal to say.
+        match self.engine.0.journal.definition(&self.about.flow, version).await {
+            Ok(Some(definition)) if !definition.retired => {}
+            Ok(_) => {
+                tracing::warn!(instance = %self.id, version, "not migrated: the version is not there any more");
+                return Ok(());
+            }
+            Err(_) => return Err(Stop::Again),
+        }
         let flow = match self.engine.flow(&self.about.flow, version).await {
             Ok(flow) => flow,
             Err(FlowError::Unavailable(_)) => return Err(Stop::Again),
@@ -447,6 +456,8 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
                 Stop::NotOurs
             }
             AppendError::Gone(_) => Stop::Again,
+            // What it was to be migrated to: taken again, it stays on what it has.
+            AppendError::Retired if self.origin.is_none() => Stop::Again,
             AppendError::Duplicate { instance, other_request } => {
                 self.not_started(StartError::Duplicate { instance, other_request })
             }

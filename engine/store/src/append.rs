@@ -74,6 +74,13 @@ pub(crate) struct Good<'c> {
     pub(crate) items: Vec<InboxItem>,
 }
 
+impl Good<'_> {
+    /// It goes on with another version.
+    pub(crate) fn moves(&self) -> bool {
+        self.was.is_some() && self.version != self.commit.version
+    }
+}
+
 pub(crate) type Outcome = std::result::Result<Appended, AppendError>;
 
 static FIND: Each<4> = Each::new(
@@ -108,7 +115,8 @@ pub(crate) fn run(tx: &mut Tx<'_>, commits: &[&Commit]) -> Result<Vec<Outcome>> 
     let mut held = changed(commits, &had);
     held.extend(claimed.iter().map(|name| ("", name.as_str())));
     tx.hold_all(&held)?;
-    let mut good = find(tx, commits, had)?;
+    let found = find(tx, commits, had)?;
+    let mut good = admission::judge_moves(tx, found, &mut outcomes)?;
     good.extend(admission::judge(tx, commits, &mut outcomes)?);
     let gone = inbox::gone(tx, good.iter().map(|one| (one.was.map(|_| one.n), &*one.commit.taken)))?;
     good = good
@@ -141,6 +149,7 @@ pub(crate) fn run(tx: &mut Tx<'_>, commits: &[&Commit]) -> Result<Vec<Outcome>> 
         return Ok(commits.iter().map(|one| Err(AppendError::Conflict(one.instance.clone()))).collect());
     }
     update(tx, &good)?;
+    admission::remember_moves(tx, &good)?;
     let moves = good.iter().map(|one| (one.n, &*one.had, &*one.commit.subscriptions)).collect::<Vec<_>>();
     inbox::subscribe(tx, &moves)?;
     let moves = good.iter().map(|one| (one.n, &one.commit.tasks));
