@@ -141,7 +141,8 @@ impl Commit {
 }
 
 fn header(state: State, updated_ms: u64) -> Header {
-    Header { state, updated_ms, due_ms: None, error: None, reply: None, output: None, priority: 0 }
+    let (priority, forget_ms) = (0, None);
+    Header { state, updated_ms, due_ms: None, error: None, reply: None, output: None, priority, forget_ms }
 }
 
 /// An entry that tells its number in its content.

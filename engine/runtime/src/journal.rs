@@ -83,6 +83,8 @@ pub struct Definition {
     pub document: Arc<Value>,
     /// The node types it is pinned to (a `Catalog` as JSON), digests and all.
     pub catalog: Arc<Value>,
+    /// It was taken back: nothing is begun on it, and nothing is moved to it.
+    pub retired: bool,
 }
 
 /// One instance's commit.
@@ -133,6 +135,8 @@ pub struct Header {
     pub output: Option<Arc<Value>>,
     /// Smaller is more urgent.
     pub priority: i32,
+    /// Once ended: when it may be forgotten. `None` keeps it.
+    pub forget_ms: Option<u64>,
 }
 
 /// What an instance is admitted with.
@@ -187,7 +191,7 @@ pub enum AppendError {
     /// Another instance has the business key, which the flow wants to stand for one: tell the caller.
     #[error("the business key is that of instance {instance}")]
     KeyTaken { instance: Arc<str> },
-    /// The version was taken back since it was chosen. Choose again.
+    /// The version was taken back since it was chosen: for a start, or for an instance to go on with. Choose again.
     #[error("nothing is started on this version any more")]
     Retired,
     /// The outcome is not known, or the disk is full. Nothing may be acknowledged; take the instance again before going on.

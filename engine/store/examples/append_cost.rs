@@ -132,6 +132,7 @@ fn whole_instance() -> Append {
             reply: Some(reply.clone()),
             output: Some(reply),
             priority: 0,
+            forget_ms: None,
         },
         version: 1,
         tasks: TaskMoves::default(),

@@ -147,7 +147,7 @@ fn publish(flows: &[(Value, Value)], shared: bool) -> (Vec<Offer>, Store, Book, 
     for (document, input) in flows {
         let Some(flow) = check(document, &catalog).flow.map(Arc::new) else { continue };
         let key: (Arc<str>, u32) = (flow.key.as_str().into(), 1);
-        let definition = Definition { document: Arc::new(document.clone()), catalog: frozen.clone() };
+        let definition = Definition { document: Arc::new(document.clone()), catalog: frozen.clone(), retired: false };
         store.definitions.insert(key.clone(), definition);
         book.flows.insert(key, flow.clone());
         offers.push(Offer { flow, input: input.clone() });

@@ -62,6 +62,7 @@ const FIELDS: [&str; 17] = [
     "businessKey",
     "businessKeyUnique",
     "priority",
+    "retention",
     "timezone",
     "compensation",
     "triggers",
@@ -320,7 +321,7 @@ impl<'d> Checker<'d> {
         };
         let (nodes, edges, bodies) = self.assemble(own)?;
         let timezone = self.timezone.name().to_owned();
-        let Starts { business_key, unique, priority } = starts;
+        let Starts { business_key, unique, priority, retention_ms } = starts;
         let hash = String::new();
         let flow = Flow {
             key,
@@ -330,6 +331,7 @@ impl<'d> Checker<'d> {
             bodies,
             unique,
             priority,
+            retention_ms,
             nodes,
             edges,
             timezone,

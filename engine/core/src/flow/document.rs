@@ -55,6 +55,10 @@ pub struct FlowDocument {
     /// the input: `=input.rush ? -10 : 0`. Smaller is more urgent; 0 unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<PriorityDocument>,
+    /// How long an instance is kept once it has ended, such as `30d`: then it is forgotten, journal and all. It is kept
+    /// for good unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<String>,
     /// IANA name; dates without a zone are read in it. UTC unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timezone: Option<String>,

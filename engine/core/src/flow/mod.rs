@@ -61,6 +61,8 @@ pub struct Flow {
     pub unique: Option<Unique>,
     /// Makes a priority from the input where the caller gave none: a whole number, smaller is more urgent.
     pub priority: Option<Expr>,
+    /// How long an instance is kept once it has ended; `None` keeps it for good.
+    pub retention_ms: Option<u64>,
     /// Of all bodies.
     pub nodes: Vec<Node>,
     pub edges: Vec<Edge>,

@@ -153,8 +153,10 @@ pub(super) async fn migrate(
         return Err(Refusal::new(Code::InstanceEnded));
     };
     let key = &stored.summary.flow;
-    if app.engine.journal().version(key, Some(asked.version)).await?.is_none() {
-        return Err(Refusal::say(Code::VersionNotFound, format!("{key} has no version {}", asked.version)));
+    match app.engine.journal().version(key, Some(asked.version)).await? {
+        Some(version) if version.retired_ms.is_none() => {}
+        Some(_) => return Err(Refusal::say(Code::VersionNotFound, format!("version {} is retired", asked.version))),
+        None => return Err(Refusal::say(Code::VersionNotFound, format!("{key} has no version {}", asked.version))),
     }
     let to = app.engine.flow(key, asked.version).await?;
     let unfit = match machine::migrate(replay.flow(), &to, it, &asked.nodes) {
