@@ -26,9 +26,7 @@ impl Walk<'_> {
                 return;
             }
         }
-        let first = self.waiting_at(here).is_empty();
-        let due_ms = join.timeout_ms.filter(|_| first).map(|timeout| self.it.now_ms.saturating_add(timeout));
-        self.place(here, At::Joining { edge, due_ms });
+        self.place(here, At::Joining { edge, due_ms: None });
         self.next_round(here, join);
     }
 
@@ -69,6 +67,31 @@ impl Walk<'_> {
         let has = |edge: &EdgeIx| round.iter().any(|(one, _)| one == edge);
         if round.len() >= join.wanted && join.must.iter().all(has) {
             self.fire(here, join, &round, DONE);
+        }
+    }
+
+    /// Of the tokens that wait at a join with a time limit, the first has it: of each round, and also where the one
+    /// that had it was taken away.
+    pub(super) fn time_joins(&mut self) {
+        let waits = |token: &super::Token| matches!(token.at, At::Joining { .. });
+        let ids: Vec<TokenId> = self.it.tokens.iter().filter(|(_, token)| waits(token)).map(|(&id, _)| id).collect();
+        for id in ids {
+            let Some((here, since_ms)) = self.it.tokens.get(&id).map(|token| (token.here(), token.since_ms)) else {
+                continue;
+            };
+            let Kind::Parallel(Join { timeout_ms: Some(timeout_ms), .. }) = &self.flow.nodes[here.node].kind else {
+                continue;
+            };
+            let has_it = |token: &super::Token| {
+                let same = (token.scope, token.node) == (here.scope, here.node);
+                same && matches!(token.at, At::Joining { due_ms: Some(_), .. })
+            };
+            let timed = self.it.tokens.values().any(has_it);
+            if let Some(At::Joining { due_ms, .. }) = self.it.tokens.get_mut(&id).map(|token| &mut token.at)
+                && !timed
+            {
+                *due_ms = Some(since_ms.saturating_add(*timeout_ms));
+            }
         }
     }
 
