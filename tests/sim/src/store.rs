@@ -4,6 +4,8 @@
 //!
 //! Not here: when it is done, and whether anybody hears of it (`journal`).
 
+mod tasks;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -12,6 +14,8 @@ use stepwell_runtime::journal::{
     Append, AppendError, Appended, CommandKept, Definition, Header, Inbound, InboxId, InboxItem, Message, Posted,
     Taken, Unavailable,
 };
+
+pub use tasks::{Grasp, Open, TaskId};
 
 pub type Seat = u64;
 type Meeting = (Arc<str>, String);
@@ -43,6 +47,7 @@ pub struct Kept {
 #[derive(Default)]
 pub struct Store {
     pub rows: BTreeMap<Arc<str>, Row>,
+    pub tasks: BTreeMap<TaskId, Open>,
     pub messages: BTreeMap<InboxId, Kept>,
     pub seen: BTreeSet<(Arc<str>, String)>,
     /// By flow and Idempotency-Key: what was asked, and the winner.
@@ -170,6 +175,7 @@ impl Store {
         let Some(row) = self.rows.get_mut(&append.instance) else { return };
         row.seq = append.expected_seq + append.entries.len() as u64;
         row.owner = owner;
+        row.version = append.version;
         row.header = append.header.clone();
         if ended {
             row.snapshot = None;
@@ -178,6 +184,7 @@ impl Store {
         }
         row.entries.extend(append.entries.iter().cloned());
         (row.subscriptions, row.commands) = (subscriptions, commands);
+        self.move_tasks(&append.instance, &append.tasks);
     }
 
     /// What waits for an instance now.

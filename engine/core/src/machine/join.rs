@@ -2,8 +2,8 @@
 //!
 //! A join works in rounds. A round is over when the wanted edges have brought a token each; the next
 //! begins once the others have come as well, whose tokens end there (or at once, where they are stopped).
-//! Tokens that come early wait for their round, and its time begins when it does: the first of its tokens that
-//! has come carries it.
+//! Tokens that come early wait for their round, and its time begins when it does: the first of its tokens
+//! carries it.
 //!
 //! Not here: the inclusive join, which waits for whoever can still come (`inclusive`).
 
@@ -54,21 +54,6 @@ impl Walk<'_> {
         }
     }
 
-    /// The time of a round that has begun and waits.
-    fn time_round(&mut self, here: Here, join: &Join) {
-        let Some(timeout_ms) = join.timeout_ms else { return };
-        let waiting = self.waiting_at(here);
-        let due = |id: &TokenId| self.it.tokens.get(id).and_then(|token| token.at.due_ms());
-        if waiting.iter().any(|(id, _)| due(id).is_some()) {
-            return;
-        }
-        let until = self.it.now_ms.saturating_add(timeout_ms);
-        let first = waiting.first().and_then(|(id, _)| self.it.tokens.get_mut(id));
-        if let Some(At::Joining { due_ms, .. }) = first.map(|token| &mut token.at) {
-            *due_ms = Some(until);
-        }
-    }
-
     /// The tokens that wait at a join, in the order they came.
     fn waiting_at(&self, here: Here) -> Vec<(TokenId, EdgeIx)> {
         let at = |(&id, token): (&TokenId, &super::Token)| match token.at {
@@ -106,8 +91,30 @@ impl Walk<'_> {
         let has = |edge: &EdgeIx| round.iter().any(|(one, _)| one == edge);
         if round.len() >= join.wanted && join.must.iter().all(has) {
             self.fire(here, join, &round, DONE);
-        } else {
-            self.time_round(here, join);
+        }
+    }
+
+    /// Of the tokens that wait in a round with a time limit, the first has it, from the moment it is the first: when
+    /// the round begins, or when the one that had it was taken away. A round whose predecessor is open has not begun.
+    pub(super) fn time_joins(&mut self) {
+        let waits = |token: &super::Token| matches!(token.at, At::Joining { .. });
+        let ids: Vec<TokenId> = self.it.tokens.iter().filter(|(_, token)| waits(token)).map(|(&id, _)| id).collect();
+        for id in ids {
+            let Some(here) = self.it.tokens.get(&id).map(super::Token::here) else { continue };
+            let Kind::Parallel(Join { timeout_ms: Some(timeout_ms), .. }) = &self.flow.nodes[here.node].kind else {
+                continue;
+            };
+            let not_begun = self.it.scopes.get(&here.scope).is_some_and(|one| one.joins.contains_key(&here.node));
+            let has_it =
+                |(id, _): &(TokenId, EdgeIx)| self.it.tokens.get(id).is_some_and(|one| one.at.due_ms().is_some());
+            let timed = self.waiting_at(here).iter().any(has_it);
+            let until = self.it.now_ms.saturating_add(*timeout_ms);
+            if let Some(At::Joining { due_ms, .. }) = self.it.tokens.get_mut(&id).map(|token| &mut token.at)
+                && !timed
+                && !not_begun
+            {
+                *due_ms = Some(until);
+            }
         }
     }
 
@@ -132,15 +139,11 @@ impl Walk<'_> {
         let came = |edge: &EdgeIx| round.iter().any(|(one, _)| one == edge);
         let missing: Vec<EdgeIx> = flow.nodes[here.node].incoming.iter().copied().filter(|edge| !came(edge)).collect();
         match join.rest {
-            Rest::Cancel => {
-                self.cancel_branches(here, &missing);
-                self.time_round(here, join);
-            }
+            Rest::Cancel => self.cancel_branches(here, &missing),
             Rest::Await if !missing.is_empty() => {
                 self.scope_mut(here.scope).joins.insert(here.node, missing);
             }
-            // What came early begins the next.
-            Rest::Await => self.time_round(here, join),
+            Rest::Await => {}
         }
         if port == DONE {
             self.send(here, join);

@@ -407,6 +407,7 @@ impl<'f> Walk<'f> {
                 break;
             }
         }
+        self.time_joins();
         if self.it.end.is_none() && !self.it.suspended {
             self.name_stuck_joins();
         }
