@@ -52,7 +52,7 @@ pub const DOCUMENT_BYTES_MAX: usize = 1 << 20;
 const KEYS_RESERVED: [&str; 1] = ["check"];
 
 /// The document's own fields.
-const FIELDS: [&str; 17] = [
+const FIELDS: [&str; 18] = [
     "stepwell",
     "kind",
     "key",
