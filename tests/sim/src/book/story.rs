@@ -236,6 +236,7 @@ impl Story {
         };
         let most = match &self.flow.nodes[one.node].kind {
             _ if visit.undoing.is_some() => machine::UNDO_ATTEMPTS,
+            _ if visit.hook.is_some() => 1,
             Kind::Task(task) => task.retry.attempts,
             Kind::ExternalTask(task) => task.retry.attempts,
             _ => return Ok(()),
@@ -355,6 +356,9 @@ impl Story {
                 return Err(("undo once", format!("{forward} is called again to be undone")));
             }
             return Ok(());
+        }
+        if call.op == Op::Listen {
+            return Ok(()); // Beside the way of the flow, and never undone.
         }
         let calls = self.called.entry(call.key.clone()).or_default();
         if call.op == Op::Run {
