@@ -314,6 +314,8 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
     /// Commits when something may leave the process only after it. `true`: the instance is parked or ended.
     async fn commit_if_due(&mut self) -> Result<bool, Stop> {
         let Some(it) = &self.it else { return Err(Stop::NotOurs) };
+        // What one event asked for and a later one of the same batch gave up is not called.
+        self.licensed_by_commit.retain(|call| it.awaits(call.token, call.attempt, call.op));
         let ended = it.end.is_some();
         let idle = self.calls.is_empty() && self.licensed_by_commit.is_empty();
         let now_ms = self.engine.0.clock.now_ms();

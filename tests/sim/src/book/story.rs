@@ -179,7 +179,7 @@ impl Story {
                 };
                 let done = matches!(outcome, Outcome::Done { .. });
                 match &visit.undoing {
-                    None if done && self.in_reverse(token) => {
+                    None if done && self.in_reverse(*token) => {
                         self.done_seq.insert(visit.key.clone(), (scope, seq));
                     }
                     Some(of) if (done || *outcome == Outcome::NeverRan) && !self.undone.insert(of.key.clone()) => {
@@ -197,7 +197,7 @@ impl Story {
                 }
                 if let (Event::Commanded { command: Command::Complete { .. }, .. }, Some((_, key))) =
                     (event, self.task(*token))
-                    && self.in_reverse(token)
+                    && self.in_reverse(*token)
                 {
                     let scope = self.it.tokens[token].scope;
                     self.done_seq.insert(key, (scope, seq));
@@ -223,8 +223,8 @@ impl Story {
     }
 
     /// Whether the steps beside this one are undone one by one.
-    fn in_reverse(&self, token: &TokenId) -> bool {
-        let node = self.it.tokens.get(token).map(|token| &self.flow.nodes[token.node]);
+    fn in_reverse(&self, token: TokenId) -> bool {
+        let node = self.it.tokens.get(&token).map(|token| &self.flow.nodes[token.node]);
         node.is_some_and(|node| self.flow.bodies[node.body].compensation == Compensation::Reverse)
     }
 
