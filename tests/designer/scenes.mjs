@@ -131,7 +131,34 @@ scenes.push(
   { name: 'instance-call', show: standing('B-8', 'pay') },
   { name: 'instance-suspended', show: standing('B-9') },
 );
+/** One of the commands of the menu, by its place: words follow the language. */
+const chosen = (place, ready) => async (page) => {
+  await page.click('header .menu > .btn');
+  if (place === null) return;
+  await page.click(`[role=menu] li:nth-child(${place}) button`);
+  await page.waitForSelector(ready);
+};
 scenes.push(
+  { name: 'instance-menu', show: instance('incident', chosen(null)) },
+  { name: 'instance-suspend', show: instance('waiting', chosen(1, 'dialog form')) },
+  { name: 'instance-move', show: instance('waiting', chosen(4, '.bar[role=status]')) },
+  { name: 'instance-migrate', show: instance('waiting', chosen(5, '.report')) },
+  { name: 'instance-again', show: instance('incident', chosen(6, 'dialog form')) },
+  {
+    name: 'instance-work',
+    show: standing('B-7', 'pick', async (page) => {
+      await page.click('.canvas aside .note .btn >> nth=0');
+      await page.waitForSelector('dialog textarea');
+    }),
+  },
+  {
+    name: 'instance-inside',
+    show: standing('B-8', 'pay', async (page) => {
+      await page.click('.canvas aside .enter');
+      await page.waitForSelector('.crumbs');
+      await page.waitForSelector('[data-face=paid]');
+    }),
+  },
   { name: 'plugins', show: visit('/plugins', '.plugin') },
   { name: 'audit', show: visit('/audit', 'tbody tr') },
   { name: 'bindings', show: visit('/bindings', 'tbody tr') },
