@@ -144,6 +144,27 @@ export const tests = [
     },
   },
   {
+    name: 'one command goes to all instances of a filter: counted first, then given, then watched',
+    run: async (page, engine) => {
+      const key = unique();
+      await publish(page, waiting(key));
+      for (let n = 0; n < 3; n += 1) await start(page, key);
+      await page.goto(`${engine.url}/instances`);
+      await page.waitForSelector('tbody tr');
+      assert.equal(await page.locator('.page-head .btn[disabled]').count(), 1, 'not without a filter');
+      await page.goto(`${engine.url}/instances?flow=${key}`);
+      await page.waitForFunction(() => document.querySelectorAll('tbody tr').length === 3);
+      await page.click('.page-head .btn:has-text("Command all")');
+      await page.waitForSelector('.found:has-text("3 instances")');
+      await page.click('.choice:has-text("Cancel")');
+      await page.fill('dialog .input', 'a wrong import');
+      await page.click('dialog .btn.danger:not([disabled])');
+      await page.waitForSelector('.went:has-text("3 of 3")');
+      await page.click('dialog footer .btn');
+      await page.waitForFunction(() => document.querySelectorAll('tbody .chip.grey').length === 3);
+    },
+  },
+  {
     name: 'a new key warns that an effect can be repeated',
     needsMock: true,
     run: async (page, engine) => {

@@ -139,6 +139,14 @@ const chosen = (place, ready) => async (page) => {
   await page.waitForSelector(ready);
 };
 scenes.push(
+  {
+    name: 'instances-bulk',
+    show: async (page, engine) => {
+      await visit('/instances?flow=community_order&state=waiting', 'tbody tr')(page, engine);
+      await page.click('.page-head .btn >> nth=0');
+      await page.waitForSelector('dialog .found strong');
+    },
+  },
   { name: 'instance-menu', show: instance('incident', chosen(null)) },
   { name: 'instance-suspend', show: instance('waiting', chosen(1, 'dialog form')) },
   { name: 'instance-move', show: instance('waiting', chosen(4, '.bar[role=status]')) },
