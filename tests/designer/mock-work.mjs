@@ -56,6 +56,20 @@ export class Work extends Runner {
     return { dryRun, matched: found.length, more: all.length > RUN_MAX, commanded, refused, examples };
   }
 
+  /** Due at the same hour each day: the stand-in reads no cron. */
+  schedules() {
+    const days = [1, 2, 3, 4].map((n) => new Date(Math.floor(Date.now() / 86_400_000 + n) * 86_400_000).toISOString());
+    return [...this.flows].flatMap(([key, { versions }]) => {
+      const { version, document } = versions.at(-1) ?? {};
+      return (document?.triggers ?? [])
+        .filter((one) => one.type === 'schedule')
+        .map(({ name, schedule, timezone = document.timezone ?? 'UTC' }) => {
+          const id = `${key}:${name}`;
+          return { id, flow: key, name, version, schedule, timezone, paused: false, next: days };
+        });
+    });
+  }
+
   #open(id) {
     const [of, token] = id.split('.');
     const instance = this.instances.get(of);

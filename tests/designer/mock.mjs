@@ -174,6 +174,7 @@ async function api(engine, feed, request, response, url) {
         allowPrivate: true,
       })),
     });
+  if (route === 'GET /schedules') return answer(response, 200, { items: engine.schedules() });
   if (route === 'GET /audit') return answer(response, 200, { items: engine.audit.slice(-100).reverse(), next: null });
   if (route === 'POST /messages') return answer(response, 202, engine.message(await body(request)));
   if (route === 'POST /bulk') return answer(response, 200, engine.bulk(await body(request)));

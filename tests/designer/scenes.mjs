@@ -123,6 +123,27 @@ const standing = (businessKey, node, then) => async (page, engine) => {
   await settled(page);
   await then?.(page);
 };
+scenes.push({
+  name: 'designer-inside',
+  show: async (page, engine) => {
+    await designer('batch_order')(page, engine);
+    await page.focus('[data-face=pay]');
+    await page.keyboard.press('d');
+    await page.waitForSelector('.called [data-face=begin]');
+    await settled(page);
+  },
+});
+scenes.push({
+  name: 'designer-triggers',
+  show: async (page, engine) => {
+    await designer('batch_order')(page, engine);
+    await page.keyboard.press('i');
+    await page.waitForSelector('aside.right .parts');
+    await page.locator('aside.right .trigger').first().scrollIntoViewIfNeeded();
+    await page.evaluate(() => document.querySelector('aside.right .trigger').scrollIntoView());
+    await settled(page);
+  },
+});
 for (const id of ['prepare', 'each', 'approve', 'pick', 'pay', 'join'])
   scenes.push({ name: `designer-${id}`, show: inBatch(id) });
 scenes.push(

@@ -61,6 +61,8 @@ function subtitle(node: FlowNode): string {
       return [node.steps ? t('node.inOrder') : '', node.timeout ?? ''].filter(Boolean).join(' · ');
     case 'parallel':
       return join(node);
+    case 'cancel':
+      return t('node.stops', { n: node.nodes?.length ?? 0 });
     case 'end': {
       const status = (node.output as { status?: unknown } | null | undefined)?.status;
       return typeof status === 'string' && status !== text(node.title) ? status : '';
