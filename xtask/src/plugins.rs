@@ -8,7 +8,6 @@
 //! engine in its sandbox when it loads a plugin.
 
 mod c_compiler;
-mod preinit;
 
 use std::env;
 use std::ffi::OsString;
@@ -17,7 +16,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
-use wit_component::{ComponentEncoder, DecodedWasm};
+use wit_component::DecodedWasm;
 use wit_parser::{Resolve, Span, WorldItem};
 
 use crate::paths;
@@ -89,10 +88,10 @@ fn component(plugin: &Bundled) -> Result<Vec<u8>> {
     ensure!(ended.context("cargo does not start")?.success(), "cargo build failed");
     let file = target_dir.join(TARGET).join("release").join(format!("{}.wasm", plugin.name));
     let mut module = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
-    if let Some(prepared) = preinit::run(&module)? {
+    if let Some(prepared) = stepwell_guests::started(&module)? {
         module = prepared;
     }
-    ComponentEncoder::default().validate(true).module(&module)?.encode()
+    Ok(stepwell_guests::component(&module)?)
 }
 
 /// Fails where the component is not what `wit/` says; returns the interfaces of which it imports functions.
