@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -227,8 +228,18 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         // What came in with the commit is given to the core before anything is waited for.
         if !over && self.inbox.is_empty() {
             self.wait().await?;
+        } else if !over {
+            self.begin().await;
         }
         Ok(over)
+    }
+
+    /// Calls that a commit licensed are on their way before the next one: however long that takes, this engine was
+    /// heard of lately when they began.
+    async fn begin(&mut self) {
+        while let Poll::Ready(Some((token, attempt, op, answer))) = futures::poll!(self.calls.next()) {
+            self.take(Event::NodeReturned { token, attempt, op, outcome: answer.outcome });
+        }
     }
 
     /// Gives what came from outside to the core. What fits nothing yet stays in the inbox.
@@ -367,6 +378,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
             error: it.error().cloned(),
             reply: it.reply.as_ref().map(|reply| reply.value.clone()),
             output: if it.state() == State::Completed { it.output().map(|output| output.value.clone()) } else { None },
+            priority: it.priority,
             forget_ms: self.flow.retention_ms.filter(|_| ended).map(|kept_ms| it.now_ms.saturating_add(kept_ms)),
         };
         let (seq, state) = (it.seq, it.state());

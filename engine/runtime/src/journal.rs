@@ -133,6 +133,8 @@ pub struct Header {
     pub reply: Option<Arc<Value>>,
     /// Once completed.
     pub output: Option<Arc<Value>>,
+    /// Smaller is more urgent.
+    pub priority: i32,
     /// Once ended: when it may be forgotten. `None` keeps it.
     pub forget_ms: Option<u64>,
 }
@@ -143,7 +145,6 @@ pub struct Admission {
     pub flow: Arc<str>,
     pub version: u32,
     pub business_key: Option<String>,
-    pub priority: i32,
     pub started_ms: u64,
     /// The caller's `Idempotency-Key` and the sha256 of what it asked, scoped to the flow.
     pub idempotency: Option<Idempotency>,

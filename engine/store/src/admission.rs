@@ -223,7 +223,7 @@ pub(crate) fn admit(tx: &mut Tx<'_>, good: &[Good<'_>]) -> Result<bool> {
                 &admission.flow,
                 admission.version,
                 &admission.business_key,
-                admission.priority,
+                commit.priority,
                 state_number(commit.state),
                 integer(commit.last_seq),
                 integer(commit.epoch),

@@ -42,6 +42,7 @@ pub(crate) struct Commit {
     pub(crate) entries: Option<String>,
     pub(crate) state: State,
     pub(crate) version: u32,
+    pub(crate) priority: i32,
     pub(crate) updated_ms: u64,
     pub(crate) due_ms: Option<u64>,
     pub(crate) error: Option<String>,
@@ -88,10 +89,10 @@ static FIND: Each<4> = Each::new(
     "select {at}, i.n, i.flow, i.version, i.business_key, i.state, i.bound_by from {each,} instance as i
      where i.id = ?1 and i.seq = ?2 and i.epoch = ?3 and i.owner = ?4 {lock i}",
 );
-static UPDATE: Each<14> = Each::new(
-    [Int, Int, Int, Int, Int, Int, Int, Int, Int, Text, Text, Text, Int, Int],
+static UPDATE: Each<15> = Each::new(
+    [Int, Int, Int, Int, Int, Int, Int, Int, Int, Text, Text, Text, Int, Int, Int],
     "update instance set state = ?5, seq = ?6, owner = ?7, wake_ms = ?8, updated_ms = ?9,
-                         error = ?10, reply = ?11, output = ?12, version = ?13, forget_ms = ?14
+                         error = ?10, reply = ?11, output = ?12, version = ?13, priority = ?14, forget_ms = ?15
      {from each} where n = ?1 and seq = ?2 and epoch = ?3 and owner = ?4",
 );
 static KEEP_SNAPSHOT: Each<2> = Each::new(
@@ -238,6 +239,7 @@ fn update(tx: &mut Tx<'_>, good: &[Good<'_>]) -> Result<()> {
                 &commit.reply,
                 &commit.output,
                 commit.version,
+                commit.priority,
                 commit.forget_ms.map(integer),
             ]
         })
@@ -321,7 +323,7 @@ impl Commit {
             park,
         } = append;
         let id = id_bytes(&instance).ok_or_else(|| Unavailable(format!("{instance:?} is no instance id")))?;
-        let Header { state, updated_ms, due_ms, error, reply, output, forget_ms } = header;
+        let Header { state, updated_ms, due_ms, error, reply, output, priority, forget_ms } = header;
         let (first, last) = (expected_seq + 1, expected_seq + entries.len() as u64);
         if !entries.iter().map(|entry| entry.seq).eq(first..=last) {
             return Err(Unavailable(format!("{instance}: entries are not numbered from {first}")));
@@ -343,6 +345,7 @@ impl Commit {
             entries: if entries.is_empty() { None } else { Some(text(&entries)?) },
             state,
             version,
+            priority,
             updated_ms,
             due_ms,
             error: error.as_ref().map(text).transpose()?,

@@ -162,6 +162,7 @@ fn instance_routes() -> Router<App> {
         .route("/api/v1/instances/{id}/suspend", post(commands::suspend))
         .route("/api/v1/instances/{id}/resume", post(commands::resume))
         .route("/api/v1/instances/{id}/move", post(commands::move_token))
+        .route("/api/v1/instances/{id}/skip", post(commands::skip))
         .route("/api/v1/instances/{id}/migrate", post(commands::migrate))
         .route("/api/v1/bulk", post(bulk::run))
         .route("/api/v1/messages", post(messages::post))
