@@ -46,6 +46,17 @@ export const batch = {
     },
   },
   businessKey: '=input.orderId',
+  timezone: 'Asia/Shanghai',
+  triggers: [
+    { type: 'schedule', name: 'morning', schedule: '0 9 * * 1-5' },
+    {
+      type: 'http',
+      path: 'hooks/paid',
+      auth: { type: 'hmac', connection: 'gateway', secrets: ['HOOK'], header: 'X-Signature', prefix: 'sha256=' },
+      message: { name: 'payment', key: '=input.order', id: '=input.event' },
+      answer: 'success',
+    },
+  ],
   nodes: {
     start: { type: 'start' },
     prepare: {

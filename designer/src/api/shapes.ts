@@ -146,7 +146,11 @@ export type TokenState =
   /** Given up, while its call has not come back. */
   | 'abandoned'
   /** Held by an operator. */
-  | 'halted';
+  | 'halted'
+  /** Waits for others that have its lock. */
+  | 'locked'
+  /** Waits beside its node for what a handler listens to. */
+  | 'guard';
 
 export interface Token {
   token: string | number;
@@ -188,6 +192,73 @@ export interface InstanceDetail extends InstanceSummary {
   document: Json;
   undoPlan: { node: string; visit: number }[];
   seq: number;
+}
+
+/** Whether an instance can go on with another version. */
+export interface Compatibility {
+  fits: boolean;
+  unfit: { node: string; code: string; message: string }[];
+}
+
+export const BULK_COMMANDS = ['retry', 'suspend', 'resume', 'compensate', 'cancel'] as const;
+export type BulkCommand = (typeof BULK_COMMANDS)[number];
+
+export interface BulkAsked {
+  filter: { flow?: string; version?: number; state?: InstanceState; businessKey?: string; q?: string };
+  command: BulkCommand;
+  reason?: string;
+  dryRun: boolean;
+}
+
+export interface BulkDone {
+  dryRun: boolean;
+  matched: number;
+  more: boolean;
+  commanded: number;
+  refused: string[];
+  examples: string[];
+}
+
+/** A person's open task. */
+export interface UserTask {
+  id: string;
+  instance: string;
+  node: string;
+  attempt: number;
+  title: Text;
+  data: Json;
+  form?: JsonSchema | null;
+  assignee?: string | null;
+  users: string[];
+  groups: string[];
+  since: string;
+  dueAt?: string | null;
+  until?: string | null;
+}
+
+/** Work for a worker outside. */
+export interface ExternalTask {
+  id: string;
+  instance: string;
+  node: string;
+  topic: string;
+  attempt: number;
+  input: Json;
+  since: string;
+  until?: string | null;
+  worker?: string | null;
+  lockedUntil?: string | null;
+}
+
+export interface ScheduleItem {
+  id: string;
+  flow: string;
+  name: string;
+  version: number;
+  schedule: string;
+  timezone: string;
+  paused: boolean;
+  next: string[];
 }
 
 export interface JournalEntry {
