@@ -188,6 +188,17 @@ scenes.push(
       await page.waitForSelector('[data-face=paid]');
     }),
   },
+  { name: 'tasks', show: visit('/tasks', 'tbody tr') },
+  { name: 'tasks-mine', show: visit('/tasks?mine=1', '.empty') },
+  { name: 'tasks-workers', show: visit('/tasks?of=workers', 'tbody tr') },
+  {
+    name: 'tasks-answer',
+    show: async (page, engine) => {
+      await visit('/tasks', 'tbody tr')(page, engine);
+      await page.click('tbody .btn.primary >> nth=0');
+      await page.waitForSelector('dialog .track');
+    },
+  },
   { name: 'plugins', show: visit('/plugins', '.plugin') },
   { name: 'audit', show: visit('/audit', 'tbody tr') },
   { name: 'bindings', show: visit('/bindings', 'tbody tr') },

@@ -223,6 +223,8 @@ export interface BulkDone {
 export interface UserTask {
   id: string;
   instance: string;
+  flow: string;
+  businessKey?: string | null;
   node: string;
   attempt: number;
   title: Text;
@@ -240,6 +242,8 @@ export interface UserTask {
 export interface ExternalTask {
   id: string;
   instance: string;
+  flow: string;
+  businessKey?: string | null;
   node: string;
   topic: string;
   attempt: number;
