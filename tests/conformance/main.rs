@@ -35,6 +35,7 @@ async fn exercise<S: Subject>(open: impl AsyncFn() -> S) {
         admission::a_business_key_stands_for_one_where_the_flow_says_so,
         admission::of_many_racing_starts_one_has_the_business_key,
         admission::nothing_starts_on_a_version_that_is_not_there,
+        admission::nothing_goes_on_with_a_version_that_is_not_there,
         commits::only_the_expected_place_and_epoch_are_written,
         commits::a_refused_commit_leaves_no_part_of_it,
         commits::a_refused_item_does_not_hurt_its_neighbours,

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -227,8 +228,18 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         // What came in with the commit is given to the core before anything is waited for.
         if !over && self.inbox.is_empty() {
             self.wait().await?;
+        } else if !over {
+            self.begin().await;
         }
         Ok(over)
+    }
+
+    /// Calls that a commit licensed are on their way before the next one: however long that takes, this engine was
+    /// heard of lately when they began.
+    async fn begin(&mut self) {
+        while let Poll::Ready(Some((token, attempt, op, answer))) = futures::poll!(self.calls.next()) {
+            self.take(Event::NodeReturned { token, attempt, op, outcome: answer.outcome });
+        }
     }
 
     /// Gives what came from outside to the core. What fits nothing yet stays in the inbox.
@@ -261,6 +272,15 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
 
     /// Goes on with another version of the flow, if the instance fits it as it stands now.
     async fn migrate(&mut self, version: u32, nodes: BTreeMap<String, String>, by: String) -> Result<(), Stop> {
+        // What was compiled once stays compiled; whether it was taken back since is for the journal to say.
+        match self.engine.0.journal.definition(&self.about.flow, version).await {
+            Ok(Some(definition)) if !definition.retired => {}
+            Ok(_) => {
+                tracing::warn!(instance = %self.id, version, "not migrated: the version is not there any more");
+                return Ok(());
+            }
+            Err(_) => return Err(Stop::Again),
+        }
         let flow = match self.engine.flow(&self.about.flow, version).await {
             Ok(flow) => flow,
             Err(FlowError::Unavailable(_)) => return Err(Stop::Again),
@@ -300,7 +320,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         let soon = it.due_ms().is_some_and(|due| due <= now_ms.saturating_add(LINGER_MS));
         let park = idle && (ended || !soon || self.engine.closing());
         let at_once = self.origin.as_ref().is_some_and(|origin| origin.at_once);
-        let overdue = !self.entries.is_empty() && now_ms >= self.uncommitted_ms.saturating_add(UNCOMMITTED_MS_MAX);
+        let overdue = !self.entries.is_empty() && now_ms.abs_diff(self.uncommitted_ms) >= UNCOMMITTED_MS_MAX;
         let leaves = park
             || at_once
             || overdue
@@ -358,6 +378,8 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
             error: it.error().cloned(),
             reply: it.reply.as_ref().map(|reply| reply.value.clone()),
             output: if it.state() == State::Completed { it.output().map(|output| output.value.clone()) } else { None },
+            priority: it.priority,
+            forget_ms: self.flow.retention_ms.filter(|_| ended).map(|kept_ms| it.now_ms.saturating_add(kept_ms)),
         };
         let (seq, state) = (it.seq, it.state());
         let append = Append {
@@ -446,6 +468,8 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
                 Stop::NotOurs
             }
             AppendError::Gone(_) => Stop::Again,
+            // What it was to be migrated to: taken again, it stays on what it has.
+            AppendError::Retired if self.origin.is_none() => Stop::Again,
             AppendError::Duplicate { instance, other_request } => {
                 self.not_started(StartError::Duplicate { instance, other_request })
             }
@@ -495,7 +519,8 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         let due_ms = self.it.as_ref().and_then(Instance::due_ms);
         let uncommitted = !self.entries.is_empty();
         let nap_ms = due_ms.map_or(u64::MAX, |due| due.saturating_sub(now_ms));
-        let left_ms = self.uncommitted_ms.saturating_add(UNCOMMITTED_MS_MAX).saturating_sub(now_ms);
+        // A clock that was set since, forwards or back, is no reason to wait longer.
+        let left_ms = UNCOMMITTED_MS_MAX.saturating_sub(now_ms.abs_diff(self.uncommitted_ms));
         let nap_ms = if uncommitted { nap_ms.min(left_ms) } else { nap_ms };
         let engine = self.engine.clone();
         let live = self.live.clone();

@@ -251,8 +251,12 @@ impl Store {
         let Some(id) = id_bytes(instance) else { return Ok(CommandKept::Unknown) };
         self.tell(at_ms);
         let body = text(&command)?;
-        let detail = serde_json::to_value(&command).unwrap_or_default();
+        let mut detail = serde_json::to_value(&command).unwrap_or_default();
         let action = format!("instance.{}", detail.get("command").and_then(Json::as_str).unwrap_or("command"));
+        // The journal has the answers of people and workers; the audit outlives it.
+        for payload in ["output", "failure"] {
+            detail.as_object_mut().map(|detail| detail.remove(payload));
+        }
         let order = Order { instance: instance.to_owned(), id, body, by: by.to_owned(), at_ms, action, detail };
         self.write(move |tx| order.run(tx)).await
     }

@@ -9,7 +9,9 @@ use stepwell_core::machine::{Entry, Error, State};
 use stepwell_runtime::journal::Unavailable;
 
 use crate::Store;
-use crate::rows::{id, id_bytes, id_text, integer, json, json_or_null, natural, shared, state, state_number};
+use crate::rows::{
+    id, id_bytes, id_text, integer, json, json_or_null, natural, natural_or_null, shared, state, state_number,
+};
 use crate::sql::{Result, Row, Value, values};
 
 /// Where a page ended. Opaque to callers.
@@ -91,6 +93,8 @@ pub struct InstanceDetail {
     pub traceparent: Option<String>,
     /// `None` once ended.
     pub snapshot: Option<String>,
+    /// Its payloads were taken away then.
+    pub erased_ms: Option<u64>,
 }
 
 const COLUMNS: &str =
@@ -117,7 +121,7 @@ impl Store {
         let Some(bytes) = id_bytes(instance) else { return Ok(None) };
         self.read(move |db| {
             let sql = format!(
-                "select {COLUMNS}, i.seq, i.reply, i.output = '=', nullif(i.output, '='), i.traceparent, s.body
+                "select {COLUMNS}, i.seq, i.reply, i.output = '=', nullif(i.output, '='), i.traceparent, s.body, i.erased_ms
                  from instance as i left join snapshot as s on s.instance = i.n where i.id = ?1"
             );
             db.first(&sql, &values![&bytes], |row| {
@@ -130,6 +134,7 @@ impl Store {
                     reply,
                     traceparent: row.get(15)?,
                     snapshot: row.get(16)?,
+                    erased_ms: natural_or_null(row, 17)?,
                 })
             })
         })

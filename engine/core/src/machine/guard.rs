@@ -119,6 +119,7 @@ impl Walk<'_> {
     /// A container as a whole has failed.
     fn host_failed(&mut self, host: TokenId, here: Here, error: super::Error) {
         match (self.scope_of(host), self.handler(here.node, &error)) {
+            (Some(scope), _) if self.hears_failure(scope) => self.unwind(scope, Then::Fail, Some(error)),
             (Some(scope), Some(port)) => self.unwind(scope, Then::Leave(port), Some(error)),
             _ => self.fail(here.scope, error),
         }
@@ -133,6 +134,10 @@ impl Walk<'_> {
     /// Takes a branch away: the token, and all that runs inside of it.
     pub(super) fn stop_branch(&mut self, id: TokenId) {
         let inside = self.scope_of(id);
+        if let Some(container) = inside.filter(|&scope| self.has_left(scope)) {
+            // What has completed in it was given on; the rest is not wanted any more.
+            return self.stop_rest(container);
+        }
         self.stop_token(id);
         if let Some(scope) = inside {
             self.unwind(scope, Then::Gone, None);

@@ -46,7 +46,7 @@ impl Walk<'_> {
         };
         let Some(id) = self.it.tokens.iter().filter(waits).find(free).map(|(&id, _)| id) else { return false };
         if let Some(token) = self.it.tokens.remove(&id) {
-            self.enter_or_stop(token.here(), None);
+            self.come(token.here(), None);
         }
         true
     }

@@ -8,7 +8,8 @@ use anyhow::Context;
 use bytes::Bytes;
 use clap::Args;
 use http_body_util::{BodyExt, Full};
-use hyper::Request;
+use hyper::body::Incoming;
+use hyper::{Request, Response, StatusCode};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
@@ -118,32 +119,39 @@ impl At {
     /// The answer's JSON; a refusal is an error that says what the engine said.
     #[tokio::main(flavor = "current_thread")]
     async fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
+        let body = Bytes::from(body.map(Value::to_string).unwrap_or_default());
+        let answered = async {
+            let response = self.send(method, path, body).await?;
+            let status = response.status();
+            Ok::<_, anyhow::Error>((status, response.into_body().collect().await?.to_bytes()))
+        };
+        let (status, bytes) = tokio::time::timeout(ANSWERS_WITHIN, answered).await.context("no answer in time")??;
+        anyhow::ensure!(status.is_success(), "{}", refused(status, &bytes));
+        Ok(serde_json::from_slice(&bytes).unwrap_or_default())
+    }
+
+    /// Returns once the answer's head is there.
+    pub(super) async fn send(&self, method: &str, path: &str, body: Bytes) -> anyhow::Result<Response<Incoming>> {
         let token = match &self.token {
             Some(token) => token.clone(),
             None => token::read(&self.data)?.context("no token: give --token or STEPWELL_TOKEN")?,
         };
-        let body = body.map(Value::to_string).unwrap_or_default();
         let request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.url.trim_end_matches('/')))
             .header("authorization", format!("Bearer {token}"))
             .header("content-type", "application/json")
-            .body(Full::new(Bytes::from(body)))?;
+            .body(Full::new(body))?;
         let client = Client::builder(TokioExecutor::new()).build_http();
-        let answered = async {
-            let response =
-                client.request(request).await.with_context(|| format!("no engine answers at {}", self.url))?;
-            let status = response.status();
-            Ok::<_, anyhow::Error>((status, response.into_body().collect().await?.to_bytes()))
-        };
-        let (status, bytes) = tokio::time::timeout(ANSWERS_WITHIN, answered).await.context("no answer in time")??;
-        let answer: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-        if status.is_success() {
-            return Ok(answer);
-        }
-        let said = |name: &str| answer[name].as_str().unwrap_or_default();
-        anyhow::bail!("{} {}: {} {}", status.as_u16(), said("code"), said("title"), said("detail"))
+        client.request(request).await.with_context(|| format!("no engine answers at {}", self.url))
     }
+}
+
+/// What an engine said that did not do what it was asked.
+pub(super) fn refused(status: StatusCode, body: &[u8]) -> String {
+    let answer: Value = serde_json::from_slice(body).unwrap_or_default();
+    let said = |name: &str| answer[name].as_str().unwrap_or_default();
+    format!("{} {}: {} {}", status.as_u16(), said("code"), said("title"), said("detail"))
 }
 
 fn read(path: &Path) -> anyhow::Result<Value> {

@@ -6,6 +6,7 @@
 //!   asked was done.
 
 mod ask;
+mod backup;
 mod doctor;
 mod print;
 
@@ -42,6 +43,8 @@ enum Command {
     Start(ask::Start),
     /// List instances of a running engine
     Instances(ask::Instances),
+    /// Copy a running engine's database into a file
+    Backup(backup::Backup),
 }
 
 #[derive(Subcommand)]
@@ -67,6 +70,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Flow { command: FlowCommand::Check(check) } => ask::check(&check),
         Command::Start(start) => ask::start(&start),
         Command::Instances(instances) => ask::instances(&instances),
+        Command::Backup(backup) => backup::run(&backup),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
