@@ -202,6 +202,22 @@ export const tests = [
     },
   },
   {
+    name: 'the payloads of an instance that has ended are erased, once that is confirmed',
+    needsShop: true,
+    run: async (page, engine) => {
+      const key = unique();
+      await publish(page, waiting(key));
+      const id = await start(page, key, { name: 'somebody' });
+      await ask(page, 'POST', `/instances/${id}/cancel`, {});
+      await watch(page, engine, id, 'header .chip.grey');
+      await page.click('header .menu > .btn');
+      await page.click('[role=menuitem]');
+      await page.click('dialog .btn.danger');
+      await page.waitForSelector('.canvas aside .note:has-text("erased")');
+      assert.equal(JSON.stringify(await ask(page, 'GET', `/instances/${id}`)).includes('somebody'), false);
+    },
+  },
+  {
     name: 'the engine says when a published schedule is due',
     needsShop: true,
     run: async (page, engine) => {

@@ -172,7 +172,7 @@ scenes.push(
   { name: 'instance-suspend', show: instance('waiting', chosen(1, 'dialog form')) },
   { name: 'instance-move', show: instance('waiting', chosen(4, '.bar[role=status]')) },
   { name: 'instance-migrate', show: instance('waiting', chosen(5, '.report')) },
-  { name: 'instance-again', show: instance('incident', chosen(6, 'dialog form')) },
+  { name: 'instance-again', show: instance('incident', chosen(7, 'dialog form')) },
   {
     name: 'instance-work',
     show: standing('B-7', 'pick', async (page) => {

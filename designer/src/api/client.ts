@@ -167,6 +167,8 @@ export const api = {
   suspend: (id: string, reason?: string) => json<unknown>(`/instances/${part(id)}/suspend`, post({ reason })),
   resume: (id: string) => json<unknown>(`/instances/${part(id)}/resume`, { method: 'POST' }),
   move: (id: string, token: TokenId, to: string) => json<unknown>(`/instances/${part(id)}/move`, post({ token, to })),
+  skip: (id: string, token: TokenId) => json<unknown>(`/instances/${part(id)}/skip`, post({ token })),
+  erase: (id: string) => json<unknown>(`/instances/${part(id)}`, { method: 'DELETE' }),
   migrate: (id: string, version: number, nodes: Record<string, string>) =>
     json<unknown>(`/instances/${part(id)}/migrate`, post({ version, nodes })),
   /** Whether it could migrate; nothing is done. */

@@ -183,6 +183,8 @@ export interface NodeRun {
 }
 
 export interface InstanceDetail extends InstanceSummary {
+  /** When its payloads were erased on request. */
+  erasedAt?: string | null;
   input: Json;
   output: Json;
   reply: Json;
@@ -456,7 +458,14 @@ export type FeedEvent =
         nodes?: { node: string; state: NodeRunState }[];
       };
     }
-  | { name: 'flow'; data: { key: string; kind: 'draft' | 'published' | 'retired' | 'binding'; version?: number } }
+  | {
+      name: 'flow';
+      data: {
+        key: string;
+        kind: 'draft' | 'published' | 'retired' | 'binding' | 'forgotten' | 'erased';
+        version?: number;
+      };
+    }
   | { name: 'plugin'; data: { name: string; version: string; digest: string; status: string } }
   | { name: 'route'; data: { path: string } }
   | { name: 'reset'; data: unknown };
