@@ -11,10 +11,7 @@ const ARROWS: [(&str, &[&str]); 6] = [
     ("engine/store", &["stepwell-core", "stepwell-runtime"]),
     ("engine/sandbox", &["stepwell-core", "stepwell-runtime"]),
     ("engine/guests", &[]),
-    (
-        "engine/server",
-        &["stepwell-core", "stepwell-runtime", "stepwell-store", "stepwell-sandbox", "stepwell-guests"],
-    ),
+    ("engine/server", &["stepwell-core", "stepwell-runtime", "stepwell-store", "stepwell-sandbox", "stepwell-guests"]),
 ];
 
 /// What would let the core read a clock, a file, a socket, chance or its surroundings.

@@ -34,7 +34,9 @@ pub(super) fn compiler() -> anyhow::Result<Command> {
     if let Some(command) = tools::from_environment(VARIABLE) {
         return Ok(command);
     }
-    if tools::on_path("wasm-ld").is_some() && tools::succeeds("clang", &["--target=wasm32", "-E", "-x", "c", "/dev/null"]) {
+    if tools::on_path("wasm-ld").is_some()
+        && tools::succeeds("clang", &["--target=wasm32", "-E", "-x", "c", "/dev/null"])
+    {
         let mut clang = Command::new("clang");
         clang.arg("--target=wasm32");
         return Ok(clang);

@@ -45,7 +45,9 @@ fn walk(at: &str, expected: &Value, got: &Value, whole: bool, lines: &mut Vec<St
                 walk(&format!("{at}/{index}"), expected, got, whole, lines);
             }
             let both = expected.len().min(got.len());
-            lines.extend(expected[both..].iter().zip(both..).map(|(one, index)| format!("{at}/{index}: - {}", short(one))));
+            lines.extend(
+                expected[both..].iter().zip(both..).map(|(one, index)| format!("{at}/{index}: - {}", short(one))),
+            );
             lines.extend(got[both..].iter().zip(both..).map(|(one, index)| format!("{at}/{index}: + {}", short(one))));
         }
         _ if same(expected, got) => {}

@@ -8,10 +8,10 @@ use clap::Args;
 use serde_json::{Value, json};
 use stepwell_core::catalog::{EffectClass, NodeType, Text};
 use stepwell_core::problem::Problem;
-use stepwell_sandbox::{Digest, Imported, Limits, PluginInfo, Sandbox, imported};
+use stepwell_sandbox::{Digest, Imported, PluginInfo, imported};
 
-use super::progress;
 use super::super::result;
+use super::progress;
 
 #[derive(Args)]
 pub(in super::super) struct Inspect {
@@ -56,7 +56,7 @@ fn find(wasm: Vec<u8>) -> anyhow::Result<Found> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn described(component: Vec<u8>) -> anyhow::Result<Result<PluginInfo, Vec<Problem>>> {
-    let sandbox = Sandbox::new(None, Limits { pooled_max: 1, ..Limits::default() })?;
+    let sandbox = super::sandbox(None)?;
     Ok(Box::pin(sandbox.examine(component)).await.map(|ready| ready.info()))
 }
 
@@ -75,7 +75,8 @@ impl Found {
         self.show_imports(&mut out);
         let sizes = &self.anatomy;
         let [whole, code, data, custom, memory] =
-            [sizes.bytes, sizes.code_bytes, sizes.data_bytes, sizes.custom_bytes, sizes.memory_bytes].map(progress::bytes);
+            [sizes.bytes, sizes.code_bytes, sizes.data_bytes, sizes.custom_bytes, sizes.memory_bytes]
+                .map(progress::bytes);
         let _ = writeln!(out, "size     {whole}: code {code}, data {data}, names and debug {custom}");
         let _ = writeln!(out, "memory   {memory} at the start of each call");
         match &self.described {
@@ -94,7 +95,9 @@ impl Found {
             let weight = match import.class {
                 None => "REFUSED".to_owned(),
                 // Pure is the least there is, so nothing raised it.
-                Some(own) if own == class && own > EffectClass::Pure => format!("{}: this makes the component so", effect(own)),
+                Some(own) if own == class && own > EffectClass::Pure => {
+                    format!("{}: this makes the component so", effect(own))
+                }
                 Some(own) => effect(own).to_owned(),
             };
             let _ = writeln!(out, "imports  {name}  {weight}");
@@ -160,7 +163,8 @@ fn show_node_type(out: &mut String, node_type: &NodeType) {
 /// One line per field: name, `?` where it may be left out, type, title.
 fn show_schema(out: &mut String, what: &str, schema: &Value) {
     let fields = schema["properties"].as_object();
-    let _ = writeln!(out, "  {what}{}", if fields.is_some_and(|fields| !fields.is_empty()) { "" } else { ": no fields" });
+    let _ =
+        writeln!(out, "  {what}{}", if fields.is_some_and(|fields| !fields.is_empty()) { "" } else { ": no fields" });
     let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     for (name, field) in fields.into_iter().flatten() {
         let optional = if required.contains(&name.as_str()) { "" } else { "?" };

@@ -26,9 +26,8 @@ pub(super) fn build(project: &Project) -> anyhow::Result<Vec<u8>> {
     // Only who imports it has to be granted anything.
     let sends = files.values().filter_map(Value::as_str).any(|text| text.contains("stepwell/http"));
     let name = if sends { WITH_HTTP } else { PURE };
-    let runtime = Runtimes::get(name).with_context(|| {
-        format!("this program was built without {name}\nhint: cargo xtask build plugins programs")
-    })?;
+    let runtime = Runtimes::get(name)
+        .with_context(|| format!("this program was built without {name}\nhint: cargo xtask build plugins programs"))?;
     let line = Line::new("QuickJS");
     let program = Value::Object(files).to_string();
     let core = stepwell_guests::started_with(&runtime.data, program.as_bytes())?;

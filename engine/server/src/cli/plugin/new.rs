@@ -95,8 +95,10 @@ fn absent(language: Language) -> Option<String> {
     match language {
         // The compiler is in this binary.
         Language::Js => None,
-        Language::Rust => (!super::tools::succeeds("cargo", &["--version"]))
-            .then(|| "to build it: install Rust from https://rustup.rs, then: rustup target add wasm32-unknown-unknown".to_owned()),
+        Language::Rust => (!super::tools::succeeds("cargo", &["--version"])).then(|| {
+            "to build it: install Rust from https://rustup.rs, then: rustup target add wasm32-unknown-unknown"
+                .to_owned()
+        }),
         Language::C => c::compiler().err().map(|error| format!("to build it: {error:#}")),
         Language::Python => python::tool(Path::new(".")).err().map(|error| format!("to build it: {error:#}")),
     }

@@ -26,8 +26,7 @@ pub(super) fn run(asked: &Push) -> anyhow::Result<()> {
 
 /// Loads a component; says as what it is live.
 pub(super) fn push(at: &At, file: &Path) -> anyhow::Result<String> {
-    let wasm = std::fs::read(file)
-        .with_context(|| format!("{}\nhint: stepwell plugin build", file.display()))?;
+    let wasm = std::fs::read(file).with_context(|| format!("{}\nhint: stepwell plugin build", file.display()))?;
     let answer = at.upload("/api/v1/plugins", "application/wasm", wasm, |done, of| {
         if done < of {
             progress::bar("push", done, of);

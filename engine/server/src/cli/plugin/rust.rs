@@ -55,8 +55,8 @@ fn module(folder: &Path, messages: &str) -> anyhow::Result<PathBuf> {
         message["reason"] == "compiler-artifact" && message["manifest_path"].as_str().map(Path::new) == Some(&manifest)
     });
     let files = made.flat_map(|message| message["filenames"].as_array().cloned().unwrap_or_default());
-    let file = files.filter_map(|file| file.as_str().map(PathBuf::from)).rfind(|file| {
-        file.extension().is_some_and(|extension| extension == "wasm")
-    });
+    let file = files
+        .filter_map(|file| file.as_str().map(PathBuf::from))
+        .rfind(|file| file.extension().is_some_and(|extension| extension == "wasm"));
     file.context("cargo made no .wasm\nhint: Cargo.toml needs [lib] with crate-type = [\"cdylib\"]")
 }
