@@ -25,6 +25,13 @@ const WORLDS: [(&str, &str); 5] = [
     ("stepwell:node/check@0.1.0#check", "checkable"),
 ];
 
+/// Interfaces of ours that may be imported, and the world that each is.
+const IMPORTED: [(&str, &str); 3] = [
+    ("stepwell:host/log@0.1.0", "logging"),
+    ("stepwell:host/records-read@0.1.0", "records-reader"),
+    ("stepwell:host/records-write@0.1.0", "records-writer"),
+];
+
 /// The component that a core module makes.
 ///
 /// # Errors
@@ -33,7 +40,7 @@ const WORLDS: [(&str, &str); 5] = [
 pub fn component(core: &[u8]) -> Result<Vec<u8>, Error> {
     let mut core = core.to_vec();
     if !says_its_types(&core)? {
-        let worlds = exported_worlds(&core)?;
+        let worlds = worlds(&core)?;
         let (contract, world) = contract_with(&worlds)?;
         embed_component_metadata(&mut core, &contract, world, StringEncoding::UTF8).map_err(module)?;
     }
@@ -65,20 +72,30 @@ fn says_its_types(core: &[u8]) -> Result<bool, Error> {
     Ok(false)
 }
 
-fn exported_worlds(core: &[u8]) -> Result<Vec<&'static str>, Error> {
-    let mut names = Vec::new();
+fn worlds(core: &[u8]) -> Result<Vec<&'static str>, Error> {
+    let (mut exports, mut imports) = (Vec::new(), Vec::new());
     for payload in wasmparser::Parser::new(0).parse_all(core) {
-        if let wasmparser::Payload::ExportSection(exports) = payload.map_err(module)? {
-            for export in exports {
-                names.push(export.map_err(module)?.name);
+        match payload.map_err(module)? {
+            wasmparser::Payload::ExportSection(section) => {
+                for export in section {
+                    exports.push(export.map_err(module)?.name);
+                }
             }
+            wasmparser::Payload::ImportSection(section) => {
+                for import in section.into_imports() {
+                    imports.push(import.map_err(module)?.module);
+                }
+            }
+            _ => {}
         }
     }
     let (first, _) = WORLDS[0];
-    if !names.contains(&first) {
+    if !exports.contains(&first) {
         return Err(Error::Module(format!("the module does not export {first}")));
     }
-    Ok(WORLDS.iter().filter(|(export, _)| names.contains(export)).map(|(_, world)| *world).collect())
+    let exported = WORLDS.iter().filter(|(export, _)| exports.contains(export));
+    let imported = IMPORTED.iter().filter(|(import, _)| imports.contains(import));
+    Ok(exported.chain(imported).map(|(_, world)| *world).collect())
 }
 
 /// The contract, with one more world that has all of these.
@@ -130,10 +147,12 @@ mod tests {
             (undo.to_vec(), "", Err("does not export stepwell:node/node@0.1.0#run")),
             (node[1..].to_vec(), "", Err("describe")),
             (node.to_vec(), wasi, Err("wasi_snapshot_preview1")),
-            (node.to_vec(), log, Err("stepwell:host/log")), // Without a section that says so, only exports count.
+            (node.to_vec(), log, Ok(())),
         ] {
             match (component(&exporting(&exports, import)), expected) {
-                (Ok(made), Ok(())) => assert!(imports(&made).unwrap().is_empty(), "{exports:?}"),
+                (Ok(made), Ok(())) => {
+                    assert_eq!(imports(&made).unwrap().len(), import.len().min(1), "{exports:?} {import}")
+                }
                 (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{exports:?}: {error}"),
                 (made, _) => panic!("{exports:?} {import}: {:?}", made.map(|made| made.len())),
             }

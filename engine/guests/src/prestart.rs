@@ -29,8 +29,9 @@ const SOURCE: &str = "stepwell-source";
 const PREPARE: &str = "stepwell-prepare";
 /// Only for the start; a component has no use for them.
 const OURS: [&str; 3] = [INITIALIZE, SOURCE, PREPARE];
-/// Instructions that a start may take: seconds, where a loop without end would take for ever.
-const FUEL: u64 = 10_000_000_000;
+/// What a start may take, where a loop without end would take for ever. A unit is far less than an instruction: a loop is
+/// charged for all that stands in it, and that of an interpreter holds the whole of it. Some twenty seconds of JavaScript.
+const FUEL: u64 = 1_000_000_000_000;
 const PAGE_BYTES: u64 = 65_536;
 /// A shorter run of zeros costs less as part of a segment than as the gap between two.
 const GAP_BYTES: usize = 16;

@@ -14,6 +14,8 @@ mod cases;
 mod error;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "log")]
+pub mod log;
 mod manifest;
 #[cfg(all(target_arch = "wasm32", feature = "bump"))]
 mod memory;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 use serde_json::{Value, json};
-use stepwell_sandbox::{Case, Limits, Played, Ready, Sandbox};
+use stepwell_sandbox::{Case, Played, Ready};
 
 use super::super::result;
 use super::case::{self, Given};
@@ -31,10 +31,10 @@ pub(super) async fn run(asked: &Test) -> anyhow::Result<()> {
         Some(file) => (std::fs::read(file).with_context(|| file.display().to_string())?, None),
         None => {
             let project = Project::find(&asked.dir)?;
-            (build::run(&project)?.component, Some(project.build_folder()?.join("cache")))
+            (build::if_changed(&project)?.component, Some(project.build_folder()?.join("cache")))
         }
     };
-    let sandbox = Sandbox::new(cache, Limits { pooled_max: 1, ..Limits::default() })?;
+    let sandbox = super::sandbox(cache)?;
     let line = progress::Line::new("compiling");
     let examined = Box::pin(sandbox.examine(component)).await;
     drop(line);

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use sha2::{Digest as _, Sha256};
 
 use super::project::{Language, Project};
 use super::{c, javascript, progress, python, rust};
@@ -29,6 +30,41 @@ pub(super) fn run(project: &Project) -> anyhow::Result<Built> {
     let path = project.component();
     write(&path, &component)?;
     Ok(Built { path, component, took: begun.elapsed(), imports })
+}
+
+/// The component that is there, if it was made of the files as they are by this program; else a new one.
+pub(super) fn if_changed(project: &Project) -> anyhow::Result<Built> {
+    // Cargo looks itself, and better.
+    if project.language == Language::Rust {
+        return run(project);
+    }
+    let begun = Instant::now();
+    let kept = project.build_folder()?.join("made-of");
+    let made_of = made_of(project)?;
+    let path = project.component();
+    if std::fs::read_to_string(&kept).is_ok_and(|known| known == made_of)
+        && let Ok(component) = std::fs::read(&path)
+    {
+        let imports = stepwell_guests::imports(&component)?;
+        return Ok(Built { path, component, took: begun.elapsed(), imports });
+    }
+    let built = run(project)?;
+    std::fs::write(&kept, made_of)?;
+    Ok(built)
+}
+
+/// A digest of everything that a build depends on but the tools of others.
+fn made_of(project: &Project) -> anyhow::Result<String> {
+    let mut digest = Sha256::new();
+    let program = std::env::current_exe().and_then(std::fs::metadata).and_then(|about| about.modified());
+    digest.update(format!("{:?}", program.ok()));
+    // A case is no part of the component.
+    let cases = project.folder.join("cases");
+    for file in project.files()?.keys().filter(|file| !file.starts_with(&cases)) {
+        digest.update(file.to_string_lossy().as_bytes());
+        digest.update(Sha256::digest(std::fs::read(file)?));
+    }
+    Ok(hex::encode(digest.finalize()))
 }
 
 impl Built {

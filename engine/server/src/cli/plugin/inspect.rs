@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use stepwell_core::catalog::{EffectClass, NodeType, Text};
 use stepwell_core::problem::Problem;
-use stepwell_sandbox::{Digest, Imported, Limits, PluginInfo, Sandbox, imported};
+use stepwell_sandbox::{Digest, Imported, PluginInfo, imported};
 
 use super::super::result;
 use super::progress;
@@ -56,7 +56,7 @@ fn find(wasm: Vec<u8>) -> anyhow::Result<Found> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn described(component: Vec<u8>) -> anyhow::Result<Result<PluginInfo, Vec<Problem>>> {
-    let sandbox = Sandbox::new(None, Limits { pooled_max: 1, ..Limits::default() })?;
+    let sandbox = super::sandbox(None)?;
     Ok(Box::pin(sandbox.examine(component)).await.map(|ready| ready.info()))
 }
 

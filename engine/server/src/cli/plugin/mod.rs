@@ -25,6 +25,7 @@ mod tools;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use stepwell_sandbox::{Limits, Sandbox};
 
 use super::ask::At;
 
@@ -51,6 +52,12 @@ pub(super) struct InFolder {
     /// The project's folder
     #[arg(long, default_value = ".", value_name = "DIR")]
     dir: PathBuf,
+}
+
+/// The engine's own sandbox, for one plugin on its author's machine: small, and patient with a slow one.
+fn sandbox(cache: Option<PathBuf>) -> anyhow::Result<Sandbox> {
+    let limits = Limits { pooled_max: 16, compile_ms_max: 300_000, ..Limits::default() };
+    Ok(Sandbox::new(cache, limits)?)
 }
 
 pub(super) fn run(command: Command) -> anyhow::Result<()> {

@@ -16,6 +16,9 @@ const PACKAGE: &str = "componentize-py==0.25.1";
 const APP: &str =
     "import plugin  # The nodes register themselves.\nfrom stepwell import Check, Node, Query, Resume, Undo\n";
 
+/// Every export, and the log, which is where prints go.
+const WORLD: &str = "package stepwell:node@0.1.0;\nworld python {\n  include plugin-full;\n  include logging;\n}\n";
+
 /// The command that makes components.
 pub(super) fn tool(folder: &Path) -> anyhow::Result<Command> {
     if let Some(command) = tools::from_environment(VARIABLE) {
@@ -40,11 +43,12 @@ pub(super) fn build(project: &Project) -> anyhow::Result<Vec<u8>> {
         std::fs::create_dir_all(file.parent().unwrap_or(&contract))?;
         std::fs::write(file, text)?;
     }
+    std::fs::write(contract.join("python.wit"), WORLD)?;
     let app = build.join("python");
     std::fs::create_dir_all(&app)?;
     std::fs::write(app.join("stepwell_app.py"), APP)?;
     let made = build.join("python.wasm");
-    command.arg("--wit-path").arg(&contract).args(["--world", "plugin-full", "componentize", "--stub-wasi"]);
+    command.arg("--wit-path").arg(&contract).args(["--world", "python", "componentize", "--stub-wasi"]);
     command.arg("--python-path").arg(&app).arg("--python-path").arg(project.folder.join("src"));
     command.arg("--output").arg(&made).arg("stepwell_app").current_dir(&project.folder);
     tools::run("componentize-py", &mut command)?;
