@@ -307,8 +307,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
 
     /// The token that a message is for.
     fn waiting_for(&self, name: &str, key: &str) -> Option<TokenId> {
-        let all = self.it.as_ref().map(Instance::subscriptions).unwrap_or_default();
-        all.into_iter().find(|one| *one.message == *name && one.key == key).map(|one| one.token)
+        self.it.as_ref()?.taker(name, key)
     }
 
     /// Commits when something may leave the process only after it. `true`: the instance is parked or ended.

@@ -372,6 +372,19 @@ impl Instance {
         all
     }
 
+    /// Who takes a message that more than one waits for: a wait before a handler beside a node, the innermost first, then
+    /// the one that has waited longest.
+    pub fn taker(&self, message: &str, key: &str) -> Option<TokenId> {
+        let all = self.subscriptions();
+        let wanted = all.iter().filter(|one| *one.message == *message && one.key == key).map(|one| one.token);
+        wanted.min_by_key(|id| {
+            let token = self.tokens.get(id);
+            let guard = token.is_some_and(|token| matches!(token.at, At::Guard { .. }));
+            let depth = token.map_or(0, |token| self.around(token.scope).count());
+            (std::cmp::Reverse(depth), guard, *id)
+        })
+    }
+
     /// Calls that are not made because such calls are paused: the token, when it looks again by itself, and by
     /// what. None of an instance that stands still anyway.
     pub fn held(&self) -> impl Iterator<Item = (TokenId, u64, &str)> {

@@ -204,3 +204,18 @@ fn a_handler_that_stops_a_wait_wins_its_race() {
     );
     table(&flow, &[("tick", "b | running"), ("tick msg@n", "b | late | running"), ("msg@n tick", "a | running")][..2]);
 }
+
+#[test]
+fn the_innermost_wait_takes_a_message() {
+    let flow = flow(
+        "start=start; s=stage {\"on\":{\"told\":{\"type\":\"message\",\"message\":\"m\",\"key\":\"k\",\"interrupting\":false}}}; \
+         w=receive {\"in\":\"s\",\"message\":\"m\",\"key\":\"k\",\"timeout\":\"1h\"}; b=x {\"in\":\"s\"}; end=end; more=end",
+        "start>s s>end w>b s.told>more",
+    );
+    let mut play = Play::of(&flow, &json!({}));
+    for wanted in ["w", "s"] {
+        let token = play.it.taker("m", "k").unwrap();
+        assert_eq!(&*flow.nodes[play.it.tokens[&token].node].id, wanted);
+        play.take(Event::MessageArrived { token, id: "m1".to_owned(), payload: Arc::new(Value::Null) });
+    }
+}
