@@ -83,25 +83,44 @@ export class Work extends Runner {
     return {
       id,
       instance: instance.id,
+      flow: instance.flow,
+      businessKey: instance.businessKey,
       node: token.node,
       attempt: 1,
       title: node.title ?? token.node,
       data: { order: instance.businessKey, lines: instance.input.lines?.length ?? 0 },
       form: node.form ?? null,
-      assignee: null,
+      assignee: token.assignee ?? null,
       users: [],
       groups: node.groups ?? [],
       since: token.since,
+      dueAt: token.due ?? null,
     };
   }
 
+  openTasks() {
+    return [...this.instances.values()].flatMap((one) =>
+      one.tokens
+        .filter((token) => token.state === 'open' && one.document.nodes[token.node].type === 'user-task')
+        .map((token) => this.task(`${one.id}.${token.token}`)),
+    );
+  }
+
+  give(id, user = 'admin') {
+    this.#open(id).token.assignee = user;
+    return this.task(id);
+  }
+
   openWork(id) {
+    if (!id) return [...this.instances.keys()].flatMap((one) => this.openWork(one));
     const instance = this.need(id);
     return instance.tokens
       .filter((token) => token.state === 'open' && instance.document.nodes[token.node].type === 'external-task')
       .map((token) => ({
         id: `${id}.${token.token}`,
         instance: id,
+        flow: instance.flow,
+        businessKey: instance.businessKey,
         node: token.node,
         topic: instance.document.nodes[token.node].topic,
         attempt: token.attempt,

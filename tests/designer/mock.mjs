@@ -269,6 +269,8 @@ async function tasks(engine, request, response, [kind, id, what], url) {
   const person = kind === 'tasks';
   if (request.method === 'GET' && !person)
     return answer(response, 200, { items: engine.openWork(url.searchParams.get('instance')) });
+  if (request.method === 'GET' && id === undefined) return answer(response, 200, { items: engine.openTasks() });
+  if (what === 'claim' || what === 'assign') return answer(response, 200, engine.give(id, (await body(request)).user));
   if (request.method === 'POST' && id === 'fetch')
     return answer(response, 200, { items: engine.fetchWork(await body(request)) });
   if (request.method === 'GET') return answer(response, 200, engine.task(id));

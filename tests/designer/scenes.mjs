@@ -172,7 +172,7 @@ scenes.push(
   { name: 'instance-suspend', show: instance('waiting', chosen(1, 'dialog form')) },
   { name: 'instance-move', show: instance('waiting', chosen(4, '.bar[role=status]')) },
   { name: 'instance-migrate', show: instance('waiting', chosen(5, '.report')) },
-  { name: 'instance-again', show: instance('incident', chosen(6, 'dialog form')) },
+  { name: 'instance-again', show: instance('incident', chosen(7, 'dialog form')) },
   {
     name: 'instance-work',
     show: standing('B-7', 'pick', async (page) => {
@@ -187,6 +187,17 @@ scenes.push(
       await page.waitForSelector('.crumbs');
       await page.waitForSelector('[data-face=paid]');
     }),
+  },
+  { name: 'tasks', show: visit('/tasks', 'tbody tr') },
+  { name: 'tasks-mine', show: visit('/tasks?mine=1', '.empty') },
+  { name: 'tasks-workers', show: visit('/tasks?of=workers', 'tbody tr') },
+  {
+    name: 'tasks-answer',
+    show: async (page, engine) => {
+      await visit('/tasks', 'tbody tr')(page, engine);
+      await page.click('tbody .btn.primary >> nth=0');
+      await page.waitForSelector('dialog .track');
+    },
   },
   { name: 'plugins', show: visit('/plugins', '.plugin') },
   { name: 'audit', show: visit('/audit', 'tbody tr') },

@@ -167,6 +167,8 @@ export const api = {
   suspend: (id: string, reason?: string) => json<unknown>(`/instances/${part(id)}/suspend`, post({ reason })),
   resume: (id: string) => json<unknown>(`/instances/${part(id)}/resume`, { method: 'POST' }),
   move: (id: string, token: TokenId, to: string) => json<unknown>(`/instances/${part(id)}/move`, post({ token, to })),
+  skip: (id: string, token: TokenId) => json<unknown>(`/instances/${part(id)}/skip`, post({ token })),
+  erase: (id: string) => json<unknown>(`/instances/${part(id)}`, { method: 'DELETE' }),
   migrate: (id: string, version: number, nodes: Record<string, string>) =>
     json<unknown>(`/instances/${part(id)}/migrate`, post({ version, nodes })),
   /** Whether it could migrate; nothing is done. */
@@ -176,11 +178,15 @@ export const api = {
   compensate: (id: string, reason?: string) => json<unknown>(`/instances/${part(id)}/compensate`, post({ reason })),
   message: (body: { name: string; key: string; payload: Json; id?: string }) => json<unknown>('/messages', post(body)),
 
+  tasks: (filter: Record<string, string | number | null> = {}) =>
+    json<{ items: UserTask[] }>(`/tasks${query({ limit: 200, ...filter })}`),
+  claimTask: (id: string, user?: string) => json<unknown>(`/tasks/${part(id)}/claim`, post({ user })),
+  assignTask: (id: string, user: string | null) => json<unknown>(`/tasks/${part(id)}/assign`, post({ user })),
   task: (id: string) => json<UserTask>(`/tasks/${part(id)}`),
   completeTask: (id: string, output: Json) => json<unknown>(`/tasks/${part(id)}/complete`, post({ output })),
   failTask: (id: string, rejected: { code: string; message?: string }) =>
     json<unknown>(`/tasks/${part(id)}/fail`, post(rejected)),
-  externalTasks: (instance: string) =>
+  externalTasks: (instance?: string) =>
     json<{ items: ExternalTask[] }>(`/external-tasks${query({ instance, limit: 500 })}`),
   fetchTasks: (topic: string, worker: string, limit: number, lock: string) =>
     json<{ items: ExternalTask[] }>('/external-tasks/fetch', post({ topics: [topic], worker, limit, lock })),

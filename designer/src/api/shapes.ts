@@ -183,6 +183,8 @@ export interface NodeRun {
 }
 
 export interface InstanceDetail extends InstanceSummary {
+  /** When its payloads were erased on request. */
+  erasedAt?: string | null;
   input: Json;
   output: Json;
   reply: Json;
@@ -223,6 +225,8 @@ export interface BulkDone {
 export interface UserTask {
   id: string;
   instance: string;
+  flow: string;
+  businessKey?: string | null;
   node: string;
   attempt: number;
   title: Text;
@@ -240,6 +244,8 @@ export interface UserTask {
 export interface ExternalTask {
   id: string;
   instance: string;
+  flow: string;
+  businessKey?: string | null;
   node: string;
   topic: string;
   attempt: number;
@@ -452,7 +458,14 @@ export type FeedEvent =
         nodes?: { node: string; state: NodeRunState }[];
       };
     }
-  | { name: 'flow'; data: { key: string; kind: 'draft' | 'published' | 'retired' | 'binding'; version?: number } }
+  | {
+      name: 'flow';
+      data: {
+        key: string;
+        kind: 'draft' | 'published' | 'retired' | 'binding' | 'forgotten' | 'erased';
+        version?: number;
+      };
+    }
   | { name: 'plugin'; data: { name: string; version: string; digest: string; status: string } }
   | { name: 'route'; data: { path: string } }
   | { name: 'reset'; data: unknown };

@@ -9,9 +9,9 @@ import { isOver } from '../shell/status';
 import { complain, toast } from '../shell/toasts.svelte';
 
 export type Asking =
-  | { what: 'cancel' | 'compensate' | 'suspend' | 'migrate' }
+  | { what: 'cancel' | 'compensate' | 'suspend' | 'migrate' | 'erase' }
   | { what: 'message'; name: string; key: string }
-  | { what: 'again' | 'complete' | 'fail'; token: Token; title: string }
+  | { what: 'again' | 'skip' | 'complete' | 'fail'; token: Token; title: string }
   | { what: 'move'; token: Token; from: string; to: NodeId; title: string };
 
 /** Gives up a call, or stands beside a node: neither is anywhere that it could be taken from. */
@@ -70,6 +70,12 @@ export class Operator {
   }
   again(token: Token): Promise<void> {
     return this.perform(t('live.retrying'), () => api.retry(this.id, { token: token.token, newKey: true }));
+  }
+  skip(token: Token): Promise<void> {
+    return this.perform(t('live.skipped'), () => api.skip(this.id, token.token));
+  }
+  erase(): Promise<void> {
+    return this.perform(t('live.erased'), () => api.erase(this.id));
   }
   move(token: Token, to: NodeId): Promise<void> {
     return this.perform(t('live.moved'), () => api.move(this.id, token.token, to));
