@@ -1,10 +1,10 @@
 //! What a commit writes, and that it is all or nothing.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use futures::future::join_all;
 use stepwell_core::machine::State;
 use stepwell_runtime::Journal as _;
-use stepwell_runtime::journal::{Inbound, InboxItem};
+use stepwell_runtime::journal::{AppendError, Inbound, InboxItem};
 
 use crate::subject::{
     Commit, Subject, cancel, commit, entry, message, missed, new_id, posted, refused, same, taken, told,
@@ -146,4 +146,20 @@ pub(crate) async fn what_was_acknowledged_is_there_after_a_restart(subject: impl
     journal.command(&driven, cancel("second"), "test", 3_000).await?;
     let inbox = journal.inbox(&driven).await?;
     same("no number twice", inbox.last().is_some_and(|last| !old.contains(&last.id)), true)
+}
+
+pub(crate) async fn a_commit_that_contradicts_itself_is_refused_for_good(subject: impl Subject) -> Result<()> {
+    let (journal, id) = (subject.journal(), new_id());
+    commit(journal, Commit::first(&id)).await?;
+    let mut wrong_number = Commit::after(&id, 1, 1);
+    wrong_number.0.entries = vec![entry(7)];
+    let mut nothing_to_go_on_from = Commit::after(&id, 1, 1);
+    nothing_to_go_on_from.0.snapshot = None;
+    for one in [wrong_number, nothing_to_go_on_from] {
+        match journal.append(one.0).await {
+            Err(AppendError::Malformed(_)) => {}
+            other => bail!("{other:?}"),
+        }
+    }
+    same("seq", taken(journal, &id).await?.seq, 1)
 }

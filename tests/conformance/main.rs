@@ -38,6 +38,7 @@ async fn exercise<S: Subject>(open: impl AsyncFn() -> S) {
         admission::nothing_goes_on_with_a_version_that_is_not_there,
         commits::only_the_expected_place_and_epoch_are_written,
         commits::a_refused_commit_leaves_no_part_of_it,
+        commits::a_commit_that_contradicts_itself_is_refused_for_good,
         commits::a_refused_item_does_not_hurt_its_neighbours,
         commits::entries_are_found_by_number,
         commits::an_ended_instance_is_not_taken,

@@ -93,7 +93,7 @@ impl<J: Journal, N: Nodes, C: Clock> Actor<J, N, C> {
         let taken = match engine.0.journal.take(&id).await {
             Ok(Some(taken)) => taken,
             // Ended, or never was: who waits is told by the silence, and reads the row.
-            Ok(None) => return,
+            Ok(None) => return engine.0.sweeper.stood(&id),
             Err(error) => {
                 tracing::warn!(instance = %id, %error, "could not take the instance");
                 engine.0.sweeper.take_again(&id);

@@ -425,10 +425,10 @@ struct Minder<J, N, C> {
 impl<J, N, C> Drop for Minder<J, N, C> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            tracing::error!(instance = %self.instance, "driving the instance panicked; it is taken again");
+            tracing::error!(instance = %self.instance, "driving the instance panicked; it is taken again, later each time");
             let Inner { live, sweeper, quiet, .. } = &*self.engine.0;
             lock(live).remove(&self.instance);
-            sweeper.take_again(&self.instance);
+            sweeper.fell(&self.instance);
             quiet.notify_one();
         }
     }

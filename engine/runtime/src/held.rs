@@ -57,6 +57,8 @@ enum Stop {
     /// The store failed, or a message went to another instance: whatever was not committed did not
     /// happen, and the instance is taken again.
     Again,
+    /// It may well go wrong the same way: taken again as well, later each time.
+    Later,
 }
 
 /// An instance in hand.
@@ -413,6 +415,9 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
                 if let Some(origin) = self.origin.take() {
                     let _ = origin.committed.send(Ok(state));
                 }
+                if park {
+                    self.engine.0.sweeper.stood(&self.id);
+                }
                 if park && let Some(due_ms) = due_ms {
                     self.engine.0.sweeper.set(due_ms);
                 }
@@ -476,6 +481,14 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
             }
             AppendError::KeyTaken { instance } => self.not_started(StartError::KeyTaken { instance }),
             AppendError::Retired => self.not_started(StartError::Retired),
+            AppendError::Malformed(text) => {
+                tracing::error!(instance = %self.id, error = %text, "a commit was refused for good");
+                if let Some(origin) = self.origin.take() {
+                    let _ = origin.committed.send(Err(Unavailable(text).into()));
+                    self.waiters.clear();
+                }
+                Stop::Later
+            }
             AppendError::Unavailable(Unavailable(text)) => {
                 tracing::warn!(instance = %self.id, error = %text, "a commit failed");
                 if let Some(origin) = self.origin.take() {
@@ -582,6 +595,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         match stop {
             Stop::NotOurs => {}
             Stop::Again => self.engine.0.sweeper.take_again(&self.id),
+            Stop::Later => self.engine.0.sweeper.fell(&self.id),
         }
     }
 }

@@ -194,6 +194,9 @@ pub enum AppendError {
     /// The version was taken back since it was chosen: for a start, or for an instance to go on with. Choose again.
     #[error("nothing is started on this version any more")]
     Retired,
+    /// The commit contradicts itself, whatever the database says: a mistake of ours, and the same again is refused again.
+    #[error("no such commit can be: {0}")]
+    Malformed(String),
     /// The outcome is not known, or the disk is full. Nothing may be acknowledged; take the instance again before going on.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),

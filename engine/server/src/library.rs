@@ -212,9 +212,8 @@ impl Library {
                 return Err(PublishError::Problems(vec![problem.fix("choose another path")]));
             }
         };
-        if !known {
-            self.read_all().await?;
-        }
+        // What was known before may have a label since.
+        self.read_all().await?;
         Ok(Publication { key: flow.key, version, hash: flow.hash, warnings: checked.problems, known })
     }
 }

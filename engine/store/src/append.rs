@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use stepwell_core::machine::State;
 use stepwell_runtime::journal::{
-    Admission, Append, AppendError, Appended, HELD, Header, InboxId, InboxItem, TaskMoves, Unavailable,
+    Admission, Append, AppendError, Appended, HELD, Header, InboxId, InboxItem, TaskMoves,
 };
 
 use crate::Store;
@@ -307,7 +307,7 @@ fn write(tx: &mut Tx<'_>, good: &[Good<'_>]) -> Result<()> {
 }
 
 impl Commit {
-    fn new(append: Append) -> std::result::Result<Self, Unavailable> {
+    fn new(append: Append) -> std::result::Result<Self, AppendError> {
         let Append {
             instance,
             expected_seq,
@@ -322,14 +322,15 @@ impl Commit {
             admission,
             park,
         } = append;
-        let id = id_bytes(&instance).ok_or_else(|| Unavailable(format!("{instance:?} is no instance id")))?;
+        let id =
+            id_bytes(&instance).ok_or_else(|| AppendError::Malformed(format!("{instance:?} is no instance id")))?;
         let Header { state, updated_ms, due_ms, error, reply, output, priority, forget_ms } = header;
         let (first, last) = (expected_seq + 1, expected_seq + entries.len() as u64);
         if !entries.iter().map(|entry| entry.seq).eq(first..=last) {
-            return Err(Unavailable(format!("{instance}: entries are not numbered from {first}")));
+            return Err(AppendError::Malformed(format!("{instance}: entries are not numbered from {first}")));
         }
         if snapshot.is_none() && !state.ended() && !entries.is_empty() {
-            return Err(Unavailable(format!("{instance}: a live instance needs a snapshot")));
+            return Err(AppendError::Malformed(format!("{instance}: a live instance needs a snapshot")));
         }
         let output = match (&reply, output) {
             (Some(reply), Some(output)) if *reply == output => Some("=".to_owned()),

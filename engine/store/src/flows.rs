@@ -1,8 +1,9 @@
 //! Flows and their published versions.
 //!
 //! Invariants:
-//! - A version never changes. What the newest version holds is not published again; what an older one
-//!   holds is, as a new version: that is how a flow goes back.
+//! - A version never changes, but that one without a label may get one. What the newest version holds is
+//!   not published again, unless under another label; what an older one holds is, as a new version: that
+//!   is how a flow goes back.
 //! - A trigger's path belongs to one flow; a flow's triggers are those of its newest version.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -305,20 +306,32 @@ fn freeze(tx: &mut Tx<'_>, publish: &Publish, document: &str, catalog: &str) -> 
             &values![flow, file, at_ms],
         )?;
     }
-    let newest: Option<(u32, String)> = tx.db.first(
-        "select version, hash from version where flow = ?1 order by version desc limit 1",
+    let newest: Option<(u32, String, Option<String>)> = tx.db.first(
+        "select version, hash, label from version where flow = ?1 order by version desc limit 1",
         &values![flow],
-        |row| Ok((row.get(0)?, row.get(1)?)),
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
     )?;
-    if let Some((version, _)) = newest.as_ref().filter(|(_, newest)| newest == hash) {
+    let same = newest.as_ref().filter(|(_, newest, kept)| {
+        // A label stays with its version. Another name for the same is another version.
+        newest == hash && (label.is_none() || kept.is_none() || label == kept)
+    });
+    if let Some((version, _, kept)) = same {
         tx.db.execute(
             "update draft set base_version = ?2 where flow = ?1 and hash = ?3",
             &values![flow, *version, hash],
         )?;
+        if label.is_some() && kept.is_none() {
+            tx.db.execute(
+                "update version set label = ?3 where flow = ?1 and version = ?2",
+                &values![flow, *version, label],
+            )?;
+            audit(tx, &act.by, act.at_ms, "flow.label", flow, &json!({ "version": version, "label": label }))?;
+            notice(tx, act.at_ms, &Change::Published { flow: flow.clone(), version: *version })?;
+        }
         return Ok(Published::Same(*version));
     }
     name_flow(tx, flow, &publish.document, act.at_ms)?;
-    let version = newest.map_or(1, |(newest, _)| newest + 1);
+    let version = newest.map_or(1, |(newest, ..)| newest + 1);
     tx.db.execute(
         "insert into version (flow, version, hash, label, published_ms, published_by, document, catalog)
          values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",

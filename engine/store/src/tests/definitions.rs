@@ -199,3 +199,29 @@ async fn connections_are_granted_and_settings_are_kept() {
     assert_eq!(it.store.setting("x").await.unwrap(), Some(json!(3)));
     assert_eq!(it.store.setting("y").await.unwrap(), None::<Value>);
 }
+
+#[tokio::test]
+async fn a_label_is_given_once_and_another_is_another_version() {
+    let it = open();
+    let labelled = async |label: Option<&str>| {
+        let mut publish = version_of("f", "1");
+        publish.label = label.map(str::to_owned);
+        it.store.publish(publish).await.unwrap()
+    };
+    for (label, published) in [
+        (None, Published::New(1)),
+        (Some("1.0.0"), Published::Same(1)),
+        (Some("1.0.0"), Published::Same(1)),
+        (None, Published::Same(1)),
+        (Some("1.0.1"), Published::New(2)),
+        (Some("1.0.1"), Published::Same(2)),
+    ] {
+        assert_eq!(labelled(label).await, published, "{label:?}");
+    }
+    let versions = it.store.flow("f").await.unwrap().unwrap().versions;
+    let labels: Vec<_> = versions.iter().map(|one| one.label.as_deref()).collect();
+    assert_eq!(labels, [Some("1.0.1"), Some("1.0.0")]);
+    let audit = it.store.audit_page(Some("f".to_owned()), None, 10).await.unwrap().items;
+    let actions: Vec<_> = audit.iter().map(|row| row.action.as_str()).collect();
+    assert_eq!(actions, ["flow.publish", "flow.label", "flow.publish"]);
+}
