@@ -56,6 +56,7 @@ async fn exercise<S: Subject>(open: impl AsyncFn() -> S) {
         messages::a_message_left_over_is_passed_on,
         messages::a_message_ends_with_its_time,
         messages::a_dropped_subscription_is_not_served,
+        messages::a_transient_message_is_for_those_who_wait_when_it_comes,
     }
     assert!(failed.is_empty(), "{} failed:\n{}", failed.len(), failed.join("\n"));
 }

@@ -5,12 +5,13 @@ use crate::repository::{self, files};
 use crate::rust_source::blank;
 
 /// Each crate, and every crate of ours that it may depend on outside tests.
-const ARROWS: [(&str, &[&str]); 5] = [
+const ARROWS: [(&str, &[&str]); 6] = [
     ("engine/core", &[]),
     ("engine/runtime", &["stepwell-core"]),
     ("engine/store", &["stepwell-core", "stepwell-runtime"]),
     ("engine/sandbox", &["stepwell-core", "stepwell-runtime"]),
-    ("engine/server", &["stepwell-core", "stepwell-runtime", "stepwell-store", "stepwell-sandbox"]),
+    ("engine/guests", &[]),
+    ("engine/server", &["stepwell-core", "stepwell-runtime", "stepwell-store", "stepwell-sandbox", "stepwell-guests"]),
 ];
 
 /// What would let the core read a clock, a file, a socket, chance or its surroundings.

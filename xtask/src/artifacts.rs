@@ -88,10 +88,11 @@ fn browser_core(steps: &mut Steps) -> Result<()> {
     Ok(())
 }
 
-/// The bundled plugins, to `dist/plugins`.
+/// The bundled plugins, to `dist/plugins`, and what the program needs to build plugins in other languages.
 pub(crate) fn bundled_plugins(steps: &mut Steps) -> Result<()> {
     if steps.has("plugins/Cargo.toml") {
         steps.call("plugins", || plugins::build(&paths::plugins_built()))?;
+        steps.call("runtimes", || plugins::build_runtimes(&paths::runtimes_built()))?;
     }
     Ok(())
 }

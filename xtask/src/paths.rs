@@ -32,6 +32,10 @@ pub(crate) fn plugins_built() -> PathBuf {
     root().join("dist/plugins")
 }
 
+pub(crate) fn runtimes_built() -> PathBuf {
+    root().join("dist/runtimes")
+}
+
 /// `true` when the folder or file, named from the root, is in the repository.
 pub(crate) fn present(name: &str) -> bool {
     root().join(name).exists()

@@ -8,7 +8,6 @@
 //! engine in its sandbox when it loads a plugin.
 
 mod c_compiler;
-mod preinit;
 
 use std::env;
 use std::ffi::OsString;
@@ -17,7 +16,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
-use wit_component::{ComponentEncoder, DecodedWasm};
+use wit_component::DecodedWasm;
 use wit_parser::{Resolve, Span, WorldItem};
 
 use crate::paths;
@@ -58,6 +57,24 @@ const BUNDLED: [Bundled; 6] = [
     Bundled::external("payment"),
 ];
 
+/// What runs plugins in other languages: a module that `stepwell plugin build` gives a program, once without and once
+/// with the way out. QuickJS as in `script`.
+const RUNTIMES: [(&str, Bundled, &[&str]); 2] = [
+    ("js", Bundled { stack_bytes: 256 * 1024, has_c: true, ..Bundled::pure("js") }, &[]),
+    ("js-http", Bundled { stack_bytes: 256 * 1024, has_c: true, ..Bundled::external("js") }, &["--features", "http"]),
+];
+
+/// Builds the runtimes into `out_dir/<name>.wasm`; the program holds them.
+pub(crate) fn build_runtimes(out_dir: &Path) -> Result<()> {
+    fs::create_dir_all(out_dir).with_context(|| format!("cannot create {}", out_dir.display()))?;
+    for (name, runtime, features) in &RUNTIMES {
+        let module = module(runtime, features).with_context(|| format!("runtime {name}"))?;
+        write(&out_dir.join(format!("{name}.wasm")), &module)?;
+        say(&format!("  {name:<9} {:>4} KiB, a module", module.len().div_ceil(1024)));
+    }
+    Ok(())
+}
+
 /// Builds all bundled plugins into `out_dir/<name>.wasm`.
 pub(crate) fn build(out_dir: &Path) -> Result<()> {
     fs::create_dir_all(out_dir).with_context(|| format!("cannot create {}", out_dir.display()))?;
@@ -75,10 +92,19 @@ pub(crate) fn build(out_dir: &Path) -> Result<()> {
 }
 
 fn component(plugin: &Bundled) -> Result<Vec<u8>> {
+    let mut module = module(plugin, &[])?;
+    if let Some(prepared) = stepwell_guests::started(&module)? {
+        module = prepared;
+    }
+    Ok(stepwell_guests::component(&module)?)
+}
+
+/// The core module, as cargo leaves it.
+fn module(plugin: &Bundled, arguments: &[&str]) -> Result<Vec<u8>> {
     let target_dir = paths::target().join("plugins");
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
     cargo.args(["build", "--quiet", "--release", "--locked", "--target", TARGET, "--package", plugin.name]);
-    cargo.arg("--target-dir").arg(&target_dir);
+    cargo.args(arguments).arg("--target-dir").arg(&target_dir);
     // In place of what the caller's environment or plugins/.cargo/config.toml says for other builds.
     cargo.env_remove("CARGO_ENCODED_RUSTFLAGS");
     cargo.env("RUSTFLAGS", format!("-C link-arg=-zstack-size={}", plugin.stack_bytes));
@@ -88,11 +114,7 @@ fn component(plugin: &Bundled) -> Result<Vec<u8>> {
     let ended = cargo.current_dir(paths::root().join("plugins")).stdin(Stdio::null()).status();
     ensure!(ended.context("cargo does not start")?.success(), "cargo build failed");
     let file = target_dir.join(TARGET).join("release").join(format!("{}.wasm", plugin.name));
-    let mut module = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
-    if let Some(prepared) = preinit::run(&module)? {
-        module = prepared;
-    }
-    ComponentEncoder::default().validate(true).module(&module)?.encode()
+    fs::read(&file).with_context(|| format!("cannot read {}", file.display()))
 }
 
 /// Fails where the component is not what `wit/` says; returns the interfaces of which it imports functions.

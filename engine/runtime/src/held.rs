@@ -314,6 +314,8 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
     /// Commits when something may leave the process only after it. `true`: the instance is parked or ended.
     async fn commit_if_due(&mut self) -> Result<bool, Stop> {
         let Some(it) = &self.it else { return Err(Stop::NotOurs) };
+        // What one event asked for and a later one of the same batch gave up is not called.
+        self.licensed_by_commit.retain(|call| it.awaits(call.token, call.attempt, call.op));
         let ended = it.end.is_some();
         let idle = self.calls.is_empty() && self.licensed_by_commit.is_empty();
         let now_ms = self.engine.0.clock.now_ms();
@@ -429,7 +431,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         let open = it.open_tasks(&self.flow);
         let now: Vec<(TokenId, u32)> = open.iter().map(|task| (task.token, task.attempt)).collect();
         let gone = self.stored_tasks.iter().filter(|(token, _)| !now.iter().any(|(one, _)| one == token));
-        let gone = gone.map(|(token, _)| *token).collect();
+        let gone = gone.filter(|_| !planted::on("task-not-withdrawn")).map(|(token, _)| *token).collect();
         let new = open.into_iter().filter(|task| !self.stored_tasks.contains(&(task.token, task.attempt)));
         let open = new.collect();
         (TaskMoves { open, gone }, now)

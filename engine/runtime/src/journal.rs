@@ -242,7 +242,7 @@ pub struct Message {
     pub id: String,
     pub payload: Arc<Value>,
     pub at_ms: u64,
-    /// Kept that long without a taker.
+    /// Kept that long without a taker. 0: for those alone who wait for it when it comes.
     pub ttl_ms: u64,
     pub by: String,
 }
@@ -253,6 +253,8 @@ pub enum Posted {
     Awaited(Vec<Arc<str>>),
     /// Nobody waits yet; it is kept.
     Buffered,
+    /// Nobody waits, and it was for nobody else. Only its id is remembered.
+    Dropped,
     /// The same id was posted before. Nothing was done.
     Duplicate,
     /// So many wait for a taker of this (name, key) already that no more is kept. Nothing was done.

@@ -149,7 +149,23 @@ fn only_lends_types(engine: &Engine, item: &ComponentItem) -> bool {
     }
 }
 
-/// What a plugin author can do about a refused import.
+/// What an import is to a plugin's author.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Imported {
+    /// The class that a component is of at least when it imports this; none where it is refused.
+    pub class: Option<EffectClass>,
+    /// How a build is made that does not import it.
+    pub remedy: &'static str,
+}
+
+/// Looks an interface up by its name, with or without its version.
+pub fn imported(name: &str) -> Imported {
+    let interface = name.split_once('@').map_or(name, |(interface, _version)| interface);
+    let class = CAPABILITIES.iter().find(|capability| capability.interface == interface).map(|one| one.class);
+    Imported { class, remedy: remedy(interface) }
+}
+
+/// What a plugin author can do about an import.
 fn remedy(interface: &str) -> &'static str {
     let package = interface.split_once('/').map_or(interface, |(package, _)| package);
     match package {
@@ -166,8 +182,19 @@ fn remedy(interface: &str) -> &'static str {
         "wasi:config" | "wasi:keyvalue" | "wasi:blobstore" | "wasi:messaging" => {
             "pass settings in the node's config and data in its input"
         }
+        "wasi:clocks" => {
+            "take the time from the input; Rust: build for wasm32-unknown-unknown, do not use `std::time`; \
+             JavaScript and Python: `stepwell plugin build` links no clock"
+        }
+        "wasi:random" => {
+            "take a number from the input or derive it from `call.key`; Rust: build for wasm32-unknown-unknown, \
+             without the crates `rand` and `getrandom`, and hash with fixed keys"
+        }
+        "wasi:http" => "Rust: leave out the feature `http` of stepwell-sdk; JavaScript: do not import `request`",
+        "wasi:io" => "it comes with the other WASI imports and goes with them",
+        "stepwell:host" => "it is harmless: log lines have no effect on results",
         "wasi:cli" => {
-            "use a reactor, not a command: no `main`, build with `--crate-type cdylib` or `-mexec-model=reactor`"
+            "Rust: build for wasm32-unknown-unknown instead of wasm32-wasip2; else use a reactor, not a command: no `main`, build with `--crate-type cdylib` or `-mexec-model=reactor`"
         }
         _ => "remove what imports it; docs list the interfaces a plugin may import",
     }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use stepwell_core::catalog::{EffectClass, Example};
 use stepwell_core::machine::{Cut, Failure, Outcome, Rejection};
 use stepwell_core::problem::Problem;
+use stepwell_runtime::nodes::Answer;
 
 use crate::call::{Attempt, CallContext, NodeCall, Operation, Prepared, Stopped};
 use crate::http::Outgoing;
@@ -17,7 +18,7 @@ use crate::manifest::{Described, DescribedType, Proof};
 use crate::problems;
 
 /// The default deadline of a node: an example that needs longer would be cut in a flow, too.
-const TIMEOUT_MS: u64 = 3_000;
+pub(crate) const TIMEOUT_MS: u64 = 3_000;
 
 pub(crate) struct Rehearsal<'a> {
     pub(crate) prepared: &'a Prepared,
@@ -77,36 +78,60 @@ impl Rehearsal<'_> {
         example: &Example,
         tape: Option<&str>,
     ) -> Result<(Outcome, usize), String> {
-        let context = CallContext {
-            instance: "00000000-0000-7000-8000-000000000000".into(),
-            flow: "example".into(),
-            version: 1,
-            node: "example".into(),
-            visit: 1,
-            attempt: 1,
-            key: "example".into(),
-            business_key: Some("example".into()),
-            ..CallContext::default()
-        };
-        let deadline = Instant::now() + Duration::from_millis(TIMEOUT_MS);
-        let outgoing = if self.class == EffectClass::External {
-            let tape = tape.map(Tape::read).transpose().map_err(|error| format!("its tape cannot be read: {error}"))?;
-            Outgoing::tape(tape.unwrap_or_default(), &self.described.name, &context, deadline, self.limits)
-        } else {
-            Outgoing::default()
-        };
         let call = NodeCall {
             node_type: &node_type.name,
             operation: Operation::Run { input: example.input.to_string() },
-            context,
+            context: context(),
             config: example.config.to_string(),
             visit_started_ms: 0,
             timeout_ms: TIMEOUT_MS,
         };
-        let attempt =
-            Attempt { call: &call, class: self.class, limits: self.limits, outgoing: outgoing.clone(), deadline };
+        let stage = Stage { prepared: self.prepared, plugin: &self.described.name, class: self.class };
+        let (answer, left) = stage.play(self.limits, &call, tape).await?;
+        Ok((answer.outcome, left))
+    }
+}
+
+/// The visit that examples and cases are told of; see `example` in `wit/types.wit`.
+pub(crate) fn context() -> CallContext {
+    CallContext {
+        instance: "00000000-0000-7000-8000-000000000000".into(),
+        flow: "example".into(),
+        version: 1,
+        node: "example".into(),
+        visit: 1,
+        attempt: 1,
+        key: "example".into(),
+        business_key: Some("example".into()),
+        ..CallContext::default()
+    }
+}
+
+/// Where a plugin is played without the world.
+pub(crate) struct Stage<'a> {
+    pub(crate) prepared: &'a Prepared,
+    pub(crate) plugin: &'a str,
+    pub(crate) class: EffectClass,
+}
+
+impl Stage<'_> {
+    /// The answer, and how many requests of the tape were not sent.
+    pub(crate) async fn play(
+        &self,
+        limits: &Limits,
+        call: &NodeCall<'_>,
+        tape: Option<&str>,
+    ) -> Result<(Answer, usize), String> {
+        let deadline = Instant::now() + Duration::from_millis(call.timeout_ms);
+        let outgoing = if self.class == EffectClass::External {
+            let tape = tape.map(Tape::read).transpose().map_err(|error| format!("its tape cannot be read: {error}"))?;
+            Outgoing::tape(tape.unwrap_or_default(), self.plugin, &call.context, deadline, limits)
+        } else {
+            Outgoing::default()
+        };
+        let attempt = Attempt { call, class: self.class, limits, outgoing: outgoing.clone(), deadline };
         match attempt.on(self.prepared).await {
-            Ok(answer) => Ok((answer.outcome, outgoing.tape_left())),
+            Ok(answer) => Ok((answer, outgoing.tape_left())),
             Err(Stopped::Cut(cut)) => Err(cut.message),
             Err(Stopped::PoolExhausted) => Err("no free instance to run it in".into()),
         }
@@ -128,7 +153,7 @@ fn unexpected(outcome: &Outcome) -> String {
 }
 
 /// Equal as JSON: 1 and 1.0 are the same number.
-fn same(left: &Value, right: &Value) -> bool {
+pub(crate) fn same(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Number(left), Value::Number(right)) => {
             left == right || ((left.is_f64() || right.is_f64()) && left.as_f64() == right.as_f64())

@@ -14,6 +14,7 @@
 mod breaker;
 mod call;
 mod capabilities;
+mod cases;
 mod check;
 mod compile;
 mod contract;
@@ -40,7 +41,7 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 use stepwell_core::catalog::{Catalog, EffectClass, NodeType};
-use stepwell_core::machine::{Call, CutReason, Export, Failure, Outcome, Signal};
+use stepwell_core::machine::{self, Call, CutReason, Failure, Outcome, Signal};
 use stepwell_core::problem::Problem;
 use stepwell_runtime::Nodes;
 use stepwell_runtime::lease::Lease;
@@ -48,6 +49,8 @@ use stepwell_runtime::nodes::{About, Answer};
 use tokio::sync::Mutex;
 
 pub use crate::breaker::{BreakerState, BreakerView};
+pub use crate::capabilities::{Imported, imported};
+pub use crate::cases::{Case, Expected, Export, Played};
 pub use crate::http::grants::{Connection, ConnectionScheme, Grant, Grants, Secret};
 pub use crate::limits::Limits;
 pub use crate::pause::Probed;
@@ -58,7 +61,7 @@ use crate::engine::Engines;
 use crate::http::client::Client;
 use crate::http::grants::Reach;
 use crate::http::{Network, Outgoing};
-use crate::load::{Loader, Plugin};
+use crate::load::{Examples, Loader, Plugin};
 use crate::pause::Gates;
 use crate::registry::Registry;
 use crate::slots::Slots;
@@ -131,6 +134,11 @@ impl Ready {
     pub fn info(&self) -> PluginInfo {
         info(&self.0)
     }
+
+    /// The examples of a plugin that was [examined](Sandbox::examine).
+    pub fn examples(&self) -> Vec<(Case, Expected)> {
+        cases::examples(&self.0)
+    }
 }
 
 /// Loads plugins and calls them.
@@ -195,7 +203,18 @@ impl Sandbox {
     /// Checks, compiles and rehearses a plugin; what is live stays as it is until
     /// [`put_in_force`](Self::put_in_force).
     pub async fn prepare(&self, wasm: impl Into<Arc<[u8]>>) -> Result<Ready, Vec<Problem>> {
-        self.bring(wasm.into(), true).await
+        self.bring(wasm.into(), Examples::Play).await
+    }
+
+    /// Checks and compiles a plugin to be tried with [`play`](Self::play), its own examples among it.
+    pub async fn examine(&self, wasm: impl Into<Arc<[u8]>>) -> Result<Ready, Vec<Problem>> {
+        self.bring(wasm.into(), Examples::Keep).await
+    }
+
+    /// Makes one call of a plugin as the engine would, with a tape in place of the world. `Err`: the case itself
+    /// could not come about in a flow.
+    pub async fn play(&self, ready: &Ready, case: &Case) -> Result<Played, String> {
+        cases::play(&ready.0, &self.limits, case).await
     }
 
     /// From now on the plugin stands for its name and version.
@@ -205,16 +224,16 @@ impl Sandbox {
 
     /// Brings back a plugin that was loaded before, without running its examples again.
     pub async fn restore(&self, wasm: impl Into<Arc<[u8]>>) -> Result<PluginInfo, Vec<Problem>> {
-        let ready = self.bring(wasm.into(), false).await?;
+        let ready = self.bring(wasm.into(), Examples::Drop).await?;
         Ok(self.put_in_force(ready))
     }
 
-    async fn bring(&self, wasm: Arc<[u8]>, rehearse: bool) -> Result<Ready, Vec<Problem>> {
+    async fn bring(&self, wasm: Arc<[u8]>, examples: Examples) -> Result<Ready, Vec<Problem>> {
         if let Some(plugin) = self.registry.get(&Digest::of(&wasm)) {
             return Ok(Ready(plugin));
         }
         let loader = Loader { engines: &self.engines, compiler: &self.compiler, limits: &self.limits };
-        loader.load(wasm, rehearse).await.map(|plugin| Ready(Arc::new(plugin)))
+        loader.load(wasm, examples).await.map(|plugin| Ready(Arc::new(plugin)))
     }
 
     /// Makes a build that is loaded stand for its name and version again. `false`: it is not loaded, or did.
@@ -326,7 +345,7 @@ impl Sandbox {
             tracing::error!(%digest, "the bytes that are kept are not those of the digest");
             return None;
         }
-        match self.bring(wasm.into(), false).await {
+        match self.bring(wasm.into(), Examples::Drop).await {
             Ok(ready) => {
                 tracing::info!(%digest, plugin = ready.0.described.name, "a build was loaded because it is called");
                 // Called by what is pinned to it; whether new flows see it is not decided here.
@@ -394,10 +413,12 @@ impl Nodes for Sandbox {
 fn node_call<'a>(about: &About, call: &'a Call) -> NodeCall<'a> {
     let input = || call.input.to_string();
     let operation = match call.export {
-        Export::Run => Operation::Run { input: input() },
-        Export::Undo => Operation::Undo { input: input(), output: call.output.as_ref().map(ToString::to_string) },
-        Export::Query => Operation::Query { input: input() },
-        Export::Resume => {
+        machine::Export::Run => Operation::Run { input: input() },
+        machine::Export::Undo => {
+            Operation::Undo { input: input(), output: call.output.as_ref().map(ToString::to_string) }
+        }
+        machine::Export::Query => Operation::Query { input: input() },
+        machine::Export::Resume => {
             let memo = call.memo.as_ref().map_or_else(|| "null".to_owned(), ToString::to_string);
             let (signal, payload) = match &call.signal {
                 Some(Signal::Message { payload }) => (contract::SignalKind::Message, payload.to_string()),

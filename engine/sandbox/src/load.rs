@@ -51,6 +51,17 @@ impl Plugin {
     }
 }
 
+/// What becomes of a plugin's examples when it is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Examples {
+    /// Played: the plugin is refused if one is not true.
+    Play,
+    /// Of a plugin whose examples were played before.
+    Drop,
+    /// Left to the caller, with what they are held to.
+    Keep,
+}
+
 pub(crate) struct Loader<'a> {
     pub(crate) engines: &'a Engines,
     pub(crate) compiler: &'a Compiler,
@@ -58,8 +69,8 @@ pub(crate) struct Loader<'a> {
 }
 
 impl Loader<'_> {
-    /// Loads a component. `rehearse` runs its examples; a plugin that did so before may be spared.
-    pub(crate) async fn load(&self, wasm: Arc<[u8]>, rehearse: bool) -> Result<Plugin, Vec<Problem>> {
+    /// Loads a component.
+    pub(crate) async fn load(&self, wasm: Arc<[u8]>, examples: Examples) -> Result<Plugin, Vec<Problem>> {
         let digest = Digest::of(&wasm);
         self.look_at(&wasm).map_err(|problem| vec![*problem])?;
         let engine = self.engines.first();
@@ -78,7 +89,7 @@ impl Loader<'_> {
         let manifest = self.describe(&first).await?;
         let facts = Facts { digest: &digest, class, exports: &first.exports };
         let mut described = manifest::read(manifest, &facts)?;
-        if rehearse {
+        if examples == Examples::Play {
             let limits = self.limits;
             let rehearsal = Rehearsal { prepared: &first, described: &described, class, limits };
             let problems = rehearsal.run().await;
@@ -86,7 +97,7 @@ impl Loader<'_> {
                 return Err(problems);
             }
         }
-        for node_type in &mut described.node_types {
+        for node_type in described.node_types.iter_mut().filter(|_| examples != Examples::Keep) {
             node_type.proof = None;
         }
         let (spare, breaker) = (OnceCell::new(), Breaker::default());

@@ -184,6 +184,8 @@ pub(crate) fn subscribe(tx: &mut Tx<'_>, moves: &[(i64, &[Subscription], &[Subsc
     let left: BTreeSet<(&str, &str)> = left.into_iter().map(|at| (&*ceased[at].0, &*ceased[at].1)).collect();
     let left: Vec<_> = left.into_iter().collect();
     let awaiting = post::awaiting(tx, &left)?;
+    let abandoned: Vec<_> = left.iter().filter(|pair| !awaiting.contains_key(*pair)).copied().collect();
+    post::drop_transient(tx, &abandoned)?;
     post::want(tx, awaiting.values().filter_map(|waiting| waiting.first()))
 }
 

@@ -57,6 +57,8 @@ pub struct Filter {
     pub flow: Option<String>,
     pub version: Option<u32>,
     pub state: Option<State>,
+    /// Only those that have not ended.
+    pub live: bool,
     pub business_key: Option<String>,
     /// An instance's id, or a part of a business key, upper or lower case.
     pub text: Option<String>,
@@ -192,11 +194,10 @@ impl Store {
 /// so that a search that matches much sorts numbers, not rows.
 pub(crate) fn listing<'f>(filter: &'f Filter, cursor: Option<Cursor>, limit: u32) -> (String, Vec<Value<'f>>) {
     let mut values: Vec<Value<'f>> = Vec::new();
-    let mut conditions = String::new();
+    let mut conditions = String::from("where true");
     let mut narrow = |condition: &str, value: Value<'f>| {
         values.push(value);
-        let joint = if conditions.is_empty() { "where" } else { " and" };
-        let _ = write!(conditions, "{joint} {}", condition.replace('?', &format!("?{}", values.len())));
+        let _ = write!(conditions, " and {}", condition.replace('?', &format!("?{}", values.len())));
     };
     let mut index = "none";
     if let Some(flow) = &filter.flow {
@@ -232,11 +233,25 @@ pub(crate) fn listing<'f>(filter: &'f Filter, cursor: Option<Cursor>, limit: u32
         narrow("n < ?", before.into());
     }
     values.push(limit.saturating_add(1).into());
+    let end = format!("order by n desc limit ?{}", values.len());
+    let by_state = index == "none" || index == "instance_by_flow";
+    let found = match filter.live {
+        false => format!("select n from instance {{by {index}}} {conditions} {end}"),
+        // By what each live state is indexed: ended ones, most of the table, are not read.
+        true if by_state && filter.state.is_none() => {
+            let of = |state: u8| {
+                format!(
+                    "select n from (select n from instance {{by instance_by_state}}
+                     {conditions} and state = {state} and state <> 5 {end}) as of_{state}"
+                )
+            };
+            format!("select n from ({}) as live {end}", [0, 1, 2, 3, 4].map(of).join(" union all "))
+        }
+        true => format!("select n from instance {{by {index}}} {conditions} and state <= 4 {end}"),
+    };
     let sql = format!(
-        "select {COLUMNS} from
-             (select n from instance {{by {index}}} {conditions} order by n desc limit ?{}) as found
-         cross join instance as i where i.n = found.n order by found.n desc",
-        values.len()
+        "select {COLUMNS} from ({found}) as found
+         cross join instance as i where i.n = found.n order by found.n desc"
     );
     (sql, values)
 }

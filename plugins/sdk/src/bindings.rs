@@ -43,6 +43,11 @@ optional!(resume, "resumable", "export_resume", "stepwell_sdk::resume");
 optional!(query, "queryable", "export_query", "stepwell_sdk::query");
 optional!(check, "checkable", "export_check", "stepwell_sdk::check");
 
+#[cfg(all(feature = "log", target_arch = "wasm32"))]
+pub mod logging {
+    wit_bindgen::generate!({ path: "../../wit", world: "logging", generate_all });
+}
+
 /// Makes a [`Plugin`](crate::Plugin) the component: `export!(Order)`, or with optional exports
 /// `export!(Payment: undo, resume, query)`.
 #[macro_export]

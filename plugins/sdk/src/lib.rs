@@ -1,5 +1,5 @@
-//! Write Stepwell nodes in Rust: implement [`Plugin`], hand it to [`export!`], build for
-//! `wasm32-unknown-unknown`.
+//! Write Stepwell nodes in Rust, for `wasm32-unknown-unknown`: implement [`typed::Node`] and hand it to
+//! [`plugin!`]; or, where the manifest is a file and the input is best borrowed, [`Plugin`] and [`export!`].
 //!
 //! A call runs in a fresh instance of the component: statics do not survive it, and memory need not
 //! be given back (see `memory`). Without the feature `http` nothing here imports a function, so the
@@ -9,18 +9,26 @@
 //! examples, with their HTTP tapes, against the plugin.
 
 mod bindings;
+#[cfg(not(target_arch = "wasm32"))]
+mod cases;
 mod error;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "log")]
+pub mod log;
 mod manifest;
 #[cfg(all(target_arch = "wasm32", feature = "bump"))]
 mod memory;
+#[cfg(feature = "typed")]
+mod schema;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
+#[cfg(feature = "typed")]
+pub mod typed;
 
 pub use bindings::types::{
-    Call, Emission, Example, Failure, Localized, Manifest, NodeType, Outcome, Port, Problem, Signal, SignalKind,
-    Waiting,
+    Call, Emission, ErrorCode, Example, Failure, Localized, Manifest, NodeType, Outcome, Port, Problem, Signal,
+    SignalKind, Waiting,
 };
 #[doc(hidden)]
 pub use bindings::{check, node, query, resume, undo};

@@ -75,6 +75,15 @@ fn show_error(error: Error) -> String {
     }
 }
 
+/// Plays the author's cases in `folder`, in the format of `docs/plugins/testing.md`.
+///
+/// # Panics
+///
+/// Where an answer is not what a case expects.
+pub fn cases<P: Plugin>(folder: &str) {
+    crate::cases::play::<P>(std::path::Path::new(folder));
+}
+
 /// Plays every example of the manifest, as the engine does when the plugin is installed.
 ///
 /// # Panics

@@ -62,8 +62,8 @@ pub struct Violation {
     pub why: String,
 }
 
-/// Scope, name of the node, visit, and whether it is the undo.
-type Place = (ScopeId, Arc<str>, u32, bool);
+/// Scope, name of the node, visit, and what of it: nothing, its undo, a listener.
+type Place = (ScopeId, Arc<str>, u32, String);
 /// Whose a key is: instance, token, and place.
 type Owner = (Arc<str>, TokenId, Place);
 
@@ -165,12 +165,18 @@ impl Book {
             let undoes = visit.undoing.as_ref();
             let node = undoes.map_or(one.node, |done| done.node);
             let name = story.flow.name(node);
-            let place = (one.scope, name.clone(), undoes.map_or(one.visit, |done| done.visit), undoes.is_some());
+            let what = match (&visit.hook, undoes) {
+                (Some(hook), _) => format!("{} {}", hook.then.moment(), hook.index),
+                (None, Some(_)) => "undo".to_owned(),
+                (None, None) => String::new(),
+            };
+            let place = (one.scope, name.clone(), undoes.map_or(one.visit, |done| done.visit), what);
             let key = story.keys.entry(place.clone()).or_insert_with(|| visit.key.clone());
             if *key != visit.key {
                 return Err(("one key per visit", format!("{place:?} had {key}, has {}", visit.key)));
             }
-            let whole = (id.clone(), token, place);
+            // A listener that is tried again has another token.
+            let whole = (id.clone(), if visit.hook.is_some() { 0 } else { token }, place);
             let owner = self.by_key.entry(visit.key.clone()).or_insert_with(|| whole.clone());
             if *owner != whole {
                 return Err(("one key per visit", format!("{} is of {owner:?} and of {whole:?}", visit.key)));

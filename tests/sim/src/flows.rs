@@ -19,7 +19,7 @@ use crate::chance::Chance;
 /// The messages that flows wait for.
 pub const MESSAGES: [&str; 4] = ["paid", "moved", "news", NOTE];
 /// One that nothing has to wait for: what takes it takes all there are, and would leave nothing for a wait inside.
-const NOTE: &str = "note";
+pub const NOTE: &str = "note";
 
 /// One version of a flow, with the node types and called flows it is pinned to.
 #[derive(Debug, Clone)]

@@ -103,7 +103,9 @@ impl Script {
         crate::last::settle(self).await;
         looks.abort();
         calls_back.abort();
-        works.iter().for_each(|work| work.abort());
+        for work in works {
+            work.abort();
+        }
     }
 
     fn act(&self) {

@@ -259,6 +259,9 @@ impl Store {
         }
         let meeting = (message.name.clone(), message.key.clone());
         let id = self.number();
+        if message.ttl_ms == 0 && !self.rows.values().any(|row| row.subscriptions.contains(&meeting)) {
+            return Posted::Dropped;
+        }
         let expires_ms = message.at_ms.saturating_add(message.ttl_ms);
         self.messages.insert(id, Kept { message, expires_ms });
         let awaiting = self.wake_one(&meeting);

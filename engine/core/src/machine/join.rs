@@ -11,6 +11,7 @@ use super::instance::{ScopeId, TokenId};
 use super::token::At;
 use super::walk::{Here, Walk};
 use crate::flow::{DONE, EdgeIx, Join, Kind, NodeIx, Rest, TIMEOUT};
+use crate::planted;
 
 impl Walk<'_> {
     pub(super) fn join(&mut self, here: Here, join: &Join, by: Option<EdgeIx>) {
@@ -107,7 +108,7 @@ impl Walk<'_> {
             let not_begun = self.it.scopes.get(&here.scope).is_some_and(|one| one.joins.contains_key(&here.node));
             let has_it =
                 |(id, _): &(TokenId, EdgeIx)| self.it.tokens.get(id).is_some_and(|one| one.at.due_ms().is_some());
-            let timed = self.waiting_at(here).iter().any(has_it);
+            let timed = self.waiting_at(here).iter().any(has_it) || planted::on("join-deadline-lost");
             let until = self.it.now_ms.saturating_add(*timeout_ms);
             if let Some(At::Joining { due_ms, .. }) = self.it.tokens.get_mut(&id).map(|token| &mut token.at)
                 && !timed

@@ -40,6 +40,9 @@ impl Walk<'_> {
     /// Stops the tokens in a scope and all within it. Undos that are under way go on.
     pub(super) fn stop(&mut self, scope: ScopeId, but: Option<TokenId>) {
         let inside = |id: &TokenId| {
+            if planted::on("call-outlives-its-caller") && self.it.tokens.get(id).is_some_and(|one| one.scope != scope) {
+                return false;
+            }
             Some(*id) != but && self.it.tokens.get(id).is_some_and(|token| self.it.is_within(token.scope, scope))
         };
         let ids: Vec<TokenId> = self.it.tokens.keys().copied().filter(inside).collect();
@@ -207,7 +210,7 @@ impl Walk<'_> {
             }
             (Then::Leave(port), Some(_)) => {
                 let seen = cause.map(|error| error.seen());
-                self.leave_container(scope, &port, seen);
+                self.leave_container(scope, &port, seen.as_ref());
             }
             (Then::Fail, Some(_)) => self.fail_container(scope, cause),
             (Then::Outer, Some(within)) => {

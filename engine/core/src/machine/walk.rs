@@ -354,7 +354,7 @@ impl<'f> Walk<'f> {
 
     /// Stands the token in a call and asks for it.
     pub(super) fn call(&mut self, id: TokenId, here: Here, since_ms: u64, state: Box<Visit>) {
-        if self.it.suspended {
+        if self.it.suspended && !planted::on("suspended-sends") {
             return self.stand(id, here, since_ms, At::Halted(state));
         }
         // What a worker or a person does is not called: it is put out again.

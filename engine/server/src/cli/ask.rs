@@ -1,12 +1,16 @@
 //! Commands for a running engine, over its HTTP API.
 
+use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::Context as _;
 use bytes::Bytes;
 use clap::Args;
+use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
@@ -17,6 +21,8 @@ use serde_json::{Value, json};
 use crate::token;
 
 const ANSWERS_WITHIN: Duration = Duration::from_secs(90);
+/// What is handed over at once of a large body.
+const PART_BYTES: usize = 64 * 1024;
 
 /// Where the engine is, and who asks.
 #[derive(Args)]
@@ -117,11 +123,29 @@ pub(super) fn instances(asked: &Instances) -> anyhow::Result<()> {
 
 impl At {
     /// The answer's JSON; a refusal is an error that says what the engine said.
-    #[tokio::main(flavor = "current_thread")]
-    async fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
+    pub(super) fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
         let body = Bytes::from(body.map(Value::to_string).unwrap_or_default());
+        self.answer(method, path, "application/json", Full::new(body))
+    }
+
+    /// As [`Self::ask`], with a large body; `told` hears how many bytes of it have been taken, and of how many.
+    pub(super) fn upload(
+        &self,
+        path: &str,
+        content_type: &str,
+        body: Vec<u8>,
+        told: impl Fn(u64, u64) + Send + Sync + 'static,
+    ) -> anyhow::Result<Value> {
+        self.answer("POST", path, content_type, Told { left: body.into(), told: Box::new(told), of: None })
+    }
+
+    #[tokio::main(flavor = "current_thread")]
+    async fn answer<B>(&self, method: &str, path: &str, content_type: &str, body: B) -> anyhow::Result<Value>
+    where
+        B: Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,
+    {
         let answered = async {
-            let response = self.send(method, path, body).await?;
+            let response = self.send(method, path, content_type, body).await?;
             let status = response.status();
             Ok::<_, anyhow::Error>((status, response.into_body().collect().await?.to_bytes()))
         };
@@ -131,7 +155,16 @@ impl At {
     }
 
     /// Returns once the answer's head is there.
-    pub(super) async fn send(&self, method: &str, path: &str, body: Bytes) -> anyhow::Result<Response<Incoming>> {
+    pub(super) async fn send<B>(
+        &self,
+        method: &str,
+        path: &str,
+        content_type: &str,
+        body: B,
+    ) -> anyhow::Result<Response<Incoming>>
+    where
+        B: Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,
+    {
         let token = match &self.token {
             Some(token) => token.clone(),
             None => token::read(&self.data)?.context("no token: give --token or STEPWELL_TOKEN")?,
@@ -140,10 +173,52 @@ impl At {
             .method(method)
             .uri(format!("{}{path}", self.url.trim_end_matches('/')))
             .header("authorization", format!("Bearer {token}"))
-            .header("content-type", "application/json")
-            .body(Full::new(body))?;
+            .header("content-type", content_type)
+            .body(body)?;
         let client = Client::builder(TokioExecutor::new()).build_http();
         client.request(request).await.with_context(|| format!("no engine answers at {}", self.url))
+    }
+}
+
+/// What a refusal lists, a line for each.
+fn problems(answer: &Value) -> String {
+    let problems = answer["problems"].as_array().into_iter().flatten();
+    problems
+        .map(|problem| {
+            let text = |name: &str| problem[name].as_str().unwrap_or_default();
+            let fix = problem["fix"].as_str().map(|fix| format!("\n  hint: {fix}")).unwrap_or_default();
+            format!("\n{} {}: {}{fix}", text("code"), text("pointer"), text("message"))
+        })
+        .collect()
+}
+
+/// A body in parts, so that somebody can be told how far it is.
+struct Told {
+    left: Bytes,
+    told: Box<dyn Fn(u64, u64) + Send + Sync>,
+    of: Option<u64>,
+}
+
+impl Body for Told {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let left = self.left.len() as u64;
+        let of = *self.of.get_or_insert(left);
+        (self.told)(of - left, of);
+        let bytes = self.left.len().min(PART_BYTES);
+        let part = self.left.split_to(bytes);
+        Poll::Ready((!part.is_empty()).then(|| Ok(Frame::data(part))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left.len() as u64)
+    }
+
+    // Not over while nothing is left, but once that was asked: whoever is told hears of the end.
+    fn is_end_stream(&self) -> bool {
+        self.left.is_empty() && self.of.is_none()
     }
 }
 
@@ -151,7 +226,8 @@ impl At {
 pub(super) fn refused(status: StatusCode, body: &[u8]) -> String {
     let answer: Value = serde_json::from_slice(body).unwrap_or_default();
     let said = |name: &str| answer[name].as_str().unwrap_or_default();
-    format!("{} {}: {} {}", status.as_u16(), said("code"), said("title"), said("detail"))
+    let problems = problems(&answer);
+    format!("{} {}: {} {}{problems}", status.as_u16(), said("code"), said("title"), said("detail"))
 }
 
 fn read(path: &Path) -> anyhow::Result<Value> {

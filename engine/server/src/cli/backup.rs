@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::Context;
 use bytes::Bytes;
 use clap::Args;
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 
 use super::ask::{At, refused};
@@ -53,7 +53,7 @@ pub(super) async fn run(asked: &Backup) -> anyhow::Result<()> {
 
 /// Returns how many bytes there are, on disk.
 async fn write(asked: &Backup, partial: &PathBuf) -> anyhow::Result<u64> {
-    let sent = asked.at.send("POST", "/api/v1/backup", Bytes::new());
+    let sent = asked.at.send("POST", "/api/v1/backup", "application/json", Full::new(Bytes::new()));
     let response = tokio::time::timeout(ANSWERS_WITHIN, sent).await.context("no answer in time")??;
     if !response.status().is_success() {
         let status = response.status();

@@ -8,6 +8,7 @@
 mod ask;
 mod backup;
 mod doctor;
+mod plugin;
 mod print;
 
 use std::io::Write as _;
@@ -39,6 +40,11 @@ enum Command {
         #[command(subcommand)]
         command: FlowCommand,
     },
+    /// Write plugins: new, build, test, push
+    Plugin {
+        #[command(subcommand)]
+        command: plugin::Command,
+    },
     /// Start an instance on a running engine
     Start(ask::Start),
     /// List instances of a running engine
@@ -68,6 +74,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Doctor(given) => load(given).and_then(|config| doctor::run(&config)),
         Command::Print { what } => print::run(what),
         Command::Flow { command: FlowCommand::Check(check) } => ask::check(&check),
+        Command::Plugin { command } => plugin::run(command),
         Command::Start(start) => ask::start(&start),
         Command::Instances(instances) => ask::instances(&instances),
         Command::Backup(backup) => backup::run(&backup),

@@ -13,7 +13,6 @@ use axum::response::Response;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use stepwell_core::flow::duration;
 use stepwell_core::machine::{Command, Failure, fits_message};
 use stepwell_core::problem::Problem;
 use stepwell_runtime::Clock;
@@ -144,8 +143,8 @@ pub(super) async fn fetch(
     body::Json(asked): body::Json<FetchBody>,
 ) -> Answer<Json<ExternalTaskList>> {
     let mut problems = Vec::new();
-    let lock_ms = time(asked.lock.as_deref(), "/lock", LOCK_MS, LOCK_MS_MAX, &mut problems);
-    let wait_ms = time(asked.wait.as_deref(), "/wait", 0, WAIT_MS_MAX, &mut problems);
+    let lock_ms = body::duration_ms(asked.lock.as_deref(), "/lock", LOCK_MS, LOCK_MS_MAX, &mut problems);
+    let wait_ms = body::duration_ms(asked.wait.as_deref(), "/wait", 0, WAIT_MS_MAX, &mut problems);
     worker(&asked.worker, &mut problems);
     if asked.topics.is_empty() || asked.topics.len() > TOPICS_MAX {
         problems.push(Problem::error("TOPICS", "/topics", format!("1 to {TOPICS_MAX} topics")));
@@ -195,7 +194,7 @@ pub(super) async fn extend(
     body::Json(asked): body::Json<ExtendBody>,
 ) -> Answer<Json<ExternalTaskItem>> {
     let mut problems = Vec::new();
-    let lock_ms = time(Some(&asked.lock), "/lock", LOCK_MS, LOCK_MS_MAX, &mut problems);
+    let lock_ms = body::duration_ms(Some(&asked.lock), "/lock", LOCK_MS, LOCK_MS_MAX, &mut problems);
     if !problems.is_empty() {
         return Err(Refusal::with(Code::BodyInvalid, problems));
     }
@@ -235,7 +234,7 @@ pub(super) async fn fail(
     body::Json(asked): body::Json<WorkFailedBody>,
 ) -> Answer<Response> {
     let mut problems = Vec::new();
-    let after = time(asked.retry_after.as_deref(), "/retryAfter", 0, LOCK_MS_MAX, &mut problems);
+    let after = body::duration_ms(asked.retry_after.as_deref(), "/retryAfter", 0, LOCK_MS_MAX, &mut problems);
     if !problems.is_empty() {
         return Err(Refusal::with(Code::BodyInvalid, problems));
     }
@@ -270,21 +269,6 @@ fn worker(name: &str, problems: &mut Vec<Problem>) {
             "/worker",
             format!("1 to {WORKER_BYTES_MAX} bytes, none of them NUL"),
         ));
-    }
-}
-
-fn time(text: Option<&str>, at: &str, usual_ms: u64, most_ms: u64, problems: &mut Vec<Problem>) -> u64 {
-    match text.map(duration::parse_ms) {
-        None => usual_ms,
-        Some(Ok(ms)) if ms <= most_ms => ms,
-        Some(Ok(_)) => {
-            problems.push(Problem::error("DURATION", at, format!("at most {most_ms} ms")));
-            usual_ms
-        }
-        Some(Err(error)) => {
-            problems.push(Problem::error("DURATION", at, error));
-            usual_ms
-        }
     }
 }
 

@@ -183,6 +183,7 @@ pub(super) async fn list(State(app): State<App>, Query(query): Query<ListQuery>)
         flow: query.flow,
         version: query.version,
         state: query.state,
+        live: false,
         business_key: query.business_key,
         text: query.q,
     };

@@ -179,7 +179,7 @@ impl Story {
                 };
                 let done = matches!(outcome, Outcome::Done { .. });
                 match &visit.undoing {
-                    None if done && self.in_reverse(token) => {
+                    None if done && self.in_reverse(*token) => {
                         self.done_seq.insert(visit.key.clone(), (scope, seq));
                     }
                     Some(of) if (done || *outcome == Outcome::NeverRan) && !self.undone.insert(of.key.clone()) => {
@@ -197,7 +197,7 @@ impl Story {
                 }
                 if let (Event::Commanded { command: Command::Complete { .. }, .. }, Some((_, key))) =
                     (event, self.task(*token))
-                    && self.in_reverse(token)
+                    && self.in_reverse(*token)
                 {
                     let scope = self.it.tokens[token].scope;
                     self.done_seq.insert(key, (scope, seq));
@@ -223,8 +223,8 @@ impl Story {
     }
 
     /// Whether the steps beside this one are undone one by one.
-    fn in_reverse(&self, token: &TokenId) -> bool {
-        let node = self.it.tokens.get(token).map(|token| &self.flow.nodes[token.node]);
+    fn in_reverse(&self, token: TokenId) -> bool {
+        let node = self.it.tokens.get(&token).map(|token| &self.flow.nodes[token.node]);
         node.is_some_and(|node| self.flow.bodies[node.body].compensation == Compensation::Reverse)
     }
 
@@ -236,6 +236,7 @@ impl Story {
         };
         let most = match &self.flow.nodes[one.node].kind {
             _ if visit.undoing.is_some() => machine::UNDO_ATTEMPTS,
+            _ if visit.hook.is_some() => 1,
             Kind::Task(task) => task.retry.attempts,
             Kind::ExternalTask(task) => task.retry.attempts,
             _ => return Ok(()),
@@ -355,6 +356,9 @@ impl Story {
                 return Err(("undo once", format!("{forward} is called again to be undone")));
             }
             return Ok(());
+        }
+        if call.op == Op::Listen {
+            return Ok(()); // Beside the way of the flow, and never undone.
         }
         let calls = self.called.entry(call.key.clone()).or_default();
         if call.op == Op::Run {

@@ -48,17 +48,24 @@ impl<'c> Drawing<'c> {
 
     pub(super) fn document(mut self, chance: &mut Chance, name: &str) -> Value {
         name.clone_into(&mut self.key);
-        self.locks = if chance.permille(300) { 700 } else { 50 };
+        self.locks = if chance.permille(350) { 700 } else { 50 };
         let output = json!({ "n": "=input.n" });
         let end = self.node("end", json!({ "type": "end", "output": output }));
         let length = chance.between(2, 4);
         let first = self.sequence(chance, length, &end, 0);
         let start = self.node("start", json!({ "type": "start" }));
         self.edge(&start, &first);
+        let listens = chance.permille(250);
+        if listens {
+            self.listen(chance);
+        }
         let mut document =
             json!({ "stepwell": 1, "kind": "graph", "key": name, "nodes": self.nodes, "edges": self.edges });
         if chance.permille(200) {
             document["compensation"] = json!("parallel");
+        }
+        if listens && chance.permille(500) {
+            document["listeners"] = Self::listeners(chance);
         }
         document
     }
@@ -160,9 +167,7 @@ impl<'c> Drawing<'c> {
 
     fn task(&mut self, chance: &mut Chance, exit: &str) -> String {
         let mut task = Self::work(chance);
-        if chance.permille(self.locks) {
-            task["lock"] = json!("inner");
-        }
+        self.lock(chance, &mut task);
         let id = self.plain("task", &task, exit);
         match chance.below(7) {
             0 => self.handler(&id, "failed", json!({ "type": "error" }), exit),
@@ -171,6 +176,14 @@ impl<'c> Drawing<'c> {
             _ => {}
         }
         id
+    }
+
+    /// Locks are taken in one order, and none twice.
+    pub(super) fn lock(&self, chance: &mut Chance, node: &mut Value) {
+        if chance.permille(self.locks) {
+            let outer = !self.locked && chance.permille(500);
+            node["lock"] = json!(if outer { "outer" } else { "inner" });
+        }
     }
 
     fn awaited(chance: &mut Chance) -> Value {

@@ -60,6 +60,31 @@ impl Drawing<'_> {
         node
     }
 
+    /// Some nodes are listened to.
+    pub(super) fn listen(&mut self, chance: &mut Chance) {
+        let heard = ["task", "user-task", "external-task", "call", "for-each", "stage", "receive"];
+        let mut ids: Vec<String> = self.nodes.keys().cloned().collect();
+        ids.retain(|id| self.nodes[id]["type"].as_str().is_some_and(|kind| heard.contains(&kind)));
+        for id in ids {
+            if chance.permille(300) {
+                self.nodes[&id]["listeners"] = Self::listeners(chance);
+            }
+        }
+    }
+
+    pub(super) fn listeners(chance: &mut Chance) -> Value {
+        let one = |_| {
+            let on = *chance.pick(&["enter", "leave", "error", "end"]).unwrap_or(&"end");
+            let uses = *chance.pick(&["sim/pure@1", "sim/tell@1", "sim/tell@1"]).unwrap_or(&"sim/tell@1");
+            let mut fails = *chance.pick(&["ignore", "incident", "fail"]).unwrap_or(&"ignore");
+            if fails == "fail" && !["enter", "leave"].contains(&on) {
+                fails = "incident";
+            }
+            json!({ "on": on, "uses": uses, "with": { "on": "=event.on" }, "onFailure": fails })
+        };
+        (0..2).map(one).collect()
+    }
+
     /// Steps of a stage, in an order of their own.
     fn steps(&mut self, chance: &mut Chance, stage: &str) {
         // Several may be under way at once, as items are.
@@ -127,9 +152,7 @@ impl Drawing<'_> {
         if timed {
             task["timeout"] = json!(format!("{}ms", chance.between(50, 10_000)));
         }
-        if chance.permille(self.locks) {
-            task["lock"] = json!("inner");
-        }
+        self.lock(chance, &mut task);
         let id = self.plain(name, &task, exit);
         if timed && chance.permille(600) {
             self.port(&id, "timeout", exit);

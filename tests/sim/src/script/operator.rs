@@ -7,6 +7,7 @@ use stepwell_core::machine::{At, Command, State, TokenId};
 
 use super::Script;
 use crate::book::Story;
+use crate::flows::NOTE;
 use crate::tell::short;
 use crate::world::{Health, World};
 
@@ -42,7 +43,8 @@ impl Script {
     pub fn help(&self, round: u32) {
         let (mut awaited, mut orders) = (Vec::new(), Vec::new());
         for (id, story) in self.sim.world().book.stories.iter().filter(|(_, story)| story.it.end.is_none()) {
-            awaited.extend(story.it.subscriptions().into_iter().map(|one| (one.message, one.key)));
+            let needed = story.it.subscriptions().into_iter().filter(|one| *one.message != *NOTE);
+            awaited.extend(needed.map(|one| (one.message, one.key)));
             if story.it.state() == State::Suspended {
                 orders.push((id.clone(), Command::Resume));
             } else if story.it.tokens.values().any(|token| matches!(token.at, At::Incident { .. })) {

@@ -21,6 +21,7 @@ pub(super) const LOCK_MS: u64 = 2_000;
 const ANSWERS_MAX: u32 = 30;
 
 /// How a piece of work goes.
+#[allow(clippy::struct_excessive_bools, reason = "each is something that happens or does not")]
 struct Plan {
     /// The worker is never heard of again, before or after it has done it.
     vanishes: bool,

@@ -259,6 +259,28 @@ fn a_call_is_on_its_way_before_the_next_commit() {
     }));
 }
 
+/// Found by the simulation: two timers were due at once. The first led to a listener's call, the second to the end of
+/// the whole; the listener was called all the same.
+#[test]
+fn a_listener_that_is_given_up_at_once_is_not_called() {
+    let heard = json!({ "listeners": [{ "on": "enter", "uses": "sim/tell@1" }] });
+    let flow = flow(
+        &format!(
+            "start=start; s=act; f=parallel; t=timer {{\"after\":\"5s\"}}; u=timer {{\"after\":\"5s\"}}; a=act {heard}; \
+             x=throw {{\"code\":\"NO\"}}; end=end"
+        ),
+        "start>s s>f f>t f>u t>a a>end u>x",
+    );
+    held(&play_named(false, vec![(flow, input())], |script| async move {
+        script.boot();
+        script.start();
+        all_ended(&script).await;
+        script.sim.time.sleep(1_000).await;
+        must(&script, "the step is called, and its undo", script.calls() == 2);
+        must(&script, "compensated", script.states() == [State::Compensated]);
+    }));
+}
+
 #[test]
 fn what_a_slow_recovery_read_is_not_written_over_what_happened_since() {
     let flow = flow("start=start; a=act; b=wait; end=end", "start>a a>b b>end");
