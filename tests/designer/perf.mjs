@@ -1,10 +1,11 @@
 // What the canvas costs: figures for docs/benchmarks.md, to be taken on a machine that does nothing else.
-// node perf.mjs [nodes …]; every figure is the median (or p95 of all frames) over RUNS fresh pages.
+// node perf.mjs [--frames] [nodes …]: with frames, every ten steps stand in a stage. Every figure is the median (or p95 of all frames) over RUNS fresh pages.
 import { readFile } from 'node:fs/promises';
 import { launch, open, settled, target } from './browser.mjs';
 
 const RUNS = 5;
 const FRAMES = 180;
+const framed = process.argv.includes('--frames');
 const sizes = process.argv.slice(2).map(Number).filter(Boolean);
 const median = (list) => list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)];
 const p95 = (list) => list.toSorted((a, b) => a - b)[Math.floor(list.length * 0.95)];
@@ -37,6 +38,28 @@ function flow(count) {
   nodes.end = { type: 'end', output: {} };
   edges.push({ from: last, to: 'end' });
   return { stepwell: 1, kind: 'graph', key: `perf_${count}`, title: `${count} nodes`, nodes, edges };
+}
+
+/** As many nodes, in stages of ten: frames on the canvas, with lines within them and between them. */
+function framedFlow(count) {
+  const nodes = { start: { type: 'start' } };
+  const edges = [];
+  let before = 'start';
+  for (let stage = 0; Object.keys(nodes).length < count - 1; stage += 1) {
+    const frame = `stage_${stage}`;
+    nodes[frame] = { type: 'stage', timeout: '5m' };
+    edges.push({ from: before, to: frame });
+    before = frame;
+    for (let step = 0; step < 10 && Object.keys(nodes).length < count - 1; step += 1) {
+      const id = `step_${stage}_${step}`;
+      const uses = { uses: 'commerce/reserve-stock@1', with: { sku: '=input.sku', quantity: 1 }, undo: true };
+      nodes[id] = { type: 'task', in: frame, ...uses };
+      if (step > 0) edges.push({ from: `step_${stage}_${step - 1}`, to: id });
+    }
+  }
+  nodes.end = { type: 'end', output: {} };
+  edges.push({ from: before, to: 'end' });
+  return { stepwell: 1, kind: 'graph', key: `frames_${count}`, title: `${count} nodes in frames`, nodes, edges };
 }
 
 /** Milliseconds between frames while `gesture` is repeated once per frame. */
@@ -114,7 +137,7 @@ async function checked(document, nodeTypes) {
 const engine = await target({ speed: 4 });
 const browser = await launch();
 for (const count of sizes.length > 0 ? sizes : [200, 500, 2000]) {
-  const document = flow(count);
+  const document = framed ? framedFlow(count) : flow(count);
   const found = { first: [], pan: [], zoom: [], panel: [], far: [] };
   let nodeTypes = [];
   for (let run = 0; run < RUNS; run += 1) {
