@@ -119,6 +119,19 @@ async function panel(page, index) {
   return took;
 }
 
+/** Milliseconds of processor time on the page's main thread: what else the machine does has no part in it. */
+async function busy(page) {
+  const session = await page.context().newCDPSession(page);
+  await session.send('Performance.enable', { timeDomain: 'threadTicks' });
+  return async (act) => {
+    const task = async () =>
+      (await session.send('Performance.getMetrics')).metrics.find((one) => one.name === 'TaskDuration').value * 1000;
+    const begun = await task();
+    const done = await act();
+    return [await task().then((ended) => ended - begun), done];
+  };
+}
+
 /** A check of the whole document by the core, in this process: the same engine of WebAssembly as the browser's. */
 async function checked(document, nodeTypes) {
   const folder = new URL('../../designer/src/core/pkg/', import.meta.url);
@@ -138,7 +151,7 @@ const engine = await target({ speed: 4 });
 const browser = await launch();
 for (const count of sizes.length > 0 ? sizes : [200, 500, 2000]) {
   const document = framed ? framedFlow(count) : flow(count);
-  const found = { first: [], pan: [], zoom: [], panel: [], far: [] };
+  const found = { first: [], pan: [], zoom: [], panel: [], far: [], cpu: { pan: [], zoom: [], far: [], panel: [] } };
   let nodeTypes = [];
   for (let run = 0; run < RUNS; run += 1) {
     const page = await open(browser, engine, { reducedMotion: 'no-preference' });
@@ -166,12 +179,22 @@ for (const count of sizes.length > 0 ? sizes : [200, 500, 2000]) {
     await page.waitForLoadState('networkidle');
     await page.evaluate(() => new Promise((done) => setTimeout(done, 1000)));
     await settled(page);
-    found.panel.push(await panel(page, 2), await panel(page, 4));
-    found.pan.push(...(await frames(page, 'pan')));
-    found.zoom.push(...(await frames(page, 'zoom')));
+    const spent = await busy(page);
+    const gesture = async (name, what) => {
+      const [ms, times] = await spent(() => frames(page, what));
+      found[name].push(...times);
+      found.cpu[name].push(ms / FRAMES);
+    };
+    for (const index of [2, 4]) {
+      const [ms, took] = await spent(() => panel(page, index));
+      found.panel.push(took);
+      found.cpu.panel.push(ms);
+    }
+    await gesture('pan', 'pan');
+    await gesture('zoom', 'zoom');
     await page.keyboard.press('f');
     await settled(page);
-    found.far.push(...(await frames(page, 'pan')));
+    await gesture('far', 'pan');
     await page.context().close();
   }
   const row = {
@@ -181,6 +204,10 @@ for (const count of sizes.length > 0 ? sizes : [200, 500, 2000]) {
     'pan p95': p95(found.pan),
     'zoom p95': p95(found.zoom),
     'pan at fit p95': p95(found.far),
+    'pan CPU': median(found.cpu.pan),
+    'zoom CPU': median(found.cpu.zoom),
+    'pan at fit CPU': median(found.cpu.far),
+    'panel opened and closed CPU': median(found.cpu.panel),
     'check in WASM': await checked(document, nodeTypes),
   };
   console.log(
