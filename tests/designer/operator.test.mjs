@@ -98,6 +98,8 @@ export const tests = [
         addEventListener('pointerdown', () => (globalThis.pointers += 1), true);
       });
       await page.keyboard.press('Control+k');
+      // The palette is fetched when it is first wanted; until it stands, letters are keys of the page.
+      await page.waitForFunction(() => document.activeElement?.matches('dialog [role=combobox]'));
       await page.keyboard.type('Move a token');
       await page.keyboard.press('Enter');
       await page.waitForSelector('.bar[role=status]');

@@ -1,10 +1,11 @@
 // What the canvas costs: figures for docs/benchmarks.md, to be taken on a machine that does nothing else.
-// node perf.mjs [nodes …]; every figure is the median (or p95 of all frames) over RUNS fresh pages.
+// node perf.mjs [--frames] [nodes …]: with frames, every ten steps stand in a stage. Every figure is the median (or p95 of all frames) over RUNS fresh pages.
 import { readFile } from 'node:fs/promises';
 import { launch, open, settled, target } from './browser.mjs';
 
 const RUNS = 5;
 const FRAMES = 180;
+const framed = process.argv.includes('--frames');
 const sizes = process.argv.slice(2).map(Number).filter(Boolean);
 const median = (list) => list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)];
 const p95 = (list) => list.toSorted((a, b) => a - b)[Math.floor(list.length * 0.95)];
@@ -37,6 +38,28 @@ function flow(count) {
   nodes.end = { type: 'end', output: {} };
   edges.push({ from: last, to: 'end' });
   return { stepwell: 1, kind: 'graph', key: `perf_${count}`, title: `${count} nodes`, nodes, edges };
+}
+
+/** As many nodes, in stages of ten: frames on the canvas, with lines within them and between them. */
+function framedFlow(count) {
+  const nodes = { start: { type: 'start' } };
+  const edges = [];
+  let before = 'start';
+  for (let stage = 0; Object.keys(nodes).length < count - 1; stage += 1) {
+    const frame = `stage_${stage}`;
+    nodes[frame] = { type: 'stage', timeout: '5m' };
+    edges.push({ from: before, to: frame });
+    before = frame;
+    for (let step = 0; step < 10 && Object.keys(nodes).length < count - 1; step += 1) {
+      const id = `step_${stage}_${step}`;
+      const uses = { uses: 'commerce/reserve-stock@1', with: { sku: '=input.sku', quantity: 1 }, undo: true };
+      nodes[id] = { type: 'task', in: frame, ...uses };
+      if (step > 0) edges.push({ from: `step_${stage}_${step - 1}`, to: id });
+    }
+  }
+  nodes.end = { type: 'end', output: {} };
+  edges.push({ from: before, to: 'end' });
+  return { stepwell: 1, kind: 'graph', key: `frames_${count}`, title: `${count} nodes in frames`, nodes, edges };
 }
 
 /** Milliseconds between frames while `gesture` is repeated once per frame. */
@@ -96,6 +119,19 @@ async function panel(page, index) {
   return took;
 }
 
+/** Milliseconds of processor time on the page's main thread: what else the machine does has no part in it. */
+async function busy(page) {
+  const session = await page.context().newCDPSession(page);
+  await session.send('Performance.enable', { timeDomain: 'threadTicks' });
+  return async (act) => {
+    const task = async () =>
+      (await session.send('Performance.getMetrics')).metrics.find((one) => one.name === 'TaskDuration').value * 1000;
+    const begun = await task();
+    const done = await act();
+    return [await task().then((ended) => ended - begun), done];
+  };
+}
+
 /** A check of the whole document by the core, in this process: the same engine of WebAssembly as the browser's. */
 async function checked(document, nodeTypes) {
   const folder = new URL('../../designer/src/core/pkg/', import.meta.url);
@@ -114,8 +150,8 @@ async function checked(document, nodeTypes) {
 const engine = await target({ speed: 4 });
 const browser = await launch();
 for (const count of sizes.length > 0 ? sizes : [200, 500, 2000]) {
-  const document = flow(count);
-  const found = { first: [], pan: [], zoom: [], panel: [], far: [] };
+  const document = framed ? framedFlow(count) : flow(count);
+  const found = { first: [], pan: [], zoom: [], panel: [], far: [], cpu: { pan: [], zoom: [], far: [], panel: [] } };
   let nodeTypes = [];
   for (let run = 0; run < RUNS; run += 1) {
     const page = await open(browser, engine, { reducedMotion: 'no-preference' });
@@ -143,12 +179,22 @@ for (const count of sizes.length > 0 ? sizes : [200, 500, 2000]) {
     await page.waitForLoadState('networkidle');
     await page.evaluate(() => new Promise((done) => setTimeout(done, 1000)));
     await settled(page);
-    found.panel.push(await panel(page, 2), await panel(page, 4));
-    found.pan.push(...(await frames(page, 'pan')));
-    found.zoom.push(...(await frames(page, 'zoom')));
+    const spent = await busy(page);
+    const gesture = async (name, what) => {
+      const [ms, times] = await spent(() => frames(page, what));
+      found[name].push(...times);
+      found.cpu[name].push(ms / FRAMES);
+    };
+    for (const index of [2, 4]) {
+      const [ms, took] = await spent(() => panel(page, index));
+      found.panel.push(took);
+      found.cpu.panel.push(ms);
+    }
+    await gesture('pan', 'pan');
+    await gesture('zoom', 'zoom');
     await page.keyboard.press('f');
     await settled(page);
-    found.far.push(...(await frames(page, 'pan')));
+    await gesture('far', 'pan');
     await page.context().close();
   }
   const row = {
@@ -158,6 +204,10 @@ for (const count of sizes.length > 0 ? sizes : [200, 500, 2000]) {
     'pan p95': p95(found.pan),
     'zoom p95': p95(found.zoom),
     'pan at fit p95': p95(found.far),
+    'pan CPU': median(found.cpu.pan),
+    'zoom CPU': median(found.cpu.zoom),
+    'pan at fit CPU': median(found.cpu.far),
+    'panel opened and closed CPU': median(found.cpu.panel),
     'check in WASM': await checked(document, nodeTypes),
   };
   console.log(

@@ -1,6 +1,7 @@
 import { settled } from './browser.mjs';
 
-// The places worth looking at, each a way to get there from a signed-in page.
+// The places worth looking at, each a way to get there from a signed-in page. What is `alike` is made of the same parts
+// as another: it is looked at, and not tested for accessibility again.
 const visit = (path, ready) => async (page, engine) => {
   await page.goto(engine.url + path);
   await page.waitForSelector(ready);
@@ -169,10 +170,10 @@ scenes.push(
     },
   },
   { name: 'instance-menu', show: instance('incident', chosen(null)) },
-  { name: 'instance-suspend', show: instance('waiting', chosen(1, 'dialog form')) },
+  { name: 'instance-suspend', alike: true, show: instance('waiting', chosen(1, 'dialog form')) },
   { name: 'instance-move', show: instance('waiting', chosen(4, '.bar[role=status]')) },
   { name: 'instance-migrate', show: instance('waiting', chosen(5, '.report')) },
-  { name: 'instance-again', show: instance('incident', chosen(7, 'dialog form')) },
+  { name: 'instance-again', alike: true, show: instance('incident', chosen(7, 'dialog form')) },
   {
     name: 'instance-work',
     show: standing('B-7', 'pick', async (page) => {
@@ -189,10 +190,11 @@ scenes.push(
     }),
   },
   { name: 'tasks', show: visit('/tasks', 'tbody tr') },
-  { name: 'tasks-mine', show: visit('/tasks?mine=1', '.empty') },
-  { name: 'tasks-workers', show: visit('/tasks?of=workers', 'tbody tr') },
+  { name: 'tasks-mine', alike: true, show: visit('/tasks?mine=1', '.empty') },
+  { name: 'tasks-workers', alike: true, show: visit('/tasks?of=workers', 'tbody tr') },
   {
     name: 'tasks-answer',
+    alike: true,
     show: async (page, engine) => {
       await visit('/tasks', 'tbody tr')(page, engine);
       await page.click('tbody .btn.primary >> nth=0');
