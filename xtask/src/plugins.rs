@@ -7,7 +7,7 @@
 //! Not here: the examples and schemas in the manifests; `cargo test` in `plugins/` plays them on the host, and the
 //! engine in its sandbox when it loads a plugin.
 
-mod c_compiler;
+pub(crate) mod c_compiler;
 
 use std::env;
 use std::ffi::OsString;
