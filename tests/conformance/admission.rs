@@ -142,3 +142,17 @@ pub(crate) async fn nothing_starts_on_a_version_that_is_not_there(subject: impl 
         other => bail!("{other:?}"),
     }
 }
+
+pub(crate) async fn nothing_goes_on_with_a_version_that_is_not_there(subject: impl Subject) -> Result<()> {
+    let (journal, id) = (subject.journal(), new_id());
+    commit(journal, Commit::first(&id)).await?;
+    let mut moved = Commit::after(&id, 1, 1);
+    moved.0.version = 7;
+    match journal.append(moved.0).await {
+        Err(AppendError::Retired) => {}
+        other => bail!("{other:?}"),
+    }
+    // It is its owner's still, as it was stored.
+    commit(journal, Commit::after(&id, 1, 1)).await?;
+    same("version", taken(journal, &id).await?.version, 1)
+}

@@ -35,6 +35,7 @@ async fn exercise<S: Subject>(open: impl AsyncFn() -> S) {
         admission::a_business_key_stands_for_one_where_the_flow_says_so,
         admission::of_many_racing_starts_one_has_the_business_key,
         admission::nothing_starts_on_a_version_that_is_not_there,
+        admission::nothing_goes_on_with_a_version_that_is_not_there,
         commits::only_the_expected_place_and_epoch_are_written,
         commits::a_refused_commit_leaves_no_part_of_it,
         commits::a_refused_item_does_not_hurt_its_neighbours,
@@ -55,6 +56,7 @@ async fn exercise<S: Subject>(open: impl AsyncFn() -> S) {
         messages::a_message_left_over_is_passed_on,
         messages::a_message_ends_with_its_time,
         messages::a_dropped_subscription_is_not_served,
+        messages::a_transient_message_is_for_those_who_wait_when_it_comes,
     }
     assert!(failed.is_empty(), "{} failed:\n{}", failed.len(), failed.join("\n"));
 }

@@ -5,7 +5,7 @@ use futures::future::{join, join_all};
 use serde_json::json;
 use stepwell_core::machine::State;
 use stepwell_runtime::Journal as _;
-use stepwell_runtime::journal::Posted;
+use stepwell_runtime::journal::{Message, Posted};
 
 use crate::subject::{Commit, Subject, commit, message, missed, new_id, payload, posted, same, taken, told};
 
@@ -159,4 +159,31 @@ pub(crate) async fn a_dropped_subscription_is_not_served(subject: impl Subject) 
     same("not wanted", journal.ready(1_000, 10).await?, Vec::new())?;
     let awaited = posted(journal, message("paid", "2", "m2")).await?;
     same("still a taker", awaited, Posted::Awaited(vec![id.clone()]))
+}
+
+pub(crate) async fn a_transient_message_is_for_those_who_wait_when_it_comes(subject: impl Subject) -> Result<()> {
+    let (journal, one, two, late) = (subject.journal(), new_id(), new_id(), new_id());
+    let transient = |id: &str| Message { ttl_ms: 0, ..message("alarm", "1", id) };
+    same("nobody waits", posted(journal, transient("m1")).await?, Posted::Dropped)?;
+    same("again", posted(journal, transient("m1")).await?, Posted::Duplicate)?;
+    for id in [&one, &two] {
+        let inbox = commit(journal, Commit::first(id).waits_for("alarm", "1").parked(None)).await?;
+        same("what was dropped", told(&inbox), Vec::<String>::new())?;
+    }
+    let awaited = posted(journal, transient("m2")).await?;
+    same("two wait", matches!(&awaited, Posted::Awaited(ids) if ids.len() == 2), true)?;
+    // However late they come to it.
+    let it = taken(journal, &one).await?;
+    same("there", told(&it.inbox), vec!["m2".to_owned()])?;
+    let later = Commit::after(&one, 1, it.epoch).at(900_000).takes(&it.inbox);
+    commit(journal, later.state(State::Completed)).await?;
+    // The next is not taken by the one who still waits, and goes with it.
+    same("one waits", posted(journal, transient("m3")).await?, Posted::Awaited(vec![two.clone()]))?;
+    let it = taken(journal, &two).await?;
+    commit(journal, Commit::after(&two, 1, it.epoch).state(State::Failed)).await?;
+    let inbox = commit(journal, Commit::first(&late).waits_for("alarm", "1")).await?;
+    same("for nobody else", told(&inbox), Vec::<String>::new())?;
+    // One that is kept is.
+    commit(journal, Commit::after(&late, 1, 1)).await?;
+    same("kept", posted(journal, message("alarm", "1", "m4")).await?, Posted::Buffered)
 }

@@ -31,13 +31,18 @@ pub(crate) async fn the_most_urgent_are_ready_first(subject: impl Subject) -> Re
         commit(journal, Commit::first(&id).priority(priority).parked(due_ms)).await?;
         ids.push(id);
     }
+    // Each commit says it anew: the last one has become the most urgent of all.
+    let id = new_id();
+    commit(journal, Commit::first(&id).priority(9)).await?;
+    commit(journal, Commit::after(&id, 1, 1).priority(-9).parked(Some(5_000))).await?;
+    ids.push(id);
     same("due", journal.next_due_ms().await?, Some(1_000))?;
     for (now_ms, limit, expected) in [
         (500, 10, vec![]),
         (1_000, 10, vec![3]),
         (2_500, 10, vec![1, 3]),
-        (9_000, 10, vec![2, 1, 0, 3]), // The smaller priority first, then the earlier due; the last is never due.
-        (9_000, 2, vec![2, 1]),
+        (9_000, 10, vec![5, 2, 1, 0, 3]), // The smaller priority first, then the earlier due; the last is never due.
+        (9_000, 2, vec![5, 2]),
     ] {
         let expected: Vec<_> = expected.into_iter().map(|at: usize| ids[at].clone()).collect();
         same(&format!("{limit} at {now_ms}"), journal.ready(now_ms, limit).await?, expected)?;

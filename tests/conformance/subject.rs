@@ -51,7 +51,6 @@ impl Commit {
                 flow: FLOW.into(),
                 version: 1,
                 business_key: Some("key of it".to_owned()),
-                priority: 0,
                 started_ms: 1_000,
                 idempotency: None,
                 traceparent: Some("00-trace-01".to_owned()),
@@ -110,7 +109,7 @@ impl Commit {
     }
 
     pub(crate) fn priority(mut self, priority: i32) -> Self {
-        self.admission().priority = priority;
+        self.0.header.priority = priority;
         self
     }
 
@@ -142,7 +141,8 @@ impl Commit {
 }
 
 fn header(state: State, updated_ms: u64) -> Header {
-    Header { state, updated_ms, due_ms: None, error: None, reply: None, output: None }
+    let (priority, forget_ms) = (0, None);
+    Header { state, updated_ms, due_ms: None, error: None, reply: None, output: None, priority, forget_ms }
 }
 
 /// An entry that tells its number in its content.

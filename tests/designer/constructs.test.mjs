@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { settled } from './browser.mjs';
 import { draft, fill, newFlow, noProblems, saved, tabTo, unique } from './drawing.mjs';
+import { ask, publish } from './operator.test.mjs';
 
 /** Puts the keyboard onto a node, with nothing else chosen: what is chosen counts before where the keyboard stands. */
 async function stand(page, id) {
@@ -261,6 +262,113 @@ export const tests = [
       await page.waitForSelector('.btn.problems.errors');
       await page.click('.btn.problems');
       await page.waitForSelector('#problems:has-text("is published")');
+    },
+  },
+  {
+    name: 'schedules, signed paths, locks, cancels and what a for-each takes are written by their forms',
+    run: async (page, engine) => {
+      const title = unique();
+      await newFlow(page, engine, title);
+      await page.keyboard.press('i');
+      const settings = page.locator('aside.right');
+      await settings.locator('summary:has-text("Triggers")').click();
+      await settings.getByRole('button', { name: 'Add a schedule' }).click();
+      await settings.getByLabel('How often').selectOption('weekdays');
+      await settings.getByLabel('Time zone', { exact: true }).fill('Asia/Shanghai');
+      assert.deepEqual(await settings.locator('.parts dd').allTextContents(), ['0', '9', '*', '*', '1-5']);
+      await settings.getByRole('button', { name: 'Add a path' }).click();
+      await settings.getByLabel('Who may call').selectOption('hmac');
+      await settings.getByLabel('Connection').fill('shop');
+      await settings.getByLabel('Secrets, by name').fill('HOOK, HOOK_OLD');
+      await add(page, 'start', 'for each', 'for_each');
+      await add(page, 'for_each', 'user task', 'user_task', 'Shift+A');
+      await add(page, 'for_each', 'cancel steps', 'cancel');
+      await page.click('[data-face=cancel]');
+      await settings.locator('label:has(code:text-is("user_task"))').click();
+      await page.click('[data-face=user_task]');
+      await settings.locator('summary:has-text("Lock")').click();
+      await settings.getByLabel('Name of the lock').fill('desk');
+      await page.keyboard.press('Escape');
+      await page.click('[data-face=for_each]');
+      await settings.locator('summary:has-text("Enough")').click();
+      await settings.getByRole('textbox', { name: 'Goes on when' }).fill('2');
+      await settings.getByLabel('The others then').selectOption('await');
+      await settings.locator('summary:has-text("More items")').click();
+      await settings.getByRole('button', { name: 'Take more items' }).click();
+      await settings.locator('input[placeholder=line-added]').fill('line-added');
+      await saved(page);
+      const { triggers, nodes } = await draft(page, title);
+      assert.deepEqual(triggers, [
+        { type: 'schedule', name: 'daily', schedule: '0 9 * * 1-5', timezone: 'Asia/Shanghai' },
+        {
+          type: 'http',
+          path: `${title}-hook`,
+          auth: {
+            type: 'hmac',
+            connection: 'shop',
+            secrets: ['HOOK', 'HOOK_OLD'],
+            header: 'X-Signature',
+            prefix: 'sha256=',
+          },
+          wait: '10s',
+        },
+      ]);
+      assert.deepEqual(nodes.cancel, { type: 'cancel', nodes: ['user_task'] });
+      assert.equal(nodes.user_task.lock, 'desk');
+      const { until, rest, more } = nodes.for_each;
+      assert.deepEqual(
+        { until, rest, more },
+        { until: 2, rest: 'await', more: { message: 'line-added', key: '=flow.businessKey' } },
+      );
+    },
+  },
+  {
+    name: 'a called flow is looked into from the drawing that calls it, and back',
+    run: async (page, engine) => {
+      const [inner, outer] = [unique(), unique()];
+      const flow = (key, nodes, edges) => ({ stepwell: 1, kind: 'graph', key, nodes, edges });
+      const ends = { start: { type: 'start' }, end: { type: 'end', output: {} } };
+      const line = (id) => [
+        { from: 'start', to: id },
+        { from: id, to: 'end' },
+      ];
+      await publish(page, flow(inner, { ...ends, deep: { type: 'set', vars: { a: 1 } } }, line('deep')));
+      await publish(page, flow(outer, { ...ends, part: { type: 'call', flow: inner } }, line('part')));
+      await page.goto(`${engine.url}/flows/${outer}`);
+      await page.waitForSelector('[data-face=part]');
+      await page.focus('[data-face=part]');
+      await page.keyboard.press('d');
+      await page.waitForSelector('.called [data-face=deep]');
+      assert.match(await page.textContent('.crumbs'), /Version 1/);
+      // Nothing is edited under it.
+      await page.keyboard.press('Delete');
+      await page.keyboard.press('u');
+      await page.waitForSelector('.called', { state: 'detached' });
+      await page.waitForSelector('[data-face=part]');
+      await page.hover('[data-face=part]');
+      await page.click('.card-node.call + button');
+      await page.waitForSelector('.called [data-face=deep]');
+      await page.click('.crumbs li button');
+      await page.waitForSelector('.called', { state: 'detached' });
+    },
+  },
+  {
+    name: 'a run of a called flow is watched on a drawing of its own',
+    needsMock: true,
+    run: async (page, engine) => {
+      const { items } = await ask(page, 'GET', '/instances?businessKey=B-8');
+      await page.goto(`${engine.url}/instances/${items[0].id}`);
+      await page.waitForSelector('[data-face=pay]');
+      await page.focus('[data-face=pay]');
+      await page.keyboard.press('d');
+      await page.waitForSelector('[data-face=paid][data-run=waiting]');
+      assert.match(page.url(), /in=pay\.1%2F/);
+      assert.match(await page.textContent('.crumbs'), /Version 1 · pay\.1/);
+      assert.equal(await page.locator('.line').count(), 3, 'its own nodes in the timeline');
+      await page.reload();
+      await page.waitForSelector('[data-face=paid][data-run=waiting]');
+      await page.keyboard.press('u');
+      await page.waitForSelector('[data-face=pay]');
     },
   },
   {

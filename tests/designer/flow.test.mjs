@@ -16,27 +16,6 @@ async function publishAndStart(page) {
 
 export const tests = [
   {
-    name: 'rules for versions are set, asked and seen again',
-    needsMock: true,
-    run: async (page, engine) => {
-      await page.goto(`${engine.url}/bindings`);
-      await page.click('a[href="/flows/order-5/versions"]');
-      await page.click('section[aria-labelledby=rules-head] > .btn');
-      await page.fill('li.rule input.input', 'pilot');
-      await page.fill('li.rule textarea >> nth=0', 'k-1\nk-2');
-      await page.fill('form textarea >> nth=0', 'k-2\nk-3');
-      await page.click('form .btn');
-      await page.waitForSelector('.foreseen td');
-      const said = await page.locator('.foreseen tbody tr td:nth-child(3)').allInnerTexts();
-      assert.deepEqual(said, ['rule/pilot', 'newest'], 'the rules are asked before they are saved');
-      await page.click('.page-head .btn.primary');
-      await page.waitForSelector('.page-head .btn.danger');
-      await page.goto(`${engine.url}/flows/order-5/versions`);
-      assert.equal(await page.inputValue('li.rule textarea >> nth=0'), 'k-1\nk-2');
-      await page.waitForSelector('.page-head .btn.primary[disabled]');
-    },
-  },
-  {
     name: 'a new flow is drawn with the mouse, published and run',
     run: async (page, engine) => {
       const begun = Date.now();

@@ -1,7 +1,7 @@
 // The stand-in engine: its instances, how they are found and what can be asked of them.
 import { randomUUID } from 'node:crypto';
 import { refuse } from './mock.mjs';
-import { Runner } from './mock-run.mjs';
+import { Work } from './mock-work.mjs';
 
 const OVER = new Set(['completed', 'failed', 'compensated', 'cancelled']);
 const STATES = [
@@ -17,7 +17,7 @@ const STATES = [
 ];
 const iso = (ms) => new Date(ms).toISOString();
 
-export class Engine extends Runner {
+export class Engine extends Work {
   need(id) {
     const instance = this.instances.get(id);
     if (!instance) throw refuse(404, 'INSTANCE_NOT_FOUND', 'There is no such instance');
@@ -133,11 +133,16 @@ export class Engine extends Runner {
     return instance;
   }
 
-  command(id, what, { node, reason }) {
+  command(id, what, { node, reason, token: named, to, newKey }) {
     const instance = this.need(id);
     if (OVER.has(instance.state)) throw refuse(409, 'INSTANCE_ENDED', 'The instance has ended');
     this.note(`instance.${what}`, id, reason ? { reason } : undefined);
-    this.log(instance, 'commanded', null, { command: what, by: 'admin', ...(reason ? { reason } : {}) });
+    this.log(instance, 'commanded', null, {
+      command: what,
+      by: 'admin',
+      ...(reason ? { reason } : {}),
+      ...(newKey ? { newKey } : {}),
+    });
     if (what === 'cancel') {
       for (const token of instance.tokens) instance.nodes[token.node].state = 'skipped';
       this.end(instance, 'cancelled');
@@ -148,8 +153,24 @@ export class Engine extends Runner {
         message: reason || 'An operator asked for it',
         class: 'command',
       });
+    } else if (what === 'suspend' || what === 'resume') {
+      if ((what === 'resume') !== (instance.state === 'suspended'))
+        throw refuse(409, 'COMMAND_DOES_NOT_FIT', 'The instance does not stand where the command says');
+      instance.state = what === 'suspend' ? 'suspended' : 'running';
+      if (what === 'resume') this.settle(instance);
+      this.touch(instance);
+    } else if (what === 'move') {
+      const token = instance.tokens.find((one) => one.token === named);
+      if (!token || !instance.document.nodes[to])
+        throw refuse(409, 'COMMAND_DOES_NOT_FIT', 'The instance does not stand where the command says');
+      instance.tokens = instance.tokens.filter((one) => one !== token);
+      instance.nodes[token.node].state = 'skipped';
+      this.enter(instance, to);
+      this.settle(instance);
     } else {
-      const token = instance.tokens.find((one) => one.state === 'incident' && (!node || one.node === node));
+      const token = instance.tokens.find(
+        (one) => one.state === 'incident' && (!node || one.node === node) && (!named || one.token === named),
+      );
       if (!token) throw refuse(409, 'NOTHING_TO_RETRY', 'Nothing stands in an incident');
       this.faults.delete(`${instance.businessKey}/${token.node}`);
       Object.assign(token, { state: 'calling', error: null, attempt: token.attempt + 1 });

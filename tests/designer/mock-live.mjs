@@ -46,6 +46,17 @@ export const batch = {
     },
   },
   businessKey: '=input.orderId',
+  timezone: 'Asia/Shanghai',
+  triggers: [
+    { type: 'schedule', name: 'morning', schedule: '0 9 * * 1-5' },
+    {
+      type: 'http',
+      path: 'hooks/paid',
+      auth: { type: 'hmac', connection: 'gateway', secrets: ['HOOK'], header: 'X-Signature', prefix: 'sha256=' },
+      message: { name: 'payment', key: '=input.order', id: '=input.event' },
+      answer: 'success',
+    },
+  ],
   nodes: {
     start: { type: 'start' },
     prepare: {
@@ -249,4 +260,17 @@ export const instances = [
     },
     tokens: [token(31, 'approve', 'halted')],
   }),
+  ...[20, -30, -300].map((late, n) =>
+    instance(`0199c0de-0000-7000-8000-00000000001${n}`, {
+      businessKey: `B-${11 + n}`,
+      nodes: {
+        ...before,
+        each: run('done', 8, 6, { lastOutput: [{ ok: true }] }),
+        reserve: run('done', 8, 7),
+        pick: run('done', 7, 6),
+        approve: run('waiting', 6, null),
+      },
+      tokens: [token(41 + n, 'approve', 'open', { due: minutes(late), ...(n === 1 ? { assignee: 'mei' } : {}) })],
+    }),
+  ),
 ];

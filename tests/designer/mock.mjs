@@ -174,13 +174,16 @@ async function api(engine, feed, request, response, url) {
         allowPrivate: true,
       })),
     });
+  if (route === 'GET /schedules') return answer(response, 200, { items: engine.schedules() });
   if (route === 'GET /audit') return answer(response, 200, { items: engine.audit.slice(-100).reverse(), next: null });
   if (route === 'POST /messages') return answer(response, 202, engine.message(await body(request)));
+  if (route === 'POST /bulk') return answer(response, 200, engine.bulk(await body(request)));
   if (route === 'GET /instances') return answer(response, 200, engine.find(Object.fromEntries(url.searchParams)));
 
   const parts = path.split('/').filter(Boolean).map(decodeURIComponent);
   if (parts[0] === 'flows') return flows(engine, request, response, parts);
   if (parts[0] === 'routes') return routes(engine, request, response, parts);
+  if (parts[0] === 'tasks' || parts[0] === 'external-tasks') return tasks(engine, request, response, parts, url);
   if (parts[0] === 'instances') return instances(engine, request, response, parts, url);
   throw refuse(404, 'NOT_FOUND', 'There is no such resource');
 }
@@ -248,9 +251,31 @@ async function instances(engine, request, response, [, id, what], url) {
       next: all.length > limit ? String(all[limit - 1].seq) : null,
     });
   }
-  if (request.method === 'POST' && ['cancel', 'retry', 'compensate'].includes(what)) {
+  if (request.method === 'POST' && what === 'migrate') {
+    const asked = await body(request);
+    const report = engine.migration(id, asked);
+    if (asked.dryRun) return answer(response, 200, report);
+    if (!report.fits)
+      throw refuse(409, 'MIGRATION_UNFIT', 'The instance cannot go on with that version', { unfit: report.unfit });
+    return answer(response, 202, engine.migrate(id, asked));
+  }
+  if (request.method === 'POST' && ['cancel', 'retry', 'compensate', 'suspend', 'resume', 'move'].includes(what)) {
     return answer(response, 202, engine.command(id, what, await body(request)));
   }
+  throw refuse(404, 'NOT_FOUND', 'There is no such resource');
+}
+
+async function tasks(engine, request, response, [kind, id, what], url) {
+  const person = kind === 'tasks';
+  if (request.method === 'GET' && !person)
+    return answer(response, 200, { items: engine.openWork(url.searchParams.get('instance')) });
+  if (request.method === 'GET' && id === undefined) return answer(response, 200, { items: engine.openTasks() });
+  if (what === 'claim' || what === 'assign') return answer(response, 200, engine.give(id, (await body(request)).user));
+  if (request.method === 'POST' && id === 'fetch')
+    return answer(response, 200, { items: engine.fetchWork(await body(request)) });
+  if (request.method === 'GET') return answer(response, 200, engine.task(id));
+  if (what === 'complete' || what === 'fail')
+    return answer(response, 202, engine.answerTask(id, what, await body(request)));
   throw refuse(404, 'NOT_FOUND', 'There is no such resource');
 }
 

@@ -123,6 +123,27 @@ const standing = (businessKey, node, then) => async (page, engine) => {
   await settled(page);
   await then?.(page);
 };
+scenes.push({
+  name: 'designer-inside',
+  show: async (page, engine) => {
+    await designer('batch_order')(page, engine);
+    await page.focus('[data-face=pay]');
+    await page.keyboard.press('d');
+    await page.waitForSelector('.called [data-face=begin]');
+    await settled(page);
+  },
+});
+scenes.push({
+  name: 'designer-triggers',
+  show: async (page, engine) => {
+    await designer('batch_order')(page, engine);
+    await page.keyboard.press('i');
+    await page.waitForSelector('aside.right .parts');
+    await page.locator('aside.right .trigger').first().scrollIntoViewIfNeeded();
+    await page.evaluate(() => document.querySelector('aside.right .trigger').scrollIntoView());
+    await settled(page);
+  },
+});
 for (const id of ['prepare', 'each', 'approve', 'pick', 'pay', 'join'])
   scenes.push({ name: `designer-${id}`, show: inBatch(id) });
 scenes.push(
@@ -131,7 +152,53 @@ scenes.push(
   { name: 'instance-call', show: standing('B-8', 'pay') },
   { name: 'instance-suspended', show: standing('B-9') },
 );
+/** One of the commands of the menu, by its place: words follow the language. */
+const chosen = (place, ready) => async (page) => {
+  await page.click('header .menu > .btn');
+  if (place === null) return;
+  await page.click(`[role=menu] li:nth-child(${place}) button`);
+  await page.waitForSelector(ready);
+};
 scenes.push(
+  {
+    name: 'instances-bulk',
+    show: async (page, engine) => {
+      await visit('/instances?flow=community_order&state=waiting', 'tbody tr')(page, engine);
+      await page.click('.page-head .btn >> nth=0');
+      await page.waitForSelector('dialog .found strong');
+    },
+  },
+  { name: 'instance-menu', show: instance('incident', chosen(null)) },
+  { name: 'instance-suspend', show: instance('waiting', chosen(1, 'dialog form')) },
+  { name: 'instance-move', show: instance('waiting', chosen(4, '.bar[role=status]')) },
+  { name: 'instance-migrate', show: instance('waiting', chosen(5, '.report')) },
+  { name: 'instance-again', show: instance('incident', chosen(7, 'dialog form')) },
+  {
+    name: 'instance-work',
+    show: standing('B-7', 'pick', async (page) => {
+      await page.click('.canvas aside .note .btn >> nth=0');
+      await page.waitForSelector('dialog textarea');
+    }),
+  },
+  {
+    name: 'instance-inside',
+    show: standing('B-8', 'pay', async (page) => {
+      await page.click('.canvas aside .enter');
+      await page.waitForSelector('.crumbs');
+      await page.waitForSelector('[data-face=paid]');
+    }),
+  },
+  { name: 'tasks', show: visit('/tasks', 'tbody tr') },
+  { name: 'tasks-mine', show: visit('/tasks?mine=1', '.empty') },
+  { name: 'tasks-workers', show: visit('/tasks?of=workers', 'tbody tr') },
+  {
+    name: 'tasks-answer',
+    show: async (page, engine) => {
+      await visit('/tasks', 'tbody tr')(page, engine);
+      await page.click('tbody .btn.primary >> nth=0');
+      await page.waitForSelector('dialog .track');
+    },
+  },
   { name: 'plugins', show: visit('/plugins', '.plugin') },
   { name: 'audit', show: visit('/audit', 'tbody tr') },
   { name: 'bindings', show: visit('/bindings', 'tbody tr') },

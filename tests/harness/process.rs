@@ -31,6 +31,8 @@ pub struct Options {
     pub give_token: bool,
     /// The server and schema it shares with others; see [`database`].
     pub database: Option<String>,
+    /// A database file that it begins with.
+    pub file: Option<PathBuf>,
     /// Further arguments of `serve`.
     pub args: Vec<String>,
     pub env: Vec<(String, String)>,
@@ -47,6 +49,7 @@ impl Default for Options {
             grants: None,
             give_token: true,
             database: database(),
+            file: None,
             args: Vec::new(),
             env: Vec::new(),
             under: None,
@@ -95,6 +98,10 @@ impl Stepwell {
         let client = Client::new("http://127.0.0.1:1", None);
         let address = "127.0.0.1:0".to_owned();
         let mut engine = Self { client, child: None, folder, options, address, printed: Vec::new() };
+        if let Some(file) = &engine.options.file {
+            std::fs::create_dir(engine.data()).expect("a folder for its data");
+            std::fs::copy(file, engine.data().join("stepwell.db")).expect("a copy of the file");
+        }
         engine.restart().await;
         engine
     }

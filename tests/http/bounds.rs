@@ -51,7 +51,7 @@ async fn an_instance_that_grows_too_large_is_an_incident_and_keeps_its_values() 
     let path = format!("/api/v1/instances/{}", reply.json()["id"].as_str().unwrap());
     let shown = engine.get(&path).await.expect(200).json();
     assert_eq!(shown["error"]["code"], "SNAPSHOT_LIMIT", "{shown}");
-    assert_eq!(shown["vars"]["c"].as_str().map(str::len), Some(400_000));
+    assert_eq!(shown["vars"]["c"].as_str().map(str::len), Some(400_001));
     engine.post(&format!("{path}/cancel"), &json!({})).await.expect(202);
     until("it is cancelled", SOON, async || {
         (engine.get(&path).await.expect(200).json()["state"] == "cancelled").then_some(())

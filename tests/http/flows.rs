@@ -70,7 +70,7 @@ pub(crate) fn hoarder() -> Value {
         "stepwell": 1, "kind": "graph", "key": "hoarder",
         "nodes": {
             "start": { "type": "start" },
-            "copy": { "type": "set", "vars": { "a": "=input.text", "b": "=input.text", "c": "=input.text" } },
+            "copy": { "type": "set", "vars": { "a": "=input.text + \"a\"", "b": "=input.text + \"b\"", "c": "=input.text + \"c\"" } },
             "wait": { "type": "receive", "message": "go", "key": "=input.id", "timeout": "1h" },
             "done": { "type": "end" },
         },

@@ -205,3 +205,22 @@ async fn of_two_that_wait_for_one_message_the_other_keeps_its_timeout() {
         assert_eq!(ends, ["got", "late", "late", "late"]);
     }
 }
+
+#[tokio::test]
+async fn a_message_that_lives_no_time_is_for_those_who_wait() {
+    let engine = Stepwell::start(Options::default()).await;
+    engine.publish(&flows::patient()).await;
+    let post = async |word: &str, id: &str, status: u16| {
+        let body = json!({ "name": "go", "key": "p-1", "id": id, "ttl": "0s", "payload": { "word": word } });
+        engine.post("/api/v1/messages", &body).await.expect(status).json()["delivered"].clone()
+    };
+    assert_eq!(post("too early", "m-1", 200).await, "dropped");
+    assert_eq!(post("too early", "m-1", 200).await, "duplicate");
+    let id = begin(&engine, "patient", json!({ "id": "p-1" })).await;
+    reaches(&engine, &id, "waiting").await;
+    assert_eq!(post("now", "m-2", 202).await, true);
+    assert_eq!(reaches(&engine, &id, "completed").await["output"], json!({ "said": "now" }));
+    let audit = engine.get("/api/v1/audit?target=go").await.expect(200).json();
+    let dropped = audit["items"].as_array().unwrap().iter().filter(|item| item["detail"]["dropped"] == true);
+    assert_eq!(dropped.count(), 1, "{audit:#}");
+}

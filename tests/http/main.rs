@@ -10,6 +10,7 @@ mod events;
 mod flows;
 mod instances;
 mod life;
+mod listeners;
 mod openapi;
 mod refusals;
 mod schedules;

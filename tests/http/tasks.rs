@@ -256,3 +256,31 @@ async fn a_flow_is_called_as_it_was_when_its_caller_was_published() {
     assert_eq!(engine.publish(&caller).await, 2);
     assert_eq!(start(json!(2)).await, json!([102, 103, 104]));
 }
+
+#[tokio::test]
+async fn each_of_very_many_is_commanded_once() {
+    const MANY: usize = 520;
+    let engine = Stepwell::start(Options::default()).await;
+    engine.publish(&crate::flows::patient()).await;
+    let starts: Vec<usize> = (0..MANY).collect();
+    for some in starts.chunks(40) {
+        let inputs = some.iter().map(|n| json!({ "id": format!("p-{n}") }));
+        futures::future::join_all(inputs.map(|input| begin(&engine, "patient", input))).await;
+    }
+    let states = async || engine.get("/api/v1/status").await.expect(200).json()["counts"].clone();
+    until("all of them wait", SOON, async || (states().await["waiting"] == MANY).then_some(())).await;
+    // What is suspended is found by the filter as before; the runs pass it all the same.
+    let mut asked = json!({ "filter": { "flow": "patient" }, "command": "suspend", "dryRun": false });
+    let mut runs = Vec::new();
+    loop {
+        let done = engine.post("/api/v1/bulk", &asked).await.expect(200).json();
+        runs.push(done["commanded"].as_u64().unwrap());
+        assert_eq!(done["more"], done.get("next").is_some());
+        let Some(next) = done.get("next") else { break };
+        asked["cursor"] = next.clone();
+    }
+    assert_eq!(runs, [500, 20]);
+    until("all of them are suspended", SOON, async || (states().await["suspended"] == MANY).then_some(())).await;
+    asked["cursor"] = json!("elsewhere");
+    assert_eq!(engine.post("/api/v1/bulk", &asked).await.expect(400).code(), "QUERY_INVALID");
+}

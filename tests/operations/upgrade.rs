@@ -1,8 +1,7 @@
-//! Databases of earlier engines: each release's last one is kept in `old/` as SQL, with three instances that stand at
-//! different places. An engine of today takes it over, and they go on.
+//! A database that an engine of its time wrote, with three instances that stand at different places: an engine of today
+//! takes it over, and they go on. And one of a newer engine, which is refused.
 //!
-//! A new migration comes with a new file here, made by the engine before it:
-//! `sqlite3 stepwell.db .dump`, and the pragmas `application_id` and `user_version` at its end.
+//! Not here: databases of all the other schemas, made by today's engine (`old`).
 
 use std::time::Duration;
 

@@ -10,6 +10,7 @@ mod direction;
 mod documents;
 mod habits;
 mod messages;
+mod migrations;
 mod repository;
 mod rust_source;
 mod shape;

@@ -57,7 +57,7 @@ impl Rig {
             visit: 1,
             attempt: 2,
             op,
-            export: op,
+            export: op.export(),
             callee: Callee {
                 uses: node_type.uses.as_str().into(),
                 node_type: node_type.id.split_once('/').unwrap().1.into(),
@@ -75,6 +75,7 @@ impl Rig {
             output: None,
             memo: None,
             signal: None,
+            priority: 0,
             visit_started_ms: 1_700_000_000_000,
         }
     }

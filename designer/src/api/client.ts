@@ -4,9 +4,13 @@ import type {
   AuditEntry,
   Binding,
   BindingRules,
+  BulkAsked,
+  BulkDone,
   CheckResult,
+  Compatibility,
   Draft,
   DraftSaved,
+  ExternalTask,
   Figures,
   FlowDetail,
   FlowSummary,
@@ -23,13 +27,17 @@ import type {
   RouteEntry,
   RouteRules,
   RulesSaved,
+  ScheduleItem,
   Session,
   StartResult,
   Status,
+  UserTask,
   VersionDetail,
 } from './shapes';
 
 const BASE = '/api/v1';
+
+type TokenId = string | number;
 
 export class ApiError extends Error {
   constructor(
@@ -154,9 +162,41 @@ export const api = {
   journal: (id: string, after?: number, limit = 500) =>
     json<Page<JournalEntry>>(`/instances/${part(id)}/journal${query({ after, limit })}`),
   cancel: (id: string, reason?: string) => json<unknown>(`/instances/${part(id)}/cancel`, post({ reason })),
-  retry: (id: string, node?: string) => json<unknown>(`/instances/${part(id)}/retry`, post({ node })),
+  retry: (id: string, what: { node?: string; token?: TokenId; newKey?: boolean } = {}) =>
+    json<unknown>(`/instances/${part(id)}/retry`, post(what)),
+  suspend: (id: string, reason?: string) => json<unknown>(`/instances/${part(id)}/suspend`, post({ reason })),
+  resume: (id: string) => json<unknown>(`/instances/${part(id)}/resume`, { method: 'POST' }),
+  move: (id: string, token: TokenId, to: string) => json<unknown>(`/instances/${part(id)}/move`, post({ token, to })),
+  skip: (id: string, token: TokenId) => json<unknown>(`/instances/${part(id)}/skip`, post({ token })),
+  erase: (id: string) => json<unknown>(`/instances/${part(id)}`, { method: 'DELETE' }),
+  migrate: (id: string, version: number, nodes: Record<string, string>) =>
+    json<unknown>(`/instances/${part(id)}/migrate`, post({ version, nodes })),
+  /** Whether it could migrate; nothing is done. */
+  migration: (id: string, version: number, nodes: Record<string, string>) =>
+    json<Compatibility>(`/instances/${part(id)}/migrate`, post({ version, nodes, dryRun: true })),
+  bulk: (asked: BulkAsked) => json<BulkDone>('/bulk', post(asked)),
   compensate: (id: string, reason?: string) => json<unknown>(`/instances/${part(id)}/compensate`, post({ reason })),
   message: (body: { name: string; key: string; payload: Json; id?: string }) => json<unknown>('/messages', post(body)),
+
+  tasks: (filter: Record<string, string | number | null> = {}) =>
+    json<{ items: UserTask[] }>(`/tasks${query({ limit: 200, ...filter })}`),
+  claimTask: (id: string, user?: string) => json<unknown>(`/tasks/${part(id)}/claim`, post({ user })),
+  assignTask: (id: string, user: string | null) => json<unknown>(`/tasks/${part(id)}/assign`, post({ user })),
+  task: (id: string) => json<UserTask>(`/tasks/${part(id)}`),
+  completeTask: (id: string, output: Json) => json<unknown>(`/tasks/${part(id)}/complete`, post({ output })),
+  failTask: (id: string, rejected: { code: string; message?: string }) =>
+    json<unknown>(`/tasks/${part(id)}/fail`, post(rejected)),
+  externalTasks: (instance?: string) =>
+    json<{ items: ExternalTask[] }>(`/external-tasks${query({ instance, limit: 500 })}`),
+  fetchTasks: (topic: string, worker: string, limit: number, lock: string) =>
+    json<{ items: ExternalTask[] }>('/external-tasks/fetch', post({ topics: [topic], worker, limit, lock })),
+  giveBack: ({ id, attempt }: ExternalTask, worker: string) =>
+    json<unknown>(`/external-tasks/${part(id)}/extend`, post({ worker, attempt, lock: '0s' })),
+  completeWork: ({ id, attempt }: ExternalTask, worker: string, output: Json) =>
+    json<unknown>(`/external-tasks/${part(id)}/complete`, post({ worker, attempt, output })),
+  failWork: ({ id, attempt }: ExternalTask, worker: string, how: { message?: string; rejected?: { code: string } }) =>
+    json<unknown>(`/external-tasks/${part(id)}/fail`, post({ worker, attempt, ...how })),
+  schedules: () => json<{ items: ScheduleItem[] }>('/schedules'),
 
   plugins: () => json<Page<Plugin>>('/plugins'),
   nodeTypes: () => json<{ items: NodeType[]; hash?: string }>('/node-types'),

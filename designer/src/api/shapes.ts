@@ -146,7 +146,11 @@ export type TokenState =
   /** Given up, while its call has not come back. */
   | 'abandoned'
   /** Held by an operator. */
-  | 'halted';
+  | 'halted'
+  /** Waits for others that have its lock. */
+  | 'locked'
+  /** Waits beside its node for what a handler listens to. */
+  | 'guard';
 
 export interface Token {
   token: string | number;
@@ -179,6 +183,8 @@ export interface NodeRun {
 }
 
 export interface InstanceDetail extends InstanceSummary {
+  /** When its payloads were erased on request. */
+  erasedAt?: string | null;
   input: Json;
   output: Json;
   reply: Json;
@@ -188,6 +194,77 @@ export interface InstanceDetail extends InstanceSummary {
   document: Json;
   undoPlan: { node: string; visit: number }[];
   seq: number;
+}
+
+/** Whether an instance can go on with another version. */
+export interface Compatibility {
+  fits: boolean;
+  unfit: { node: string; code: string; message: string }[];
+}
+
+export const BULK_COMMANDS = ['retry', 'suspend', 'resume', 'compensate', 'cancel'] as const;
+export type BulkCommand = (typeof BULK_COMMANDS)[number];
+
+export interface BulkAsked {
+  filter: { flow?: string; version?: number; state?: InstanceState; businessKey?: string; q?: string };
+  command: BulkCommand;
+  reason?: string;
+  dryRun: boolean;
+}
+
+export interface BulkDone {
+  dryRun: boolean;
+  matched: number;
+  more: boolean;
+  commanded: number;
+  refused: string[];
+  examples: string[];
+}
+
+/** A person's open task. */
+export interface UserTask {
+  id: string;
+  instance: string;
+  flow: string;
+  businessKey?: string | null;
+  node: string;
+  attempt: number;
+  title: Text;
+  data: Json;
+  form?: JsonSchema | null;
+  assignee?: string | null;
+  users: string[];
+  groups: string[];
+  since: string;
+  dueAt?: string | null;
+  until?: string | null;
+}
+
+/** Work for a worker outside. */
+export interface ExternalTask {
+  id: string;
+  instance: string;
+  flow: string;
+  businessKey?: string | null;
+  node: string;
+  topic: string;
+  attempt: number;
+  input: Json;
+  since: string;
+  until?: string | null;
+  worker?: string | null;
+  lockedUntil?: string | null;
+}
+
+export interface ScheduleItem {
+  id: string;
+  flow: string;
+  name: string;
+  version: number;
+  schedule: string;
+  timezone: string;
+  paused: boolean;
+  next: string[];
 }
 
 export interface JournalEntry {
@@ -381,7 +458,14 @@ export type FeedEvent =
         nodes?: { node: string; state: NodeRunState }[];
       };
     }
-  | { name: 'flow'; data: { key: string; kind: 'draft' | 'published' | 'retired' | 'binding'; version?: number } }
+  | {
+      name: 'flow';
+      data: {
+        key: string;
+        kind: 'draft' | 'published' | 'retired' | 'binding' | 'forgotten' | 'erased';
+        version?: number;
+      };
+    }
   | { name: 'plugin'; data: { name: string; version: string; digest: string; status: string } }
   | { name: 'route'; data: { path: string } }
   | { name: 'reset'; data: unknown };

@@ -21,6 +21,7 @@ export const CONSTRUCT_ICON: Record<string, IconName> = {
   reply: 'send',
   set: 'variable',
   compensate: 'rewind',
+  cancel: 'stop',
   throw: 'alert',
   'user-task': 'user',
   'external-task': 'worker',

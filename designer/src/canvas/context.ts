@@ -63,6 +63,8 @@ export interface CanvasActions {
   resize(container: NodeId, box: Box): void;
   addOnEdge(edge: string, at: { x: number; y: number }): void;
   addAfter(node: NodeId, port: string | undefined, at: { x: number; y: number }): void;
+  /** Into the flow that a call runs. */
+  enter(call: NodeId): void;
   nodeKey(node: NodeId, event: KeyboardEvent): void;
   nodeFocus(node: NodeId): void;
 }

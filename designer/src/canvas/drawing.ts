@@ -16,6 +16,8 @@ export interface Run {
   tokens: Token[];
   /** Of each for-each. */
   items?: Record<NodeId, Items>;
+  /** Where a token may be put, while one is being moved. */
+  targets?: Set<NodeId> | null;
 }
 
 interface Known {
@@ -59,6 +61,8 @@ function subtitle(node: FlowNode): string {
       return [node.steps ? t('node.inOrder') : '', node.timeout ?? ''].filter(Boolean).join(' · ');
     case 'parallel':
       return join(node);
+    case 'cancel':
+      return t('node.stops', { n: node.nodes?.length ?? 0 });
     case 'end': {
       const status = (node.output as { status?: unknown } | null | undefined)?.status;
       return typeof status === 'string' && status !== text(node.title) ? status : '';
@@ -177,6 +181,7 @@ export function drawNodes(
     const problems = problemsByNode.get(id) ?? [];
     const tokens = run?.tokens.filter((token) => token.node === id) ?? [];
     const selected = chosen.has(id);
+    const target = run?.targets ? run.targets.has(id) : null;
     const parts = [
       node,
       at.x,
@@ -191,6 +196,7 @@ export function drawNodes(
       step && `${step.turn} ${step.sync} ${step.optional}`,
       items && JSON.stringify(items),
       selected,
+      target,
       focused === id,
       readonly,
       locale,
@@ -219,6 +225,7 @@ export function drawNodes(
       container ? t('node.holds', { n: held.get(id) ?? 0 }) : '',
       parent === undefined ? '' : t('node.inside', { name: editor.title(parent) }),
       own ? t(`node.${own.state}`) : '',
+      target ? t('canvas.target') : '',
       problems.length > 0 ? t('problems.count', { n: problems.length }) : '',
     ].filter(Boolean);
     const data: NodeData = {
@@ -239,7 +246,7 @@ export function drawNodes(
       problems,
       run: runs[id],
       tokens,
-      dim: run !== null && !runs[id] && tokens.length === 0,
+      dim: target === null ? run !== null && !runs[id] && tokens.length === 0 : !target,
       tabstop: focused === id,
       label: [title, ...spoken].join(', '),
       status: spoken.join(', '),
@@ -255,6 +262,7 @@ export function drawNodes(
       ...(frame ? { zIndex: around(graph, id).length - 100, dragHandle: '.grip' } : {}),
       data,
       selected,
+      ...(target ? { class: 'target' } : {}),
       ...size,
       handles: handlesOf(node, ports, size, frame),
       draggable: !readonly,

@@ -96,6 +96,8 @@ function settled(node: FlowNode, fresh: Map<NodeId, NodeId>, inside: NodeId | un
       const run = fresh.get(step.run);
       return run ? [{ ...step, run }] : [];
     });
+  // Within one flow a copied cancel stops what it stopped, and the copies of what was copied along.
+  if (Array.isArray(node.nodes)) next.nodes = node.nodes.map((one) => fresh.get(one) ?? one);
   if (node.join?.must) next.join = { ...node.join, must: node.join.must.flatMap((one) => fresh.get(one) ?? []) };
   return next;
 }

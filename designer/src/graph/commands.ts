@@ -2,53 +2,25 @@
 // reason, so that the canvas can say why. Nothing here knows of screens, servers or history.
 import { crosses, isContainer, parentOf, settleSteps, withContents } from './containers';
 import {
-  type Boundary,
   edgeIndex,
   type FlowEdge,
   type FlowNode,
   freeId,
   type Graph,
-  ID,
   type NodeId,
   type Place,
   type Point,
   type Title,
 } from './document';
+import { clean, type Edit, no, type Reason, without, yes } from './edit';
 import { boxes, isFrame, pinned, placeAfter, placeInside, spread } from './frames';
 import { axisOf, COLUMN_GAP, FRAME, frameAround, GRID, sizeOf, tidy } from './layout';
+import { forget } from './naming';
 import { edgesFrom, hasInput, hasOutput, isChoice, manyEdges, type Ports } from './ports';
 
-export type Reason =
-  | 'no-such-node'
-  | 'no-such-edge'
-  | 'port-taken'
-  | 'already-connected'
-  | 'to-itself'
-  | 'has-no-input'
-  | 'has-no-output'
-  | 'id-taken'
-  | 'id-not-valid'
-  | 'name-taken'
-  | 'one-start-only'
-  | 'edge-crosses'
-  | 'start-inside'
-  | 'into-itself'
-  | 'not-a-container'
-  | 'several-containers'
-  | 'several-ways-out'
-  | 'nothing-to-paste'
-  | 'nothing-changed';
-
-/** `cut`: connections that went with the edit, so that the canvas can say so. */
-export type Edit = { ok: true; graph: Graph; added?: NodeId[]; cut?: number } | { ok: false; reason: Reason };
-
-const no = (reason: Reason): Edit => ({ ok: false, reason });
-const yes = (graph: Graph, added?: NodeId[]): Edit => (added ? { ok: true, graph, added } : { ok: true, graph });
-
-function without<T>(record: Record<string, T>, keys: Iterable<string>): Record<string, T> {
-  const gone = new Set(keys);
-  return Object.fromEntries(Object.entries(record).filter(([key]) => !gone.has(key)));
-}
+export type { Edit, Reason } from './edit';
+export * from './handlers';
+export { renameNode } from './naming';
 
 const place = (graph: Graph, id: NodeId, at: Point): Record<NodeId, Place> => ({
   ...graph.layout,
@@ -81,6 +53,8 @@ export function blank(type: string): FlowNode {
       return { type, items: '=input.items' };
     case 'stage':
       return { type };
+    case 'cancel':
+      return { type, nodes: [] };
     default:
       return { type };
   }
@@ -256,17 +230,6 @@ function takenOut(edges: FlowEdge[], id: NodeId, stays: (edge: FlowEdge) => bool
   return kept.filter((edge) => stays(edge) || (edge.from !== id && edge.to !== id));
 }
 
-/** Nodes without what they say of others that are gone: branches that a join must have. */
-function forget(nodes: Record<NodeId, FlowNode>, gone: Set<NodeId>): Record<NodeId, FlowNode> {
-  return Object.fromEntries(
-    Object.entries(nodes).map(([id, node]) => {
-      if (!node.join?.must?.some((one) => gone.has(one))) return [id, node];
-      const must = node.join.must.filter((one) => !gone.has(one));
-      return [id, { ...node, join: clean({ ...node.join, must: must.length > 0 ? must : undefined }) }];
-    }),
-  );
-}
-
 /** Puts nodes into a container, or takes them out onto the canvas. Edges that would then leave a container go; a line
  *  they were taken out of closes again. `at` tells where they were dropped. */
 export function moveInto(
@@ -410,13 +373,6 @@ export function fit(graph: Graph, id: NodeId): Edit {
   return yes({ ...graph, layout: { ...graph.layout, [id]: rest } });
 }
 
-/** Sets fields of a node; a field given as undefined is taken away. */
-export function patchNode(graph: Graph, id: NodeId, patch: Partial<FlowNode>): Edit {
-  const node = graph.nodes[id];
-  if (!node) return no('no-such-node');
-  return yes({ ...graph, nodes: { ...graph.nodes, [id]: clean({ ...node, ...patch }) as FlowNode } });
-}
-
 export function patchEdge(graph: Graph, edge: string, patch: Partial<FlowEdge>): Edit {
   const index = edgeIndex(graph, edge);
   const old = graph.edges[index];
@@ -431,59 +387,6 @@ export function patchEdge(graph: Graph, edge: string, patch: Partial<FlowEdge>):
     return other;
   });
   return yes({ ...graph, edges });
-}
-
-function clean(record: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined));
-}
-
-/** Changes a node's id, and every edge and every expression that names it. */
-export function renameNode(graph: Graph, id: NodeId, to: NodeId): Edit {
-  if (graph.nodes[id] === undefined) return no('no-such-node');
-  if (id === to) return no('nothing-changed');
-  if (!ID.test(to)) return no('id-not-valid');
-  if (graph.nodes[to] !== undefined) return no('id-taken');
-  const mention = new RegExp(`\\bnodes\\.${id}\\b`, 'g');
-  const rewrite = (value: unknown, expression: boolean): unknown => {
-    if (typeof value === 'string')
-      return expression || value.startsWith('=') ? value.replace(mention, `nodes.${to}`) : value;
-    if (Array.isArray(value)) return value.map((item) => rewrite(item, expression));
-    if (typeof value === 'object' && value !== null) {
-      return Object.fromEntries(
-        Object.entries(value).map(([key, item]) => [
-          key,
-          rewrite(item, expression || key === 'when' || key === 'until' || key === 'field'),
-        ]),
-      );
-    }
-    return value;
-  };
-  const nodes = Object.fromEntries(
-    Object.entries(graph.nodes).map(([key, node]) => [
-      key === id ? to : key,
-      renamedIn(rewrite(node, false) as FlowNode, id, to),
-    ]),
-  );
-  const edges = graph.edges.map((edge) => ({
-    ...(rewrite(edge, false) as FlowEdge),
-    from: edge.from === id ? to : edge.from,
-    to: edge.to === id ? to : edge.to,
-  }));
-  const layout = graph.layout
-    ? { layout: Object.fromEntries(Object.entries(graph.layout).map(([key, point]) => [key === id ? to : key, point])) }
-    : {};
-  return yes({ ...graph, nodes, edges, ...layout });
-}
-
-/** What a node says of another by its id, other than in expressions. */
-function renamedIn(node: FlowNode, id: NodeId, to: NodeId): FlowNode {
-  const named = (one: NodeId): NodeId => (one === id ? to : one);
-  return {
-    ...node,
-    ...(node.in === undefined ? {} : { in: named(node.in) }),
-    ...(Array.isArray(node.steps) ? { steps: node.steps.map((step) => ({ ...step, run: named(step.run) })) } : {}),
-    ...(node.join?.must ? { join: { ...node.join, must: node.join.must.map(named) } } : {}),
-  };
 }
 
 /** Moves nodes; what is in a container comes along. */
@@ -519,49 +422,6 @@ export function tidyUp(graph: Graph, catalogue: Ports): Edit {
 
 export function setMeta(graph: Graph, patch: Record<string, unknown>): Edit {
   return yes(clean({ ...graph, ...patch }) as Graph);
-}
-
-/** Adds a boundary handler under a free port name. */
-export function addBoundary(graph: Graph, id: NodeId, wanted: string, boundary: Boundary): Edit {
-  const node = graph.nodes[id];
-  if (!node) return no('no-such-node');
-  const taken = node.on ?? {};
-  const base =
-    wanted
-      .toLowerCase()
-      .replace(/[^a-z0-9]+/g, '_')
-      .replace(/^_+|_+$/g, '') || 'error';
-  let name = base;
-  for (let n = 2; taken[name] !== undefined; n += 1) name = `${base}_${n}`;
-  return patchNode(graph, id, { on: { ...taken, [name]: boundary } });
-}
-
-/** Takes a handler away, with the edges that leave from it. */
-export function removeBoundary(graph: Graph, id: NodeId, name: string): Edit {
-  const node = graph.nodes[id];
-  if (!node?.on?.[name]) return no('no-such-node');
-  const rest = without(node.on, [name]);
-  const patched = patchNode(graph, id, { on: Object.keys(rest).length > 0 ? rest : undefined });
-  if (!patched.ok) return patched;
-  return yes({
-    ...patched.graph,
-    edges: patched.graph.edges.filter((edge) => !(edge.from === id && edge.port === name)),
-  });
-}
-
-export function renameBoundary(graph: Graph, id: NodeId, name: string, to: string): Edit {
-  const node = graph.nodes[id];
-  if (!node?.on?.[name]) return no('no-such-node');
-  if (name === to) return no('nothing-changed');
-  if (!ID.test(to)) return no('id-not-valid');
-  if (node.on[to]) return no('name-taken');
-  const on = Object.fromEntries(Object.entries(node.on).map(([key, value]) => [key === name ? to : key, value]));
-  const patched = patchNode(graph, id, { on });
-  if (!patched.ok) return patched;
-  return yes({
-    ...patched.graph,
-    edges: patched.graph.edges.map((edge) => (edge.from === id && edge.port === name ? { ...edge, port: to } : edge)),
-  });
 }
 
 /** Changes the order in which a choice tries its ways out. */

@@ -25,6 +25,8 @@ export interface Join {
   must?: NodeId[];
   rest?: 'await' | 'cancel';
   timeout?: string;
+  /** So many tokens of each edge become one. */
+  tokens?: number;
 }
 
 /** One step of a stage. */
@@ -76,6 +78,16 @@ export interface FlowNode {
   /** Given, even empty: the nodes of the stage that no edge leads to are its steps, in order. */
   steps?: Step[];
   merge?: Record<string, string>;
+  /** Nodes with one lock exclude each other. */
+  lock?: string;
+  /** A message that brings one more item. */
+  more?: { message: string; key: string; when?: string };
+  /** What becomes of the items that were not waited for. */
+  rest?: 'await' | 'cancel';
+  /** The nodes that a cancel takes the tokens away from. */
+  nodes?: NodeId[];
+  /** So many tokens leave a parallel by each edge. */
+  tokens?: number;
   [more: string]: unknown;
 }
 
@@ -131,6 +143,7 @@ export const CONSTRUCTS = [
   'receive',
   'reply',
   'compensate',
+  'cancel',
   'throw',
   'end',
 ] as const;

@@ -37,7 +37,8 @@ export const isEvent = (type: string): boolean =>
   type === 'timer' ||
   type === 'receive' ||
   type === 'reply' ||
-  type === 'compensate';
+  type === 'compensate' ||
+  type === 'cancel';
 
 export const hasInput = (node: FlowNode): boolean => node.type !== 'start';
 export const hasOutput = (node: FlowNode): boolean => node.type !== 'end' && node.type !== 'throw';

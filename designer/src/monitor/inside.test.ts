@@ -1,8 +1,8 @@
 // Items and called flows, read from the paths the engine gives.
 import { expect, it } from 'vitest';
-import type { NodeRun, Token } from '../api/shapes';
+import type { InstanceDetail, NodeRun, Token } from '../api/shapes';
 import { readGraph } from '../graph/document';
-import { calledRuns, itemsOf, progress, shownFor } from './inside';
+import { calledRuns, itemsOf, progress, shownFor, within } from './inside';
 
 const graph = readGraph({
   nodes: {
@@ -109,4 +109,42 @@ it('finds the nodes of a called flow, run by run', () => {
     'one',
     'gone.1/x',
   ]);
+});
+
+it('sees an instance from inside a run of a called flow, in the names of its own drawing', () => {
+  const pay = readGraph({
+    nodes: {
+      begin: { type: 'set' },
+      each: { type: 'for-each' },
+      pack: { type: 'task', in: 'each' },
+      again: { type: 'call' },
+    },
+  });
+  const instance = {
+    ...seen(
+      {
+        begin: run('waiting'),
+        'pay.1/begin': run('done'),
+        'pay.1/each.1/0/pack': run('done'),
+        'pay.1/each.1/1/pack': run('incident'),
+        'pay.1/each.1/1/again.2/begin': run('active'),
+        'pay.2/begin': run('active'),
+      },
+      [token('pay.1/each.1/1/pack', 'incident', 'pay.1/each.1/1/'), token('pay.2/begin', 'calling', 'pay.2/')],
+    ),
+    undoPlan: [
+      { node: 'pay.1/begin', visit: 1 },
+      { node: 'one', visit: 1 },
+    ],
+  } as unknown as InstanceDetail;
+  const inner = within(pay, 'pay.1/', instance);
+  expect(Object.entries(inner.nodes).map(([node, one]) => `${node} ${one.state} ${one.visits}`)).toEqual([
+    'begin done 1',
+    // Two items, the worse of them shown.
+    'pack incident 2',
+    // What is called from there keeps its path.
+    'each.1/1/again.2/begin active 1',
+  ]);
+  expect(inner.tokens.map((one) => `${one.node} in ${one.scope}`)).toEqual(['pack in each.1/1/']);
+  expect(inner.undoPlan.map((step) => step.node)).toEqual(['begin']);
 });

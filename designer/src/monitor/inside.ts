@@ -1,6 +1,6 @@
 // What is inside of an instance's scopes: the items of a for-each, the nodes of a called flow. Read from the paths the
 // engine gives: a scope is `each.1/0/` (node, its visit, the item), a called flow's node `pay.1/begin`.
-import type { InstanceDetail, Json, NodeRun, Token } from '../api/shapes';
+import type { InstanceDetail, JournalEntry, Json, NodeRun, Token } from '../api/shapes';
 import type { Items } from '../canvas/context';
 import { childrenOf } from '../graph/containers';
 import type { Graph, NodeId } from '../graph/document';
@@ -146,4 +146,55 @@ export function shownFor(graph: Graph, node: string): NodeId {
   if (!node.includes('/')) return node;
   const names = node.split('/').map((part) => part.split('.')[0] ?? '');
   return names.find((name) => graph.nodes[name]?.type === 'call') ?? node;
+}
+
+const WORST: NodeRun['state'][] = ['incident', 'failed', 'active', 'waiting', 'done', 'undone', 'skipped'];
+
+/** The runs of a node by the items of a container around it, as one. */
+function together(one: NodeRun | undefined, other: NodeRun): NodeRun {
+  if (!one) return other;
+  const [first, second] = WORST.indexOf(one.state) <= WORST.indexOf(other.state) ? [one, other] : [other, one];
+  return { ...first, visits: first.visits + second.visits, attempts: Math.max(first.attempts, second.attempts) };
+}
+
+/** Where in its own flow a path leads to, in the drawing of that flow: containers are passed, a further call is not. */
+function placeIn(graph: Graph, rest: string): string {
+  const parts = rest.split('/');
+  const further = parts.findIndex(
+    (part, at) => at < parts.length - 1 && graph.nodes[part.split('.')[0] ?? '']?.type === 'call',
+  );
+  return further < 0 ? (parts.at(-1) ?? rest) : rest;
+}
+
+/**
+ * The instance as one run of a called flow sees it: `path` is that run's scope, as `pay.1/`, and the names are those of
+ * its own drawing. What a flow called from there has run keeps its path, as it does at the top.
+ */
+export function within(graph: Graph, path: string, instance: InstanceDetail): InstanceDetail {
+  if (path === '') return instance;
+  const nodes: Record<NodeId, NodeRun> = {};
+  for (const [at, run] of Object.entries(instance.nodes)) {
+    if (!at.startsWith(path)) continue;
+    const id = placeIn(graph, at.slice(path.length));
+    nodes[id] = together(nodes[id], run);
+  }
+  const tokens = instance.tokens
+    .filter((token) => token.node.startsWith(path))
+    .map((token) => ({
+      ...token,
+      node: placeIn(graph, token.node.slice(path.length)),
+      scope: token.scope?.startsWith(path) ? token.scope.slice(path.length) || null : token.scope,
+    }));
+  const undoPlan = instance.undoPlan
+    .filter((step) => step.node.startsWith(path))
+    .map((step) => ({ ...step, node: placeIn(graph, step.node.slice(path.length)) }));
+  return { ...instance, nodes, tokens, undoPlan };
+}
+
+/** The journal of one run of a called flow, in the names of its own drawing. */
+export function journalWithin(graph: Graph, path: string, journal: JournalEntry[]): JournalEntry[] {
+  if (path === '') return journal;
+  return journal
+    .filter((entry) => entry.node?.startsWith(path))
+    .map((entry) => ({ ...entry, node: placeIn(graph, (entry.node ?? '').slice(path.length)) }));
 }

@@ -12,6 +12,8 @@ export interface Command {
   /** `Mod` is Ctrl, or Command on a Mac. Keys without Mod do not fire while typing. */
   keys?: string[];
   enabled?: () => boolean;
+  /** Ends or undoes something: menus show it in red. */
+  danger?: boolean;
   /** Hidden commands have a key and a button but would only clutter the palette. */
   hidden?: boolean;
   /** What a screen reader hears is the returned text, if any. */

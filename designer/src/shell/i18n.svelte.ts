@@ -100,6 +100,18 @@ export function dateTime(iso: string | null | undefined): string {
   return new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'medium' }).format(new Date(iso));
 }
 
+/** A time as a clock of that zone shows it; an unknown zone shows the reader's own. */
+export function dateTimeIn(iso: string, timeZone: string): string {
+  const style = { weekday: 'short', year: 'numeric', month: 'short', day: 'numeric' } as const;
+  const format = (zone?: string) =>
+    new Intl.DateTimeFormat(locale, { ...style, hour: '2-digit', minute: '2-digit', timeZone: zone });
+  try {
+    return format(timeZone).format(new Date(iso));
+  } catch {
+    return format().format(new Date(iso));
+  }
+}
+
 export function clock(iso: string): string {
   const date = new Date(iso);
   const ms = String(date.getMilliseconds()).padStart(3, '0');

@@ -1,14 +1,15 @@
 // Short notes at the bottom of the window. Errors stay until closed; the rest leave by themselves.
 import { ApiError } from '../api/client';
 import { announce } from './commands.svelte';
-import { maybe } from './i18n.svelte';
+import { maybe, t } from './i18n.svelte';
 
 export interface Toast {
   id: number;
   tone: 'good' | 'bad' | 'plain';
   text: string;
   detail?: string;
-  link?: { href: string; text: string };
+  /** `outside` the console: it opens beside it. */
+  link?: { href: string; text: string; outside?: boolean };
 }
 
 let toasts = $state.raw<Toast[]>([]);
@@ -34,6 +35,15 @@ export function say(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** What to do about a refusal, where the catalogue knows. */
+export const remedy = (error: unknown): string => (error instanceof ApiError ? maybe(`remedy.${error.code}`, '') : '');
+
+/** Where the engine explains a refusal's code. */
+export const explanation = (error: unknown): string | null =>
+  error instanceof ApiError && error.body.type?.startsWith('/docs') ? error.body.type : null;
+
 export function complain(text: string, error: unknown): void {
-  toast({ tone: 'bad', text, detail: say(error) });
+  const href = explanation(error);
+  const detail = [say(error), remedy(error)].filter(Boolean).join(' ');
+  toast({ tone: 'bad', text, detail, ...(href ? { link: { href, text: t('refused.more'), outside: true } } : {}) });
 }

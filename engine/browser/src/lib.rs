@@ -119,9 +119,8 @@ pub fn evaluate_table(table: &str, context: &str) -> String {
 
 /// What this build does not know of the schemas that a document's check would need.
 fn beyond(document: &Value, node_types: &[Value]) -> Option<String> {
-    let nodes = document.get("nodes").and_then(Value::as_object);
-    let used: Vec<&Value> = nodes.into_iter().flatten().filter_map(|(_, node)| node.get("uses")).collect();
-    let types = node_types.iter().filter(|node_type| node_type.get("uses").is_some_and(|uses| used.contains(&uses)));
+    let used = check::node_types_used(document);
+    let types = node_types.iter().filter(|one| one.get("uses").and_then(Value::as_str).is_some_and(|uses| used.contains(uses)));
     let schemas = types.flat_map(|node_type| [node_type.get("config"), node_type.get("input")]).flatten();
     schemas.chain(document.get("input")).find_map(|schema| match Schema::compile(schema) {
         Err(SchemaError::Beyond(why)) => Some(why),

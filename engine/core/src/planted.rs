@@ -6,7 +6,7 @@
 //! Not here: what each bug is and which seed finds it (`docs/reliability.md`).
 
 /// Every planted bug, by its name.
-pub const ALL: [&str; 21] = [
+pub const ALL: [&str; 33] = [
     "effect-before-commit",
     "reply-before-commit",
     "start-acknowledged-early",
@@ -28,6 +28,18 @@ pub const ALL: [&str; 21] = [
     "reply-changes",
     "clock-goes-back",
     "lease-ignored",
+    "item-undo-forgotten",
+    "call-outlives-its-caller",
+    "task-completed-twice",
+    "late-work-taken",
+    "task-not-withdrawn",
+    "lock-not-released",
+    "lock-let-go-before-the-undo",
+    "step-deadline-lost",
+    "join-deadline-lost",
+    "suspended-sends",
+    "handler-outlives-its-node",
+    "migration-forgets-done",
 ];
 
 #[cfg(feature = "planted")]

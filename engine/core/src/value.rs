@@ -101,30 +101,59 @@ pub struct Held {
     pub value: Arc<Value>,
     /// The journal sequence number of the event that carried it; `None` for a computed value.
     pub row: Option<u64>,
+    /// Where in that event's value it stands: a JSON pointer; `None`: it is the whole.
+    pub at: Option<Arc<str>>,
 }
 
 impl Held {
     pub fn computed(value: Value) -> Self {
-        Self { value: Arc::new(value), row: None }
+        Self { value: Arc::new(value), row: None, at: None }
     }
 
     pub fn from_row(value: Arc<Value>, row: u64) -> Self {
-        Self { value, row: Some(row) }
+        Self { value, row: Some(row), at: None }
+    }
+
+    /// What stands there in it, by JSON pointer: a part of a value that stands in a row stands there as well.
+    pub fn part(&self, pointer: &str) -> Option<Self> {
+        if pointer.is_empty() {
+            return Some(self.clone());
+        }
+        let value = Arc::new(self.value.pointer(pointer)?.clone());
+        let at = self.row.map(|_| format!("{}{pointer}", self.at.as_deref().unwrap_or_default()).into());
+        Some(Self { value, row: self.row, at })
+    }
+
+    /// Fills in a value that was read back from a snapshot; `whole` is what its row carries.
+    pub fn fill(&mut self, whole: &Arc<Value>) -> bool {
+        let found = match &self.at {
+            None => Some(whole.clone()),
+            Some(at) => whole.pointer(at).cloned().map(Arc::new),
+        };
+        let there = found.is_some();
+        self.value = found.unwrap_or_default();
+        there
     }
 }
 
-/// `{"r": 12}` for a value that stands in a journal row, `{"v": …}` for a computed one.
+/// `{"r": 12}` for a value that stands in a journal row, with `"at"` for a part of it; `{"v": …}` for a computed one.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum Form {
-    Row { r: u64 },
-    Value { v: Arc<Value> },
+    Row {
+        r: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<Arc<str>>,
+    },
+    Value {
+        v: Arc<Value>,
+    },
 }
 
 impl Serialize for Held {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.row {
-            Some(r) => Form::Row { r },
+            Some(r) => Form::Row { r, at: self.at.clone() },
             None => Form::Value { v: self.value.clone() },
         }
         .serialize(serializer)
@@ -135,8 +164,8 @@ impl Serialize for Held {
 impl<'de> Deserialize<'de> for Held {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(match Form::deserialize(deserializer)? {
-            Form::Row { r } => Self { value: Arc::new(Value::Null), row: Some(r) },
-            Form::Value { v } => Self { value: v, row: None },
+            Form::Row { r, at } => Self { value: Arc::new(Value::Null), row: Some(r), at },
+            Form::Value { v } => Self { value: v, row: None, at: None },
         })
     }
 }

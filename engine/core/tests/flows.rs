@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use stepwell_core::catalog::{Catalog, NodeType};
 use stepwell_core::expr::{Root, Scope};
 use stepwell_core::flow::check::{Checked, check};
-use stepwell_core::flow::{Kind, document};
+use stepwell_core::flow::{Kind, Writes, document};
 use stepwell_core::schema::Schema;
 
 fn root() -> PathBuf {
@@ -113,7 +113,9 @@ fn order_5_adds_up() {
         let answer = decision.table.evaluate(&scope).unwrap();
         assert_eq!(answer.output, json!({ "pct": pct }), "{tier} {subtotal}");
         let nodes = json!({ "price": { "subtotal_cents": subtotal }, "discount": answer.output });
-        let Kind::Set { vars } = &flow.nodes[flow.node("discounted").unwrap()].kind else { panic!("a set") };
+        let Kind::Set(Writes { vars, .. }) = &flow.nodes[flow.node("discounted").unwrap()].kind else {
+            panic!("a set")
+        };
         let value = vars[0].1.eval(&Scope { roots: &[("nodes", Root::Value(&nodes))] }).unwrap();
         assert_eq!(value, json!(discount), "{tier} {subtotal}");
     }
@@ -128,6 +130,21 @@ fn the_schema_is_generated() {
     }
     let stored = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(stored == generated, "flows/flow.schema.json is out of date: run UPDATE=1 cargo test -p stepwell-core");
+}
+
+/// What `docs/flows.md` shows is read as it stands there.
+#[test]
+fn the_examples_of_the_manual_are_sound() {
+    let manual = std::fs::read_to_string(root().join("docs/flows.md")).unwrap();
+    let blocks: Vec<&str> = manual.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(blocks.len(), 3);
+    for block in blocks {
+        let nodes: serde_json::Map<String, Value> = serde_json::from_str(block).unwrap();
+        for (id, node) in nodes {
+            let read = serde_json::from_value::<document::NodeDocument>(node);
+            assert!(read.is_ok(), "{id}: {read:?}");
+        }
+    }
 }
 
 /// The schema and the reader are two readings of one set of types.

@@ -62,7 +62,6 @@ impl<J: Journal, N: Nodes, C: Clock> Actor<J, N, C> {
             flow: about.flow.clone(),
             version: request.version,
             business_key: request.business_key.clone(),
-            priority: request.priority,
             started_ms: now_ms,
             idempotency: request.idempotency,
             traceparent: request.traceparent,

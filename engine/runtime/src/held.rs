@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -227,8 +228,18 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         // What came in with the commit is given to the core before anything is waited for.
         if !over && self.inbox.is_empty() {
             self.wait().await?;
+        } else if !over {
+            self.begin().await;
         }
         Ok(over)
+    }
+
+    /// Calls that a commit licensed are on their way before the next one: however long that takes, this engine was
+    /// heard of lately when they began.
+    async fn begin(&mut self) {
+        while let Poll::Ready(Some((token, attempt, op, answer))) = futures::poll!(self.calls.next()) {
+            self.take(Event::NodeReturned { token, attempt, op, outcome: answer.outcome });
+        }
     }
 
     /// Gives what came from outside to the core. What fits nothing yet stays in the inbox.
@@ -261,6 +272,15 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
 
     /// Goes on with another version of the flow, if the instance fits it as it stands now.
     async fn migrate(&mut self, version: u32, nodes: BTreeMap<String, String>, by: String) -> Result<(), Stop> {
+        // What was compiled once stays compiled; whether it was taken back since is for the journal to say.
+        match self.engine.0.journal.definition(&self.about.flow, version).await {
+            Ok(Some(definition)) if !definition.retired => {}
+            Ok(_) => {
+                tracing::warn!(instance = %self.id, version, "not migrated: the version is not there any more");
+                return Ok(());
+            }
+            Err(_) => return Err(Stop::Again),
+        }
         let flow = match self.engine.flow(&self.about.flow, version).await {
             Ok(flow) => flow,
             Err(FlowError::Unavailable(_)) => return Err(Stop::Again),
@@ -294,13 +314,15 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
     /// Commits when something may leave the process only after it. `true`: the instance is parked or ended.
     async fn commit_if_due(&mut self) -> Result<bool, Stop> {
         let Some(it) = &self.it else { return Err(Stop::NotOurs) };
+        // What one event asked for and a later one of the same batch gave up is not called.
+        self.licensed_by_commit.retain(|call| it.awaits(call.token, call.attempt, call.op));
         let ended = it.end.is_some();
         let idle = self.calls.is_empty() && self.licensed_by_commit.is_empty();
         let now_ms = self.engine.0.clock.now_ms();
         let soon = it.due_ms().is_some_and(|due| due <= now_ms.saturating_add(LINGER_MS));
         let park = idle && (ended || !soon || self.engine.closing());
         let at_once = self.origin.as_ref().is_some_and(|origin| origin.at_once);
-        let overdue = !self.entries.is_empty() && now_ms >= self.uncommitted_ms.saturating_add(UNCOMMITTED_MS_MAX);
+        let overdue = !self.entries.is_empty() && now_ms.abs_diff(self.uncommitted_ms) >= UNCOMMITTED_MS_MAX;
         let leaves = park
             || at_once
             || overdue
@@ -358,6 +380,8 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
             error: it.error().cloned(),
             reply: it.reply.as_ref().map(|reply| reply.value.clone()),
             output: if it.state() == State::Completed { it.output().map(|output| output.value.clone()) } else { None },
+            priority: it.priority,
+            forget_ms: self.flow.retention_ms.filter(|_| ended).map(|kept_ms| it.now_ms.saturating_add(kept_ms)),
         };
         let (seq, state) = (it.seq, it.state());
         let append = Append {
@@ -407,7 +431,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         let open = it.open_tasks(&self.flow);
         let now: Vec<(TokenId, u32)> = open.iter().map(|task| (task.token, task.attempt)).collect();
         let gone = self.stored_tasks.iter().filter(|(token, _)| !now.iter().any(|(one, _)| one == token));
-        let gone = gone.map(|(token, _)| *token).collect();
+        let gone = gone.filter(|_| !planted::on("task-not-withdrawn")).map(|(token, _)| *token).collect();
         let new = open.into_iter().filter(|task| !self.stored_tasks.contains(&(task.token, task.attempt)));
         let open = new.collect();
         (TaskMoves { open, gone }, now)
@@ -446,6 +470,8 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
                 Stop::NotOurs
             }
             AppendError::Gone(_) => Stop::Again,
+            // What it was to be migrated to: taken again, it stays on what it has.
+            AppendError::Retired if self.origin.is_none() => Stop::Again,
             AppendError::Duplicate { instance, other_request } => {
                 self.not_started(StartError::Duplicate { instance, other_request })
             }
@@ -495,7 +521,8 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         let due_ms = self.it.as_ref().and_then(Instance::due_ms);
         let uncommitted = !self.entries.is_empty();
         let nap_ms = due_ms.map_or(u64::MAX, |due| due.saturating_sub(now_ms));
-        let left_ms = self.uncommitted_ms.saturating_add(UNCOMMITTED_MS_MAX).saturating_sub(now_ms);
+        // A clock that was set since, forwards or back, is no reason to wait longer.
+        let left_ms = UNCOMMITTED_MS_MAX.saturating_sub(now_ms.abs_diff(self.uncommitted_ms));
         let nap_ms = if uncommitted { nap_ms.min(left_ms) } else { nap_ms };
         let engine = self.engine.clone();
         let live = self.live.clone();

@@ -83,6 +83,8 @@ pub struct Definition {
     pub document: Arc<Value>,
     /// The node types it is pinned to (a `Catalog` as JSON), digests and all.
     pub catalog: Arc<Value>,
+    /// It was taken back: nothing is begun on it, and nothing is moved to it.
+    pub retired: bool,
 }
 
 /// One instance's commit.
@@ -131,6 +133,10 @@ pub struct Header {
     pub reply: Option<Arc<Value>>,
     /// Once completed.
     pub output: Option<Arc<Value>>,
+    /// Smaller is more urgent.
+    pub priority: i32,
+    /// Once ended: when it may be forgotten. `None` keeps it.
+    pub forget_ms: Option<u64>,
 }
 
 /// What an instance is admitted with.
@@ -139,7 +145,6 @@ pub struct Admission {
     pub flow: Arc<str>,
     pub version: u32,
     pub business_key: Option<String>,
-    pub priority: i32,
     pub started_ms: u64,
     /// The caller's `Idempotency-Key` and the sha256 of what it asked, scoped to the flow.
     pub idempotency: Option<Idempotency>,
@@ -186,7 +191,7 @@ pub enum AppendError {
     /// Another instance has the business key, which the flow wants to stand for one: tell the caller.
     #[error("the business key is that of instance {instance}")]
     KeyTaken { instance: Arc<str> },
-    /// The version was taken back since it was chosen. Choose again.
+    /// The version was taken back since it was chosen: for a start, or for an instance to go on with. Choose again.
     #[error("nothing is started on this version any more")]
     Retired,
     /// The outcome is not known, or the disk is full. Nothing may be acknowledged; take the instance again before going on.
@@ -237,7 +242,7 @@ pub struct Message {
     pub id: String,
     pub payload: Arc<Value>,
     pub at_ms: u64,
-    /// Kept that long without a taker.
+    /// Kept that long without a taker. 0: for those alone who wait for it when it comes.
     pub ttl_ms: u64,
     pub by: String,
 }
@@ -248,6 +253,8 @@ pub enum Posted {
     Awaited(Vec<Arc<str>>),
     /// Nobody waits yet; it is kept.
     Buffered,
+    /// Nobody waits, and it was for nobody else. Only its id is remembered.
+    Dropped,
     /// The same id was posted before. Nothing was done.
     Duplicate,
     /// So many wait for a taker of this (name, key) already that no more is kept. Nothing was done.

@@ -66,7 +66,8 @@ pub(crate) async fn sweep<J: Journal, N: Nodes, C: Clock>(engine: Engine<J, N, C
         let alarm = &engine.0.sweeper;
         alarm.next_ms.store(u64::MAX, Ordering::Release);
         let now_ms = engine.0.clock.now_ms();
-        if now_ms.saturating_sub(tidied_ms) >= SWEEP_MS_MAX {
+        // Also after the clock was set back.
+        if now_ms.abs_diff(tidied_ms) >= SWEEP_MS_MAX {
             engine.forget_gone_waiters();
             tidied_ms = now_ms;
         }

@@ -12,7 +12,7 @@ use std::time::Instant;
 use anyhow::{Context as _, anyhow};
 use stepwell_core::catalog::{Example, NodeType};
 use stepwell_core::flow::Callee;
-use stepwell_core::machine::{Call, Op, TokenId};
+use stepwell_core::machine::{Call, Export, Op, TokenId};
 use stepwell_runtime::Nodes as _;
 use stepwell_runtime::nodes::About;
 use stepwell_sandbox::{Limits, Sandbox};
@@ -76,7 +76,7 @@ fn call(node_type: &NodeType, example: &Example) -> Call {
         visit: 1,
         attempt: 1,
         op: Op::Run,
-        export: Op::Run,
+        export: Export::Run,
         callee: Callee {
             uses: node_type.uses.as_str().into(),
             node_type: node_type.id.rsplit('/').next().unwrap_or_default().into(),
@@ -94,6 +94,7 @@ fn call(node_type: &NodeType, example: &Example) -> Call {
         output: None,
         memo: None,
         signal: None,
+        priority: 0,
         visit_started_ms: 0,
     }
 }

@@ -29,6 +29,7 @@ mod pause;
 mod problems;
 mod registry;
 mod said;
+mod slots;
 
 use std::fmt;
 use std::future::Future;
@@ -40,12 +41,12 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 use stepwell_core::catalog::{Catalog, EffectClass, NodeType};
-use stepwell_core::machine::{Call, CutReason, Failure, Op, Outcome, Signal};
+use stepwell_core::machine::{self, Call, CutReason, Failure, Outcome, Signal};
 use stepwell_core::problem::Problem;
 use stepwell_runtime::Nodes;
 use stepwell_runtime::lease::Lease;
 use stepwell_runtime::nodes::{About, Answer};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 
 pub use crate::breaker::{BreakerState, BreakerView};
 pub use crate::capabilities::{Imported, imported};
@@ -63,6 +64,7 @@ use crate::http::{Network, Outgoing};
 use crate::load::{Examples, Loader, Plugin};
 use crate::pause::Gates;
 use crate::registry::Registry;
+use crate::slots::Slots;
 
 /// SHA-256 of a plugin's `.wasm`; shown and read as lower-case hex.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -145,7 +147,7 @@ pub struct Sandbox {
     compiler: Compiler,
     limits: Limits,
     registry: Registry,
-    slots: Semaphore,
+    slots: Slots,
     client: Arc<Client>,
     reach: RwLock<Arc<Reach>>,
     gates: Arc<Gates>,
@@ -165,7 +167,7 @@ impl Sandbox {
             engines: Engines::new(&limits).map_err(|error| Error::Engine(format!("{error:#}")))?,
             compiler: Compiler::new(cache, limits.compile_ms_max).map_err(Error::Cache)?,
             registry: Registry::default(),
-            slots: Semaphore::new(limits.calls_max as usize),
+            slots: Slots::new(limits.calls_max as usize),
             client: Arc::new(Client::new().map_err(|error| Error::Tls(error.to_string()))?),
             reach: RwLock::default(),
             gates: Arc::default(),
@@ -300,10 +302,10 @@ impl Sandbox {
     pub async fn check(&self, digest: &Digest, node_type: &str, config: &serde_json::Value) -> Vec<Problem> {
         let Some(plugin) = self.registry.get(digest) else { return Vec::new() };
         let offers = plugin.described.node_types.iter().any(|one| one.name == node_type && one.has_check);
-        let slot = self.slots.acquire().await;
-        if !offers || slot.is_err() {
+        if !offers {
             return Vec::new();
         }
+        let _slot = self.slots.acquire(0).await;
         Box::pin(check::run(&plugin, &self.limits, node_type, config)).await
     }
 
@@ -362,10 +364,11 @@ impl Sandbox {
             let message = format!("{} keeps trapping and is not called for {left:.0?}", plugin.described.name);
             return unsaid(Outcome::Cut(cut(CutReason::Breaker, message)));
         }
+        let priority = call.priority;
         let call = node_call(about, call);
         let patience = Duration::from_millis(call.timeout_ms);
         // A slot is waited for as long as the call may take: nothing has happened yet.
-        let Ok(Ok(_slot)) = tokio::time::timeout(patience, self.slots.acquire()).await else {
+        let Ok(_slot) = tokio::time::timeout(patience, self.slots.acquire(priority)).await else {
             let running = self.limits.calls_max;
             return busy(format!("no free slot within {} ms: {running} calls are running", call.timeout_ms));
         };
@@ -410,10 +413,12 @@ impl Nodes for Sandbox {
 fn node_call<'a>(about: &About, call: &'a Call) -> NodeCall<'a> {
     let input = || call.input.to_string();
     let operation = match call.export {
-        Op::Run => Operation::Run { input: input() },
-        Op::Undo => Operation::Undo { input: input(), output: call.output.as_ref().map(ToString::to_string) },
-        Op::Query => Operation::Query { input: input() },
-        Op::Resume => {
+        machine::Export::Run => Operation::Run { input: input() },
+        machine::Export::Undo => {
+            Operation::Undo { input: input(), output: call.output.as_ref().map(ToString::to_string) }
+        }
+        machine::Export::Query => Operation::Query { input: input() },
+        machine::Export::Resume => {
             let memo = call.memo.as_ref().map_or_else(|| "null".to_owned(), ToString::to_string);
             let (signal, payload) = match &call.signal {
                 Some(Signal::Message { payload }) => (contract::SignalKind::Message, payload.to_string()),

@@ -71,6 +71,10 @@ pub(crate) struct Settings {
     #[arg(long, env = "STEPWELL_TEST_ABORT_AT_COMMIT", hide = true)]
     #[serde(skip)]
     pub test_abort_at_commit: Option<String>,
+    /// For tests, in debug builds: a file that says by how many milliseconds the clock is wrong
+    #[arg(long, env = "STEPWELL_TEST_CLOCK", hide = true)]
+    #[serde(skip)]
+    pub test_clock: Option<PathBuf>,
 }
 
 /// What holds, checked.
@@ -93,6 +97,7 @@ pub(crate) struct Config {
     pub log: String,
     pub log_json: bool,
     pub test_abort_at_commit: Option<String>,
+    pub test_clock: Option<PathBuf>,
 }
 
 /// Everything that is wrong with the settings. Correct them and start again.
@@ -140,6 +145,7 @@ impl Settings {
             log: self.log.or(under.log),
             log_json: self.log_json.or(under.log_json),
             test_abort_at_commit: self.test_abort_at_commit,
+            test_clock: self.test_clock,
         }
     }
 }
@@ -163,6 +169,7 @@ fn resolve(from: Settings) -> Result<Config, ConfigError> {
         log: from.log.unwrap_or_else(|| "info".to_owned()),
         log_json: from.log_json.unwrap_or(false),
         test_abort_at_commit: from.test_abort_at_commit,
+        test_clock: from.test_clock,
     };
     let wrong = faults(&config);
     if wrong.is_empty() { Ok(config) } else { Err(ConfigError(wrong)) }
@@ -214,6 +221,9 @@ fn faults(config: &Config) -> Vec<String> {
         && AbortAt::parse(text).is_none()
     {
         wrong.push(format!("test-abort-at-commit: {text} is neither before:N nor after:N"));
+    }
+    if config.test_clock.is_some() && !cfg!(debug_assertions) {
+        wrong.push("test-clock: not in this build".to_owned());
     }
     if let Err(error) = config.log.parse::<tracing_subscriber::EnvFilter>() {
         wrong.push(format!("log: {error}"));

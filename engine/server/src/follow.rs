@@ -42,7 +42,7 @@ async fn everything(app: &App) {
 
 async fn take_over(app: &App, change: &Change) {
     match change {
-        Change::Draft { .. } => {}
+        Change::Draft { .. } | Change::Forgotten { .. } | Change::Erased { .. } => {}
         Change::Published { .. } | Change::Retired { .. } | Change::Binding { .. } | Change::Route { .. } => {
             flows(app).await;
         }

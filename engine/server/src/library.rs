@@ -15,7 +15,7 @@ use stepwell_core::catalog::{CalledFlow, Catalog};
 use stepwell_core::flow::check::{self, Checked};
 use stepwell_core::flow::schedule::Schedule;
 use stepwell_core::flow::trigger::TriggerAuth;
-use stepwell_core::flow::{Flow, Kind, Undo};
+use stepwell_core::flow::{Flow, Kind};
 use stepwell_core::problem::{Problem, Severity};
 use stepwell_runtime::journal::Unavailable;
 use stepwell_sandbox::Digest;
@@ -154,12 +154,23 @@ impl Library {
     async fn ask_plugins(&self, flow: &Flow) -> Vec<Problem> {
         let mut found = Vec::new();
         for node in flow.own_nodes() {
-            let Kind::Task(task) = &node.kind else { continue };
-            let Ok(digest) = task.call.digest.parse::<Digest>() else { continue };
-            for mut problem in self.engine.nodes().check(&digest, &task.call.node_type, &task.call.config).await {
-                let id = node.id.replace('~', "~0").replace('/', "~1");
-                problem.pointer = format!("/nodes/{id}/config{}", problem.pointer);
-                found.push(problem.on(&*node.id));
+            let own = format!("/nodes/{}", node.id);
+            let task = match &node.kind {
+                Kind::Task(task) => Some((own.clone(), &task.call)),
+                _ => None,
+            };
+            let listeners = if matches!(node.kind, Kind::Start) { &flow.bodies[0].listeners } else { &node.listeners };
+            let at = if matches!(node.kind, Kind::Start) { "" } else { &own };
+            let heard = listeners
+                .iter()
+                .enumerate()
+                .filter_map(|(index, one)| Some((format!("{at}/listeners/{index}"), &one.call.as_ref()?.call)));
+            for (pointer, call) in task.into_iter().chain(heard) {
+                let Ok(digest) = call.digest.parse::<Digest>() else { continue };
+                for mut problem in self.engine.nodes().check(&digest, &call.node_type, &call.config).await {
+                    problem.pointer = format!("{pointer}/config{}", problem.pointer);
+                    found.push(problem.on(&*node.id));
+                }
             }
         }
         found
@@ -229,15 +240,7 @@ fn schedules(flow: &Flow, now_ms: u64) -> Vec<NewSchedule> {
 
 /// The node types the flow uses, and no others, and the flows it calls.
 fn pins(flow: &Flow, catalog: Catalog) -> Catalog {
-    let mut used: BTreeSet<&str> = BTreeSet::new();
-    for node in flow.own_nodes() {
-        if let Kind::Task(task) = &node.kind {
-            used.insert(&task.call.uses);
-        }
-        if let Undo::By { call, .. } = node.kind.undo() {
-            used.insert(&call.uses);
-        }
-    }
+    let used: BTreeSet<&str> = flow.own_callees().map(|call| &*call.uses).collect();
     let node_types = catalog.node_types.into_values().filter(|one| used.contains(one.uses.as_str()));
     Catalog { flows: catalog.flows, ..Catalog::new(node_types) }
 }

@@ -32,6 +32,8 @@ use crate::{Engine, follow, grants, packages, pauses, schedules, token};
 /// Answers under way get this much of the grace to themselves, at the end.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 const SWEEPS_EVERY: Duration = Duration::from_mins(1);
+/// How late an instance whose time is over goes.
+const FORGETS_EVERY: Duration = Duration::from_secs(5);
 
 pub(crate) fn run(config: Config) -> anyhow::Result<()> {
     log(&config)?;
@@ -69,6 +71,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     watcher.first_look().await;
     let watching = tokio::spawn(watcher.run());
     let sweeping = tokio::spawn(sweep(app.clone()));
+    let forgetting = tokio::spawn(forget(app.clone()));
     let scheduling = tokio::spawn(schedules::run(app.clone()));
     let pausing = tokio::spawn(pauses::run(app.clone()));
 
@@ -85,6 +88,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     following.abort();
     watching.abort();
     sweeping.abort();
+    forgetting.abort();
     scheduling.abort();
     pausing.abort();
     app.engine.shut_down(grace.saturating_sub(ANSWERS_WITHIN)).await;
@@ -109,9 +113,11 @@ async fn assemble(config: Config, login: Option<&str>, stop: watch::Receiver<boo
     };
     let grants = config.grants.as_deref().map(grants::read).transpose()?;
     let store = open_store(&config).await?;
+    // The store is ours now, so nobody else is copying it.
+    http::backup::tidy(&config.data).context("an unfinished copy cannot be removed")?;
     let sandbox = Sandbox::new(Some(config.data.join("compiled")), SandboxLimits::default())?;
     let sandbox = sandbox.under(store.lease().clone()).with_source(packages::source(&store));
-    let clock = SystemClock;
+    let clock = config.test_clock.as_deref().map_or_else(SystemClock::default, SystemClock::set_by);
     let restored = packages::restore(&sandbox, &store).await?;
     tracing::info!(restored, "plugins are back");
     if let Some(grants) = grants {
@@ -124,18 +130,19 @@ async fn assemble(config: Config, login: Option<&str>, stop: watch::Receiver<boo
     pauses::enforce(&sandbox, &store, &pausing).await?;
     let fresh = Value::String(uuid::Uuid::now_v7().to_string());
     let engine_id = store.put_setting("engine", &fresh, true).await?;
-    let engine = Engine::start_up(store, sandbox, clock, &Options::default());
+    let engine = Engine::start_up(store, sandbox, clock.clone(), &Options::default());
     let library = Library::open(engine.clone()).await?;
     Ok(App::new(Shared {
         auth: Auth::new(&admin_token, login),
         limits: Limits::new(config.requests_max, config.readers_max, config.connections_max),
+        started_ms: clock.now_ms(),
         clock,
         engine,
         library,
         engine_id: engine_id.as_str().unwrap_or("engine").into(),
-        started_ms: clock.now_ms(),
         underway: http::Underway::default(),
         loading: tokio::sync::Mutex::default(),
+        copying: std::sync::Arc::default(),
         granting,
         pausing,
         unverified: http::Unverified::default(),
@@ -183,6 +190,23 @@ async fn sweep(app: App) {
                 Ok(_) => break,
                 Err(error) => {
                     tracing::warn!(%error, "nothing could be swept");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// Forgets ended instances that their flow keeps no longer.
+async fn forget(app: App) {
+    loop {
+        app.clock.sleep(FORGETS_EVERY).await;
+        loop {
+            match app.engine.journal().forget(app.clock.now_ms()).await {
+                Ok(swept) if swept.more => {}
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "nothing could be forgotten");
                     break;
                 }
             }

@@ -1,11 +1,13 @@
 //! Which new instances come to be: each caller's key once, a business key as often as its flow allows,
-//! and none on a version that was taken back.
+//! and none on a version that was taken back. Nor does an instance go on with such a version.
 //!
 //! Invariants:
 //! - It is decided in the transaction of the instance's first commit, and again if that is run again.
 //! - Whoever wants a business key for one instance holds its meeting until the commit, so of two that
 //!   come at once on two engines one sees the other. Two unique indexes stand behind that.
-//! - Who takes a version back locks its row; a start shares it until its commit (`needs`).
+//! - Who takes a version back locks its row; a start, and whoever goes on with it, shares it until its
+//!   commit (`needs`).
+//! - The versions that an instance ran before are written down with each move.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -29,11 +31,12 @@ static WINNER: Each<2> = Each::new(
     "select {at}, i.id, k.request from {each,} idempotency as k join instance as i on i.n = k.instance
      where k.flow = ?1 and k.key = ?2",
 );
-static ADMIT: Each<19> = Each::new(
-    [Int, Bytes, Text, Int, Text, Int, Int, Int, Int, Int, Int, Int, Int, Text, Text, Text, Text, Text, Int],
+static ADMIT: Each<20> = Each::new(
+    [Int, Bytes, Text, Int, Text, Int, Int, Int, Int, Int, Int, Int, Int, Text, Text, Text, Text, Text, Int, Int],
     "insert into instance (n, id, flow, version, business_key, priority, state, seq, epoch, owner, wake_ms,
-                           started_ms, updated_ms, error, reply, output, traceparent, bound_by, unique_key)
-     select ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19
+                           started_ms, updated_ms, error, reply, output, traceparent, bound_by, unique_key,
+                           forget_ms)
+     select ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20
      {from each} where true
      on conflict (id) do nothing",
 );
@@ -45,6 +48,10 @@ static KEEP_KEY: Each<5> = Each::new(
 static STARTABLE: Each<2> = Each::new(
     [Text, Int],
     "select {at} from {each,} version as v where v.flow = ?1 and v.version = ?2 and v.retired_ms is null {share v}",
+);
+static RAN_BEFORE: Each<3> = Each::new(
+    [Text, Int, Int],
+    "insert into ran_before (flow, version, instance) select ?1, ?2, ?3 {from each} where true on conflict do nothing",
 );
 static HOLDER: Each<3> = Each::new(
     [Text, Text, Int],
@@ -122,13 +129,44 @@ fn known_callers(tx: &mut Tx<'_>, new: &[(usize, &Admission)], outcomes: &mut [O
     Ok(())
 }
 
-/// Nothing is started on a version that was taken back since it was chosen.
-fn retired(tx: &mut Tx<'_>, new: &[(usize, &Admission)], outcomes: &mut [Option<Outcome>]) -> Result<()> {
-    let versions: BTreeSet<(&str, u32)> = new.iter().map(|(_, one)| (&*one.flow, one.version)).collect();
+/// Those of these versions that were not taken back; shared until the commit.
+fn startable<'a>(tx: &mut Tx<'_>, versions: BTreeSet<(&'a str, u32)>) -> Result<BTreeSet<(&'a str, u32)>> {
     let versions: Vec<_> = versions.into_iter().collect();
     let rows: Vec<_> = versions.iter().map(|&(flow, version)| values![flow, version]).collect();
-    let startable: BTreeSet<(&str, u32)> =
-        tx.db.query_each(&STARTABLE, &rows, |at, _| Ok(versions[at]))?.into_iter().collect();
+    Ok(tx.db.query_each(&STARTABLE, &rows, |at, _| Ok(versions[at]))?.into_iter().collect())
+}
+
+/// Of known instances, those that do not go on with a version that was taken back.
+pub(crate) fn judge_moves<'c>(
+    tx: &mut Tx<'_>,
+    good: Vec<Good<'c>>,
+    outcomes: &mut [Option<Outcome>],
+) -> Result<Vec<Good<'c>>> {
+    if !good.iter().any(Good::moves) {
+        return Ok(good);
+    }
+    let moved = good.iter().filter(|one| one.moves()).map(|one| (one.flow.clone(), one.commit.version));
+    let moved: Vec<_> = moved.collect();
+    let startable = startable(tx, moved.iter().map(|(flow, version)| (&**flow, *version)).collect())?;
+    let (stay, gone): (Vec<_>, Vec<_>) =
+        good.into_iter().partition(|one| !one.moves() || startable.contains(&(&*one.flow, one.commit.version)));
+    for one in gone {
+        outcomes[one.at] = Some(Err(AppendError::Retired));
+    }
+    Ok(stay)
+}
+
+/// Writes down what those who moved ran before.
+pub(crate) fn remember_moves(tx: &mut Tx<'_>, good: &[Good<'_>]) -> Result<()> {
+    let moved = good.iter().filter(|one| one.moves());
+    let rows: Vec<_> = moved.map(|one| values![&one.flow, one.version, one.n]).collect();
+    tx.db.execute_each(&RAN_BEFORE, &rows)?;
+    Ok(())
+}
+
+/// Nothing is started on a version that was taken back since it was chosen.
+fn retired(tx: &mut Tx<'_>, new: &[(usize, &Admission)], outcomes: &mut [Option<Outcome>]) -> Result<()> {
+    let startable = startable(tx, new.iter().map(|(_, one)| (&*one.flow, one.version)).collect())?;
     for &(at, one) in new {
         if outcomes[at].is_none() && !startable.contains(&(&*one.flow, one.version)) {
             outcomes[at] = Some(Err(AppendError::Retired));
@@ -185,7 +223,7 @@ pub(crate) fn admit(tx: &mut Tx<'_>, good: &[Good<'_>]) -> Result<bool> {
                 &admission.flow,
                 admission.version,
                 &admission.business_key,
-                admission.priority,
+                commit.priority,
                 state_number(commit.state),
                 integer(commit.last_seq),
                 integer(commit.epoch),
@@ -199,6 +237,7 @@ pub(crate) fn admit(tx: &mut Tx<'_>, good: &[Good<'_>]) -> Result<bool> {
                 &admission.traceparent,
                 admission.bound_by.as_ref(),
                 unique_number(admission.unique),
+                commit.forget_ms.map(integer),
             ]
         })
         .collect();

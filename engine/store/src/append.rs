@@ -42,11 +42,13 @@ pub(crate) struct Commit {
     pub(crate) entries: Option<String>,
     pub(crate) state: State,
     pub(crate) version: u32,
+    pub(crate) priority: i32,
     pub(crate) updated_ms: u64,
     pub(crate) due_ms: Option<u64>,
     pub(crate) error: Option<String>,
     pub(crate) reply: Option<String>,
     pub(crate) output: Option<String>,
+    pub(crate) forget_ms: Option<u64>,
     pub(crate) snapshot: Option<String>,
     pub(crate) subscriptions: Vec<Subscription>,
     pub(crate) tasks: TaskMoves,
@@ -73,6 +75,13 @@ pub(crate) struct Good<'c> {
     pub(crate) items: Vec<InboxItem>,
 }
 
+impl Good<'_> {
+    /// It goes on with another version.
+    pub(crate) fn moves(&self) -> bool {
+        self.was.is_some() && self.version != self.commit.version
+    }
+}
+
 pub(crate) type Outcome = std::result::Result<Appended, AppendError>;
 
 static FIND: Each<4> = Each::new(
@@ -80,10 +89,10 @@ static FIND: Each<4> = Each::new(
     "select {at}, i.n, i.flow, i.version, i.business_key, i.state, i.bound_by from {each,} instance as i
      where i.id = ?1 and i.seq = ?2 and i.epoch = ?3 and i.owner = ?4 {lock i}",
 );
-static UPDATE: Each<13> = Each::new(
-    [Int, Int, Int, Int, Int, Int, Int, Int, Int, Text, Text, Text, Int],
+static UPDATE: Each<15> = Each::new(
+    [Int, Int, Int, Int, Int, Int, Int, Int, Int, Text, Text, Text, Int, Int, Int],
     "update instance set state = ?5, seq = ?6, owner = ?7, wake_ms = ?8, updated_ms = ?9,
-                         error = ?10, reply = ?11, output = ?12, version = ?13
+                         error = ?10, reply = ?11, output = ?12, version = ?13, priority = ?14, forget_ms = ?15
      {from each} where n = ?1 and seq = ?2 and epoch = ?3 and owner = ?4",
 );
 static KEEP_SNAPSHOT: Each<2> = Each::new(
@@ -107,7 +116,8 @@ pub(crate) fn run(tx: &mut Tx<'_>, commits: &[&Commit]) -> Result<Vec<Outcome>> 
     let mut held = changed(commits, &had);
     held.extend(claimed.iter().map(|name| ("", name.as_str())));
     tx.hold_all(&held)?;
-    let mut good = find(tx, commits, had)?;
+    let found = find(tx, commits, had)?;
+    let mut good = admission::judge_moves(tx, found, &mut outcomes)?;
     good.extend(admission::judge(tx, commits, &mut outcomes)?);
     let gone = inbox::gone(tx, good.iter().map(|one| (one.was.map(|_| one.n), &*one.commit.taken)))?;
     good = good
@@ -140,6 +150,7 @@ pub(crate) fn run(tx: &mut Tx<'_>, commits: &[&Commit]) -> Result<Vec<Outcome>> 
         return Ok(commits.iter().map(|one| Err(AppendError::Conflict(one.instance.clone()))).collect());
     }
     update(tx, &good)?;
+    admission::remember_moves(tx, &good)?;
     let moves = good.iter().map(|one| (one.n, &*one.had, &*one.commit.subscriptions)).collect::<Vec<_>>();
     inbox::subscribe(tx, &moves)?;
     let moves = good.iter().map(|one| (one.n, &one.commit.tasks));
@@ -228,6 +239,8 @@ fn update(tx: &mut Tx<'_>, good: &[Good<'_>]) -> Result<()> {
                 &commit.reply,
                 &commit.output,
                 commit.version,
+                commit.priority,
+                commit.forget_ms.map(integer),
             ]
         })
         .collect();
@@ -310,7 +323,7 @@ impl Commit {
             park,
         } = append;
         let id = id_bytes(&instance).ok_or_else(|| Unavailable(format!("{instance:?} is no instance id")))?;
-        let Header { state, updated_ms, due_ms, error, reply, output } = header;
+        let Header { state, updated_ms, due_ms, error, reply, output, priority, forget_ms } = header;
         let (first, last) = (expected_seq + 1, expected_seq + entries.len() as u64);
         if !entries.iter().map(|entry| entry.seq).eq(first..=last) {
             return Err(Unavailable(format!("{instance}: entries are not numbered from {first}")));
@@ -332,11 +345,13 @@ impl Commit {
             entries: if entries.is_empty() { None } else { Some(text(&entries)?) },
             state,
             version,
+            priority,
             updated_ms,
             due_ms,
             error: error.as_ref().map(text).transpose()?,
             reply: reply.map(|value| text(&*value)).transpose()?,
             output,
+            forget_ms: forget_ms.filter(|_| state.ended()),
             snapshot: snapshot.filter(|_| !state.ended()),
             subscriptions: if state.ended() { Vec::new() } else { inbox::once_each(subscriptions) },
             tasks,

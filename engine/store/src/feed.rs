@@ -7,6 +7,7 @@
 //! Invariants:
 //! - Of one engine, numbers grow and may have gaps; it commits them in their order, so whoever was
 //!   told of one will never need an earlier one.
+//! - A place whose row was taken away since is still counted (`passed`): no head goes back.
 //! - A subscriber that misses nothing and one that reads on with [`Store::feed_after`] are told the same.
 
 use std::collections::BTreeMap;
@@ -101,6 +102,16 @@ pub enum Change {
     },
     /// A connection or a grant was changed.
     Grants,
+    /// Instances are kept no longer.
+    Forgotten {
+        flow: String,
+        instances: u64,
+    },
+    /// An instance's payloads were taken away.
+    Erased {
+        flow: String,
+        instance: String,
+    },
 }
 
 /// How far somebody was told of each engine.
@@ -177,7 +188,8 @@ pub(crate) fn heads(db: &mut Db) -> Result<Places> {
         let n: i64 = db.only(
             "select coalesce(max(n), 0) from
                  (select max(n) as n from journal where n > ?1 and n < ?2
-                  union all select max(n) from notice where n > ?1 and n < ?2) as both_of_them",
+                  union all select max(n) from notice where n > ?1 and n < ?2
+                  union all select max(n) from passed where n > ?1 and n < ?2) as all_of_them",
             &values![first, last],
             |row| row.get(0),
         )?;
@@ -234,6 +246,11 @@ impl Store {
     /// database.
     pub async fn feed_heads(&self) -> std::result::Result<Places, Unavailable> {
         self.read(heads).await
+    }
+
+    /// Up to where each engine's rows may be gone. A reader that was not told so far may miss some.
+    pub async fn feed_passed(&self) -> std::result::Result<Places, Unavailable> {
+        self.read(|db| db.query("select n from passed", &[], |row| Ok(place(row.get(0)?)))).await.map(Places::from_iter)
     }
 
     /// What was committed after these places, the oldest of each engine first, at most `limit` of each.

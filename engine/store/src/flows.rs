@@ -211,6 +211,7 @@ impl Store {
                  where flow = ?1 and version = coalesce(?2, (select max(version) from version where flow = ?1))",
                 &values![&flow, version],
                 |row| {
+                    let retired_ms: Option<u64> = row.get(8)?;
                     Ok(Version {
                         flow: row.get(0)?,
                         version: row.get(1)?,
@@ -218,10 +219,11 @@ impl Store {
                         hash: row.get(3)?,
                         published_ms: natural(row, 4)?,
                         published_by: row.get(5)?,
-                        retired_ms: row.get(8)?,
+                        retired_ms,
                         definition: Definition {
                             document: shared(read_json(row, 6)?),
                             catalog: shared(read_json(row, 7)?),
+                            retired: retired_ms.is_some(),
                         },
                     })
                 },

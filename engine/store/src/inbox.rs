@@ -184,6 +184,8 @@ pub(crate) fn subscribe(tx: &mut Tx<'_>, moves: &[(i64, &[Subscription], &[Subsc
     let left: BTreeSet<(&str, &str)> = left.into_iter().map(|at| (&*ceased[at].0, &*ceased[at].1)).collect();
     let left: Vec<_> = left.into_iter().collect();
     let awaiting = post::awaiting(tx, &left)?;
+    let abandoned: Vec<_> = left.iter().filter(|pair| !awaiting.contains_key(*pair)).copied().collect();
+    post::drop_transient(tx, &abandoned)?;
     post::want(tx, awaiting.values().filter_map(|waiting| waiting.first()))
 }
 
@@ -251,8 +253,12 @@ impl Store {
         let Some(id) = id_bytes(instance) else { return Ok(CommandKept::Unknown) };
         self.tell(at_ms);
         let body = text(&command)?;
-        let detail = serde_json::to_value(&command).unwrap_or_default();
+        let mut detail = serde_json::to_value(&command).unwrap_or_default();
         let action = format!("instance.{}", detail.get("command").and_then(Json::as_str).unwrap_or("command"));
+        // The journal has the answers of people and workers; the audit outlives it.
+        for payload in ["output", "failure"] {
+            detail.as_object_mut().map(|detail| detail.remove(payload));
+        }
         let order = Order { instance: instance.to_owned(), id, body, by: by.to_owned(), at_ms, action, detail };
         self.write(move |tx| order.run(tx)).await
     }

@@ -9,7 +9,9 @@ use stepwell_core::machine::{Entry, Error, State};
 use stepwell_runtime::journal::Unavailable;
 
 use crate::Store;
-use crate::rows::{id, id_bytes, id_text, integer, json, json_or_null, natural, shared, state, state_number};
+use crate::rows::{
+    id, id_bytes, id_text, integer, json, json_or_null, natural, natural_or_null, shared, state, state_number,
+};
 use crate::sql::{Result, Row, Value, values};
 
 /// Where a page ended. Opaque to callers.
@@ -55,6 +57,8 @@ pub struct Filter {
     pub flow: Option<String>,
     pub version: Option<u32>,
     pub state: Option<State>,
+    /// Only those that have not ended.
+    pub live: bool,
     pub business_key: Option<String>,
     /// An instance's id, or a part of a business key, upper or lower case.
     pub text: Option<String>,
@@ -91,6 +95,8 @@ pub struct InstanceDetail {
     pub traceparent: Option<String>,
     /// `None` once ended.
     pub snapshot: Option<String>,
+    /// Its payloads were taken away then.
+    pub erased_ms: Option<u64>,
 }
 
 const COLUMNS: &str =
@@ -117,7 +123,7 @@ impl Store {
         let Some(bytes) = id_bytes(instance) else { return Ok(None) };
         self.read(move |db| {
             let sql = format!(
-                "select {COLUMNS}, i.seq, i.reply, i.output = '=', nullif(i.output, '='), i.traceparent, s.body
+                "select {COLUMNS}, i.seq, i.reply, i.output = '=', nullif(i.output, '='), i.traceparent, s.body, i.erased_ms
                  from instance as i left join snapshot as s on s.instance = i.n where i.id = ?1"
             );
             db.first(&sql, &values![&bytes], |row| {
@@ -130,6 +136,7 @@ impl Store {
                     reply,
                     traceparent: row.get(15)?,
                     snapshot: row.get(16)?,
+                    erased_ms: natural_or_null(row, 17)?,
                 })
             })
         })
@@ -187,11 +194,10 @@ impl Store {
 /// so that a search that matches much sorts numbers, not rows.
 pub(crate) fn listing<'f>(filter: &'f Filter, cursor: Option<Cursor>, limit: u32) -> (String, Vec<Value<'f>>) {
     let mut values: Vec<Value<'f>> = Vec::new();
-    let mut conditions = String::new();
+    let mut conditions = String::from("where true");
     let mut narrow = |condition: &str, value: Value<'f>| {
         values.push(value);
-        let joint = if conditions.is_empty() { "where" } else { " and" };
-        let _ = write!(conditions, "{joint} {}", condition.replace('?', &format!("?{}", values.len())));
+        let _ = write!(conditions, " and {}", condition.replace('?', &format!("?{}", values.len())));
     };
     let mut index = "none";
     if let Some(flow) = &filter.flow {
@@ -227,11 +233,25 @@ pub(crate) fn listing<'f>(filter: &'f Filter, cursor: Option<Cursor>, limit: u32
         narrow("n < ?", before.into());
     }
     values.push(limit.saturating_add(1).into());
+    let end = format!("order by n desc limit ?{}", values.len());
+    let by_state = index == "none" || index == "instance_by_flow";
+    let found = match filter.live {
+        false => format!("select n from instance {{by {index}}} {conditions} {end}"),
+        // By what each live state is indexed: ended ones, most of the table, are not read.
+        true if by_state && filter.state.is_none() => {
+            let of = |state: u8| {
+                format!(
+                    "select n from (select n from instance {{by instance_by_state}}
+                     {conditions} and state = {state} and state <> 5 {end}) as of_{state}"
+                )
+            };
+            format!("select n from ({}) as live {end}", [0, 1, 2, 3, 4].map(of).join(" union all "))
+        }
+        true => format!("select n from instance {{by {index}}} {conditions} and state <= 4 {end}"),
+    };
     let sql = format!(
-        "select {COLUMNS} from
-             (select n from instance {{by {index}}} {conditions} order by n desc limit ?{}) as found
-         cross join instance as i where i.n = found.n order by found.n desc",
-        values.len()
+        "select {COLUMNS} from ({found}) as found
+         cross join instance as i where i.n = found.n order by found.n desc"
     );
     (sql, values)
 }

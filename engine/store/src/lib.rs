@@ -23,6 +23,7 @@ mod bindings;
 mod drafts;
 mod feed;
 mod flows;
+mod forget;
 mod inbox;
 mod instances;
 mod keeper;
@@ -54,6 +55,7 @@ pub use feed::{Change, Committed, FeedItem, Notice, Places, PluginStatus};
 pub use flows::{
     ChoiceCounts, Counts, FlowDetail, FlowSummary, Publish, Published, TriggerRow, Version, VersionSummary,
 };
+pub use forget::Erased;
 pub use instances::{Cursor, Filter, InstanceDetail, InstanceSummary, Page};
 pub use needs::{Garbage, Need, Removed, Unneeded, UnneededPlugin, UsedBy, VersionUse, WhereUsed};
 pub use open::{AbortAt, OpenError, Options};

@@ -19,7 +19,7 @@ struct Migration {
 }
 
 /// In order; a migration's number is its place, from 1.
-const MIGRATIONS: [Migration; 7] = [
+const MIGRATIONS: [Migration; 8] = [
     Migration { name: "0001-instances", sql: include_str!("../migrations/0001-instances.sql"), to_postgres: "" },
     Migration {
         name: "0002-administration",
@@ -35,6 +35,7 @@ const MIGRATIONS: [Migration; 7] = [
     Migration { name: "0005-schedules", sql: include_str!("../migrations/0005-schedules.sql"), to_postgres: "" },
     Migration { name: "0006-pauses", sql: include_str!("../migrations/0006-pauses.sql"), to_postgres: "" },
     Migration { name: "0007-tasks", sql: include_str!("../migrations/0007-tasks.sql"), to_postgres: "" },
+    Migration { name: "0008-forgetting", sql: include_str!("../migrations/0008-forgetting.sql"), to_postgres: "" },
 ];
 
 /// The schema this engine writes.

@@ -8,7 +8,8 @@
 //! - It is decided in the transaction that takes it away. A start shares its version's row until its
 //!   commit (`admission`), and whoever takes the version back locks that row first: either the start is
 //!   seen here, or the start sees that the version is gone. Publishing holds [`PLUGINS`], as removing does.
-//! - A version that ended instances ran on is not deleted but taken back: their history needs its drawing.
+//! - A version that kept instances ran on, be it before they were migrated, is not deleted but taken back: their
+//!   history needs its drawing.
 //!
 //! Not here: what a binding or a route names (`core::bind`).
 
@@ -117,7 +118,7 @@ pub struct Unneeded {
     pub flow: String,
     pub version: u32,
     pub label: Option<String>,
-    /// Ended instances ran on it: it is taken back, and its row stays.
+    /// Kept instances ran on it: it is taken back, and its row stays.
     pub kept: u64,
 }
 
@@ -193,6 +194,12 @@ fn kept(db: &mut Db, flow: &str, version: u32) -> Result<u64> {
     db.only(sql, &values![flow, version], |row| natural(row, 0))
 }
 
+/// Kept instances that ran on a version before they were migrated to another.
+fn moved_on(db: &mut Db, flow: &str, version: u32) -> Result<u64> {
+    let sql = "select count(*) from ran_before where flow = ?1 and version = ?2";
+    db.only(sql, &values![flow, version], |row| natural(row, 0))
+}
+
 fn remove_version(tx: &mut Tx<'_>, act: &Act, flow: &str, version: u32) -> Result<Removed> {
     tx.hold_all(&BTreeSet::from([("", PATHS), ("", flow)]))?;
     // From here on no start can be committed on it that is not seen below.
@@ -206,7 +213,7 @@ fn remove_version(tx: &mut Tx<'_>, act: &Act, flow: &str, version: u32) -> Resul
     if !needs.is_empty() {
         return Ok(Removed::Needed(needs));
     }
-    let kept = kept(tx.db, flow, version)?;
+    let kept = kept(tx.db, flow, version)? + moved_on(tx.db, flow, version)?;
     if retired && kept > 0 {
         return Ok(Removed::Retired);
     }
@@ -253,17 +260,22 @@ fn garbage(db: &mut Db, before_ms: u64, in_force: &BTreeSet<String>) -> Result<G
     let mut garbage = Garbage::default();
     // Since the next one was published, nobody got it by itself.
     let passed = db.query(
-        "select v.flow, v.version, v.label from version as v
-         where v.retired_ms is null and exists (select 1 from version as next
+        "select v.flow, v.version, v.label, v.retired_ms is not null from version as v
+         where exists (select 1 from version as next
              where next.flow = v.flow and next.version > v.version and next.published_ms < ?1)
          order by v.flow, v.version",
         &values![integer(before_ms)],
-        |row| Ok(Unneeded { flow: row.get(0)?, version: row.get(1)?, label: row.get(2)?, kept: 0 }),
+        |row| {
+            Ok((Unneeded { flow: row.get(0)?, version: row.get(1)?, label: row.get(2)?, kept: 0 }, row.get::<bool>(3)?))
+        },
     )?;
-    for mut one in passed {
+    for (mut one, retired) in passed {
         if garbage.versions.len() < GARBAGE_MAX && scene.needs(db, &one.flow, one.version)?.is_empty() {
-            one.kept = kept(db, &one.flow, one.version)?;
-            garbage.versions.push(one);
+            one.kept = kept(db, &one.flow, one.version)? + moved_on(db, &one.flow, one.version)?;
+            // One that was taken back goes once nothing is kept that needs its drawing.
+            if !retired || one.kept == 0 {
+                garbage.versions.push(one);
+            }
         }
     }
     let plugins = db.query(

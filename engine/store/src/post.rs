@@ -5,7 +5,7 @@
 //! - The same (message, id) is kept once, be it twice in one batch.
 //! - Each message is judged as if those before it in the batch had come before: of several for one
 //!   (message, key), each makes another of those who wait wanted.
-//! - A message that is refused leaves nothing.
+//! - A message that is refused leaves nothing; one that is dropped, its id.
 //!
 //! Not here: how messages reach those who wait (`inbox`, `append`).
 
@@ -52,11 +52,13 @@ static KEPT: Each<2> = Each::new(
     "select {at}, x.kept from {each,} {lateral}
      (select count(*) as kept from inbox where message = ?1 and key = ?2) as x",
 );
-static KEEP: Each<8> = Each::new(
-    [Int, Text, Text, Text, Text, Text, Int, Int],
-    "insert into inbox (n, message, key, id, body, sent_by, at_ms, expires_ms)
-     select ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 {from each}",
+static KEEP: Each<9> = Each::new(
+    [Int, Text, Text, Text, Text, Text, Int, Int, Int],
+    "insert into inbox (n, message, key, id, body, sent_by, at_ms, expires_ms, transient)
+     select ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 {from each}",
 );
+static DROP_TRANSIENT: Each<2> =
+    Each::new([Text, Text], "delete from inbox {using each} where message = ?1 and key = ?2 and transient = 1");
 // Parked ones first, and those that nobody wants yet.
 static AWAITING: Each<2> = Each::new(
     [Text, Text],
@@ -78,18 +80,23 @@ pub(crate) fn run(tx: &mut Tx<'_>, posts: &[&Post]) -> Result<Vec<Posted>> {
     let fresh = fresh(tx, posts)?;
     let pairs: Vec<Pair<'_>> = fresh.iter().map(|&at| posts[at].pair()).collect::<BTreeSet<_>>().into_iter().collect();
     let mut kept = kept(tx, &pairs)?;
-    let mut taken = Vec::with_capacity(fresh.len());
+    let awaiting = awaiting(tx, &pairs)?;
+    let (mut taken, mut dropped) = (Vec::with_capacity(fresh.len()), Vec::new());
     for at in fresh {
         let kept = kept.entry(posts[at].pair()).or_default();
-        if *kept >= KEPT_MAX {
+        if posts[at].transient() && !awaiting.contains_key(&posts[at].pair()) {
+            outcomes[at] = Posted::Dropped;
+            dropped.push(at);
+        } else if *kept >= KEPT_MAX {
             outcomes[at] = Posted::Full;
         } else {
             *kept += 1;
             taken.push(at);
         }
     }
+    remember(tx, posts, &taken, false)?;
+    remember(tx, posts, &dropped, true)?;
     keep(tx, posts, &taken)?;
-    let awaiting = awaiting(tx, &pairs)?;
     let mut wanted: BTreeMap<Pair<'_>, usize> = BTreeMap::new();
     for at in taken {
         let pair = posts[at].pair();
@@ -121,10 +128,11 @@ fn kept<'a>(tx: &mut Tx<'_>, pairs: &[Pair<'a>]) -> Result<BTreeMap<Pair<'a>, u6
     Ok(tx.db.query_each(&KEPT, &rows, |at, row| Ok((pairs[at], natural(row, 1)?)))?.into_iter().collect())
 }
 
-fn keep(tx: &mut Tx<'_>, posts: &[&Post], taken: &[usize]) -> Result<()> {
-    let messages = || taken.iter().map(|&at| (&posts[at].message, &posts[at].payload));
+/// Knows them from now on, and tells the audit.
+fn remember(tx: &mut Tx<'_>, posts: &[&Post], these: &[usize], dropped: bool) -> Result<()> {
+    let messages = || these.iter().map(|&at| &posts[at].message);
     let rows: Vec<_> = messages()
-        .map(|(one, _)| {
+        .map(|one| {
             let until_ms = one.at_ms.saturating_add(SEEN_MS.max(one.ttl_ms));
             values![&one.name, &one.id, integer(until_ms)]
         })
@@ -132,22 +140,42 @@ fn keep(tx: &mut Tx<'_>, posts: &[&Post], taken: &[usize]) -> Result<()> {
     if tx.db.execute_each(&SEE, &rows)? != rows.len() {
         return Err(Error::Raced); // Another engine kept one of them a moment ago.
     }
-    let mut rows = Vec::with_capacity(taken.len());
-    for (one, payload) in messages() {
-        let (n, until_ms) = (tx.next_id(), one.at_ms.saturating_add(one.ttl_ms));
-        rows.push(values![n, &one.name, &one.key, &one.id, payload, &one.by, integer(one.at_ms), integer(until_ms)]);
-    }
-    tx.db.execute_each(&KEEP, &rows)?;
     let deeds: Vec<_> = messages()
-        .map(|(one, _)| Deed {
+        .map(|one| Deed {
             by: &one.by,
             at_ms: one.at_ms,
             action: "message.post",
             target: &one.name,
-            detail: json!({ "key": one.key, "id": one.id }),
+            detail: if dropped {
+                json!({ "key": one.key, "id": one.id, "dropped": true })
+            } else {
+                json!({ "key": one.key, "id": one.id })
+            },
         })
         .collect();
     audit_all(tx, &deeds)
+}
+
+fn keep(tx: &mut Tx<'_>, posts: &[&Post], taken: &[usize]) -> Result<()> {
+    let mut rows = Vec::with_capacity(taken.len());
+    for post in taken.iter().map(|&at| posts[at]) {
+        let (one, n) = (&post.message, tx.next_id());
+        // Those who wait may be suspended, or their engine dead: what they were told of stays for them.
+        let ttl_ms = if post.transient() { SEEN_MS } else { one.ttl_ms };
+        let until_ms = integer(one.at_ms.saturating_add(ttl_ms));
+        let at_ms = integer(one.at_ms);
+        let transient = post.transient();
+        rows.push(values![n, &one.name, &one.key, &one.id, &post.payload, &one.by, at_ms, until_ms, transient]);
+    }
+    tx.db.execute_each(&KEEP, &rows)?;
+    Ok(())
+}
+
+/// Nobody waits for these pairs any more: what was only for those who did is gone.
+pub(crate) fn drop_transient(tx: &mut Tx<'_>, pairs: &[Pair<'_>]) -> Result<()> {
+    let rows: Vec<_> = pairs.iter().map(|(name, key)| values![name, key]).collect();
+    tx.db.execute_each(&DROP_TRANSIENT, &rows)?;
+    Ok(())
 }
 
 /// Those who wait for each pair, in the order in which they are wanted.
@@ -180,6 +208,11 @@ pub(crate) fn want<'a>(tx: &mut Tx<'_>, instances: impl Iterator<Item = &'a Awai
 impl Post {
     fn pair(&self) -> Pair<'_> {
         (&self.message.name, &self.message.key)
+    }
+
+    /// Only for those who wait for it when it comes.
+    fn transient(&self) -> bool {
+        self.message.ttl_ms == 0
     }
 }
 

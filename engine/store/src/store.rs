@@ -55,6 +55,8 @@ pub(crate) struct Inner {
     lease: Lease,
     /// Rung when others have something for us.
     bell: Arc<Notify>,
+    /// Rung when there is something for workers.
+    pub(crate) work: Arc<Notify>,
     /// Where there are others.
     keeper: Option<Keeper>,
     writer: Option<JoinHandle<()>>,
@@ -154,7 +156,7 @@ impl Store {
         let told_ms = Arc::new(AtomicU64::new(0));
         let engine = Arc::new(AtomicI64::new(seat.as_ref().map_or(FILE_OWNER, |seat| seat.number)));
         let bell = Arc::new(Notify::new());
-        let lease = Lease::default();
+        let (lease, work) = (Lease::default(), Arc::new(Notify::new()));
         if let Some(seat) = &seat {
             // It was heard of a moment ago; the first heartbeat is soon.
             lease.renew(joined + seat.lease());
@@ -177,6 +179,7 @@ impl Store {
             engine: engine.clone(),
             seat,
             lease: lease.clone(),
+            work: work.clone(),
             abort: options.abort,
             commits: 0,
             claim,
@@ -187,7 +190,8 @@ impl Store {
             .map_err(|error| OpenError::unusable(shown, &error))?;
         let readers = Arc::new(Readers::new(place.clone(), options.readers_max.max(1)));
         let queue = Some(queue);
-        let inner = Inner { place, queue, readers, feed, told_ms, engine, lease, bell, keeper, writer: Some(writer) };
+        let writer = Some(writer);
+        let inner = Inner { place, queue, readers, feed, told_ms, engine, lease, bell, work, keeper, writer };
         Ok(Self { inner: Arc::new(inner) })
     }
 

@@ -14,11 +14,12 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 use stepwell_core::machine::{self, fits_message};
 use stepwell_runtime::journal::{TaskMoves, Unavailable};
+use tokio::sync::futures::OwnedNotified;
 
 use crate::administration::audit;
 use crate::rows::{id, id_bytes, integer, json as read_json, natural, natural_or_null};
 use crate::sql::Kind::{Int, Text};
-use crate::sql::{Each, Result, Row, Value, values};
+use crate::sql::{Db, Each, Result, Row, Value, values};
 use crate::tx::Tx;
 use crate::{Act, Store};
 
@@ -95,6 +96,7 @@ pub(crate) fn write(tx: &mut Tx<'_>, moves: &[(i64, &TaskMoves)]) -> Result<()> 
     let mut gone: Vec<[Value<'_>; 2]> = Vec::new();
     let mut open = Vec::new();
     for (n, moves) in moves {
+        tx.work |= moves.open.iter().any(|task| task.topic.is_some());
         gone.extend(moves.gone.iter().map(|&token| values![*n, i64::from(token)]));
         open.extend(moves.open.iter().map(|task| (*n, task, Named::of(task))));
     }
@@ -186,6 +188,24 @@ fn one(tx: &mut Tx<'_>, instance: &[u8; 16], token: u32) -> Result<Option<(i64, 
     tx.db.first(&sql, &values![instance, i64::from(token)], |row| Ok((row.get(19)?, task(row)?)))
 }
 
+static OLDEST: Each<3> = Each::new(
+    [Text, Int, Int],
+    "select {at}, x.since_ms from {each,} {lateral}
+     (select t.since_ms from task as t join instance as i on i.n = t.instance
+      where t.topic = ?1 and (t.locked_ms is null or t.locked_ms <= ?2) and i.state < 3
+      order by t.since_ms limit ?3) as x",
+);
+
+/// Since when the youngest of the `limit` oldest tasks of these topics is open that no worker has; of all there are, if
+/// there are fewer.
+fn oldest(db: &mut Db, topics: &[String], now_ms: u64, limit: u32) -> Result<Option<i64>> {
+    let rows: Vec<_> = topics.iter().map(|topic| values![topic, integer(now_ms), limit]).collect();
+    let mut since: Vec<i64> = db.query_each(&OLDEST, &rows, |_, row| row.get(1))?;
+    since.sort_unstable();
+    since.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(since.pop())
+}
+
 impl Store {
     /// The oldest first.
     pub async fn tasks(&self, filter: TaskFilter, limit: u32) -> std::result::Result<Vec<OpenTask>, Unavailable> {
@@ -256,6 +276,17 @@ impl Store {
         .await
     }
 
+    /// Whether a worker could fetch something of these topics: a look, beside the writer.
+    pub async fn has_work(&self, topics: Vec<String>, now_ms: u64) -> std::result::Result<bool, Unavailable> {
+        self.read(move |db| Ok(oldest(db, &topics, now_ms, 1)?.is_some())).await
+    }
+
+    /// Completes when tasks for workers were put out here, or given back, since it was made. Of what other engines put
+    /// out it says nothing.
+    pub fn work(&self) -> OwnedNotified {
+        self.inner.work.clone().notified_owned()
+    }
+
     /// Gives a worker tasks of these topics for its own until `locked_ms`, the oldest first. Those that it has
     /// already and whose answer it never got are among them once their lock is over, as for everybody else.
     pub async fn fetch(
@@ -267,30 +298,30 @@ impl Store {
         limit: u32,
     ) -> std::result::Result<Vec<OpenTask>, Unavailable> {
         self.write(move |tx| {
-            let mut found: Vec<(i64, OpenTask)> = Vec::new();
+            // Those up to there are enough, whatever their topics: nothing younger is read.
+            let Some(until_ms) = oldest(tx.db, &topics, now_ms, limit)? else { return Ok(Vec::new()) };
+            let mut values: Vec<Value<'_>> = vec![integer(now_ms).into(), until_ms.into(), limit.into()];
+            let mut named = String::new();
             for topic in &topics {
-                let left = limit.saturating_sub(u32::try_from(found.len()).unwrap_or(u32::MAX));
-                if left == 0 {
-                    break;
-                }
-                let sql = format!(
-                    "select {COLUMNS}, t.instance from task as t join instance as i on i.n = t.instance
-                     where t.topic = ?1 and (t.locked_ms is null or t.locked_ms <= ?2) and i.state < 3
-                     order by t.since_ms limit ?3 {{lock t, leave}}"
-                );
-                let values = values![topic, integer(now_ms), left];
-                found.extend(tx.db.query(&sql, &values, |row| Ok((row.get(19)?, task(row)?)))?);
+                values.push(topic.into());
+                let comma = if named.is_empty() { "" } else { ", " };
+                let _ = write!(named, "{comma}?{}", values.len()); // Writing to a string cannot fail.
             }
-            let mut fetched = Vec::with_capacity(found.len());
-            for (n, mut task) in found {
+            let sql = format!(
+                "select {COLUMNS}, t.instance from task as t join instance as i on i.n = t.instance
+                 where t.topic in ({named}) and t.since_ms <= ?2 and (t.locked_ms is null or t.locked_ms <= ?1)
+                   and i.state < 3
+                 order by t.since_ms, t.instance, t.token limit ?3 {{lock t, leave}}"
+            );
+            let mut fetched: Vec<(i64, OpenTask)> = tx.db.query(&sql, &values, |row| Ok((row.get(19)?, task(row)?)))?;
+            for (n, task) in &mut fetched {
                 tx.db.execute(
                     "update task set worker = ?3, locked_ms = ?4 where instance = ?1 and token = ?2",
-                    &values![n, i64::from(task.token), &worker, integer(locked_ms)],
+                    &values![*n, i64::from(task.token), &worker, integer(locked_ms)],
                 )?;
                 (task.worker, task.locked_ms) = (Some(worker.clone()), Some(locked_ms));
-                fetched.push(task);
             }
-            Ok(fetched)
+            Ok(fetched.into_iter().map(|(_, task)| task).collect())
         })
         .await
     }
@@ -313,6 +344,7 @@ impl Store {
                 Some(holder) if *holder == worker => {}
                 holder => return Ok(Grasp::Taken(holder.clone().unwrap_or_default())),
             }
+            tx.work |= locked_ms.is_none();
             let holder = locked_ms.map(|_| worker.clone());
             tx.db.execute(
                 "update task set worker = ?3, locked_ms = ?4 where instance = ?1 and token = ?2",

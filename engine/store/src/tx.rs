@@ -24,6 +24,8 @@ pub(crate) struct Tx<'c> {
     pub(crate) seat: Option<&'c Seat>,
     /// Another engine should look at something.
     hint: bool,
+    /// Workers that wait here should look.
+    pub(crate) work: bool,
     /// The caller's time as it was last told.
     pub(crate) now_ms: u64,
     tally: Vec<Move>,
@@ -74,7 +76,7 @@ impl<'c> Tx<'c> {
         seat: Option<&'c Seat>,
         now_ms: u64,
     ) -> Self {
-        Self { db, numbers, engine, seat, hint: false, now_ms, tally: Vec::new(), feed: Vec::new() }
+        Self { db, numbers, engine, seat, hint: false, work: false, now_ms, tally: Vec::new(), feed: Vec::new() }
     }
 
     /// The owner of something that is wanted should know soon.

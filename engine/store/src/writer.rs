@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use stepwell_runtime::journal::{AppendError, Appended, Posted, Taken, Unavailable};
 use stepwell_runtime::lease::Lease;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 
 use crate::append::{self, Commit};
 use crate::feed::FeedItem;
@@ -128,6 +128,8 @@ pub(crate) struct Writer {
     /// Where others write, too.
     pub(crate) seat: Option<Seat>,
     pub(crate) lease: Lease,
+    /// Rung after commits that put out work.
+    pub(crate) work: Arc<Notify>,
     pub(crate) abort: Option<AbortAt>,
     /// Of instances, since the start; for `abort`.
     pub(crate) commits: u32,
@@ -142,13 +144,14 @@ pub(crate) fn numbers_of(db: &mut Db, seat: Option<(&Seat, i64)>) -> Result<Numb
         let place = db.only(
             "select coalesce(max(n), ?1) from
                  (select max(n) as n from journal where n > ?1 and n < ?2
-                  union all select max(n) from notice where n > ?1 and n < ?2) as both_of_them",
+                  union all select max(n) from notice where n > ?1 and n < ?2
+                  union all select max(n) from passed where n > ?1 and n < ?2) as all_of_them",
             &values![first, last],
             |row| row.get(0),
         )?;
         return Ok(Numbers::of_engine(seat.number, place, given_out));
     }
-    let tables = ["journal", "notice", "inbox", "instance", "audit"];
+    let tables = ["journal", "notice", "inbox", "instance", "audit", "passed"];
     let mut last = 0;
     for table in tables {
         let n: i64 = db.only(&format!("select coalesce(max(n), 0) from {table}"), &[], |row| row.get(0))?;
@@ -257,6 +260,7 @@ impl Writer {
             outcomes.extend(batch.iter().map(|_| Ok(())));
             run_all(batch, &mut tx)
         };
+        let work = tx.work;
         let done = match run.and_then(|()| tx.finish()) {
             Ok(feed) => {
                 self.perhaps_abort(batch, AbortAt::Before);
@@ -270,6 +274,9 @@ impl Writer {
                 self.db = Some(db);
                 if let Some(seat) = &self.seat {
                     self.lease.renew(alive + seat.lease());
+                }
+                if work {
+                    self.work.notify_waiters();
                 }
                 Ok((outcomes, feed))
             }

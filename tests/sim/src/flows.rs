@@ -1,32 +1,67 @@
-//! Flows: drawn at random in blocks that fit together, and those that ship with the engine.
+//! Which flows a run has: some that are drawn, with flows they call and a second version of each, and those that
+//! ship with the engine.
 //!
-//! A block is written from its end: it is told where to go on, and says where it begins.
+//! Not here: how one is drawn (`blocks`, `inner`).
 
-use serde_json::{Map, Value, json};
-use stepwell_core::catalog::{Catalog, EffectClass, NodeType, Port, Text};
+mod blocks;
+mod inner;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use stepwell_core::catalog::{CalledFlow, Catalog, EffectClass, NodeType, Port, Text};
+use stepwell_core::flow::Flow;
 use stepwell_core::flow::check::check;
 
 use crate::chance::Chance;
 
 /// The messages that flows wait for.
-pub const MESSAGES: [&str; 3] = ["paid", "moved", "news"];
-const DEPTH_MAX: u32 = 3;
+pub const MESSAGES: [&str; 4] = ["paid", "moved", "news", NOTE];
+/// One that nothing has to wait for: what takes it takes all there are, and would leave nothing for a wait inside.
+pub const NOTE: &str = "note";
 
-/// Node types for drawn flows, beside those of the bundled plugins as `flows/checks/catalog.json` has them.
+/// One version of a flow, with the node types and called flows it is pinned to.
+#[derive(Debug, Clone)]
+pub struct Version {
+    pub document: Value,
+    pub version: u32,
+    pub catalog: Arc<Catalog>,
+    /// What instances of it get; none are started on a version without.
+    pub input: Option<Value>,
+    /// What its nodes are called in the version after.
+    pub next: Option<BTreeMap<String, String>>,
+}
+
+impl Version {
+    /// The only version of a flow that uses what is at hand.
+    pub fn only(document: Value, input: Value) -> Self {
+        Self { document, version: 1, catalog: Arc::new(catalog()), input: Some(input), next: None }
+    }
+
+    pub fn check(&self) -> Option<Flow> {
+        check(&self.document, &self.catalog).flow
+    }
+}
+
+/// Node types of the bundled plugins as `flows/checks/catalog.json` has them, and those of drawn flows.
 pub fn catalog() -> Catalog {
     let bundled: Value = serde_json::from_str(include_str!("../../../flows/checks/catalog.json")).unwrap_or_default();
     let mut all: Vec<NodeType> = serde_json::from_value(bundled["nodeTypes"].clone()).unwrap_or_default();
-    for (name, effect, [undo, resume, query]) in [
+    all.extend(simulated());
+    Catalog::new(all)
+}
+
+fn simulated() -> impl Iterator<Item = NodeType> {
+    let all = [
         ("pure", EffectClass::Pure, [false, false, false]),
         ("recorded", EffectClass::Recorded, [false, false, false]),
         ("act", EffectClass::External, [true, false, false]),
         ("ask", EffectClass::External, [true, false, true]),
         ("wait", EffectClass::External, [true, true, false]),
         ("tell", EffectClass::External, [false, false, false]),
-    ] {
-        all.push(node_type(name, effect, [undo, resume, query]));
-    }
-    Catalog::new(all)
+    ];
+    all.into_iter().map(|(name, effect, offers)| node_type(name, effect, offers))
 }
 
 fn node_type(name: &str, effect: EffectClass, [undo, resume, query]: [bool; 3]) -> NodeType {
@@ -57,7 +92,7 @@ pub fn golden() -> Vec<(Value, Value)> {
     let order = json!({
         "orderId": "$key", "communityId": "C-1", "sku": "SKU-1", "quantity": 2, "amount_cents": 1200,
     });
-    let item = json!({ "sku": "A", "qty": 2, "price_cents": 1500, "weight_g": 100 });
+    let item = json!({ "sku": "A", "qty": 2, "unit_cents": 1500, "weight_g": 100 });
     let five = json!({
         "order_id": "$key", "type": "physical", "region": "domestic",
         "customer": { "id": "c", "tier": "gold" }, "items": [item],
@@ -69,269 +104,84 @@ pub fn golden() -> Vec<(Value, Value)> {
     ]
 }
 
-/// A flow that the checker takes. Its input has `key`, `other` and `n`.
-pub fn draw(chance: &mut Chance, catalog: &Catalog, name: &str) -> Value {
+/// The flows of a run.
+pub fn draw_all(chance: &mut Chance) -> Vec<Version> {
+    let mut catalog = Catalog::new(simulated());
+    let mut callable = Vec::new();
+    for at in 0..chance.below(3) {
+        let key = format!("called-{at}");
+        let document = draw(chance, &catalog, &key, &callable);
+        let hash = check(&document, &catalog).hash;
+        let called = CalledFlow { key: key.clone(), version: 1, hash, document, catalog: catalog.clone() };
+        callable.push(format!("{key}@1"));
+        catalog.flows.insert(format!("{key}@1"), called);
+    }
+    let catalog = Arc::new(catalog);
+    let input = json!({ "key": "$key", "other": "$shared", "n": "$n", "depth": "$depth" });
+    let mut all = Vec::new();
+    for at in 0..chance.between(1, 3) {
+        let document = draw(chance, &catalog, &format!("drawn-{at}"), &callable);
+        let (other, renamed) = changed(chance, &document);
+        let first =
+            Version { document, version: 1, catalog: catalog.clone(), input: Some(input.clone()), next: Some(renamed) };
+        let second = Version { document: other, version: 2, input: None, next: None, ..first.clone() };
+        all.extend([first, second]);
+    }
+    if chance.permille(200) {
+        all.extend(golden().into_iter().map(|(document, input)| Version::only(document, input)));
+    }
+    all
+}
+
+/// A flow that the checker takes. Its input has `key`, `other`, `n` and `depth`: how deep it may still call itself.
+fn draw(chance: &mut Chance, catalog: &Catalog, name: &str, callable: &[String]) -> Value {
     loop {
-        let document = Drawing::default().document(chance, name);
+        let document = blocks::Drawing::new(callable).document(chance, name);
         if check(&document, catalog).flow.is_some() {
             return document;
         }
     }
 }
 
-#[derive(Default)]
-struct Drawing {
-    nodes: Map<String, Value>,
-    edges: Vec<Value>,
-    next: u32,
-    /// How many sets of branches that run beside each other: there a compensation or an end would surprise.
-    beside: u32,
+/// Another version of a flow, and what its nodes are called there: one more node at its start, other time limits, and
+/// some names.
+fn changed(chance: &mut Chance, document: &Value) -> (Value, BTreeMap<String, String>) {
+    let mut other = document.clone();
+    let ids: Vec<String> = document["nodes"].as_object().into_iter().flatten().map(|(id, _)| id.clone()).collect();
+    let renamed: BTreeMap<String, String> =
+        ids.into_iter().filter(|_| chance.permille(150)).map(|id| (id.clone(), format!("{id}_too"))).collect();
+    rename(&mut other, &renamed);
+    if let Some(nodes) = other["nodes"].as_object_mut() {
+        for node in nodes.values_mut().filter(|node| node["type"] == "task") {
+            node["timeout"] = json!(format!("{}ms", chance.between(50, 3_000)));
+        }
+        nodes.insert("added".to_owned(), json!({ "type": "task", "uses": "sim/pure@1" }));
+    }
+    let starts = |edge: &Value| edge["from"].as_str().is_some_and(|from| from.starts_with("start"));
+    if let Some(edges) = other["edges"].as_array_mut()
+        && let Some(first) = edges.iter_mut().find(|edge| starts(edge))
+    {
+        let to = std::mem::replace(&mut first["to"], json!("added"));
+        edges.push(json!({ "from": "added", "to": to }));
+    }
+    (other, renamed)
 }
 
-impl Drawing {
-    fn document(mut self, chance: &mut Chance, name: &str) -> Value {
-        let output = json!({ "n": "=input.n" });
-        let end = self.node("end", json!({ "type": "end", "output": output }));
-        let length = chance.between(2, 5);
-        let first = self.sequence(chance, length, &end, 0);
-        let start = self.node("start", json!({ "type": "start" }));
-        self.edge(&start, &first);
-        json!({ "stepwell": 1, "kind": "graph", "key": name, "nodes": self.nodes, "edges": self.edges })
-    }
-
-    fn node(&mut self, name: &str, node: Value) -> String {
-        self.next += 1;
-        let id = format!("{name}_{}", self.next);
-        self.nodes.insert(id.clone(), node);
-        id
-    }
-
-    fn edge(&mut self, from: &str, to: &str) {
-        self.edges.push(json!({ "from": from, "to": to }));
-    }
-
-    fn port(&mut self, from: &str, port: &str, to: &str) {
-        self.edges.push(json!({ "from": from, "port": port, "to": to }));
-    }
-
-    fn sequence(&mut self, chance: &mut Chance, length: u64, exit: &str, depth: u32) -> String {
-        let mut exit = exit.to_owned();
-        for _ in 0..length {
-            exit = self.block(chance, &exit, depth);
-        }
-        exit
-    }
-
-    fn branch(&mut self, chance: &mut Chance, exit: &str, depth: u32) -> String {
-        let length = chance.between(1, 2);
-        self.sequence(chance, length, exit, depth + 1)
-    }
-
-    fn block(&mut self, chance: &mut Chance, exit: &str, depth: u32) -> String {
-        let choice = if depth >= DEPTH_MAX { chance.below(60) } else { chance.below(100) };
-        match choice {
-            40..48 => self.receive(chance, exit, depth),
-            48..54 => {
-                let after = format!("{}ms", chance.between(1, 5_000));
-                self.plain("timer", &json!({ "type": "timer", "after": after }), exit)
-            }
-            54..57 => {
-                let output = json!({ "of": "=input.n", "at": self.next });
-                self.plain("reply", &json!({ "type": "reply", "output": output }), exit)
-            }
-            57..60 => {
-                let name = format!("v{}", self.next);
-                self.plain("set", &json!({ "type": "set", "vars": { name: "=input.n" } }), exit)
-            }
-            60..70 => self.exclusive(chance, exit, depth),
-            70..78 => self.beside(chance, exit, depth, "parallel"),
-            78..80 => self.beside(chance, exit, depth, "inclusive"),
-            80..84 => self.container(chance, exit),
-            84..89 => self.event_gateway(chance, exit, depth),
-            89..93 => self.round(chance, exit, depth),
-            93..97 if self.beside == 0 => self.plain("compensate", &json!({ "type": "compensate" }), exit),
-            97..100 if self.beside == 0 => self.throw(chance, exit),
-            _ => self.task(chance, exit),
-        }
-    }
-
-    fn plain(&mut self, name: &str, node: &Value, exit: &str) -> String {
-        let id = self.node(name, node.clone());
-        self.edge(&id, exit);
-        id
-    }
-
-    /// A task without handlers.
-    fn work(chance: &mut Chance) -> Value {
-        let uses =
-            *chance.pick(&["pure", "recorded", "act", "act", "act", "ask", "wait", "wait", "tell"]).unwrap_or(&"act");
-        let mut task = json!({ "type": "task", "uses": format!("sim/{uses}@1"), "with": { "n": "=input.n" } });
-        task["timeout"] = json!(format!("{}ms", chance.between(50, 3_000)));
-        if chance.permille(500) {
-            let attempts = chance.between(1, 4);
-            task["retry"] = json!({ "attempts": attempts, "backoff": "100ms", "factor": 2, "max": "5s" });
-        }
-        let undoable = !matches!(uses, "pure" | "recorded" | "tell");
-        if undoable && chance.permille(800) {
-            task["undo"] = json!(true);
-        } else if chance.permille(300) && !matches!(uses, "pure" | "recorded") {
-            task["undo"] = json!({ "uses": "sim/tell@1", "with": { "of": "=step.input" } });
-        }
-        if chance.permille(100) && !matches!(uses, "pure" | "recorded") {
-            task["delivery"] = json!("at-most-once");
-        }
-        task
-    }
-
-    fn task(&mut self, chance: &mut Chance, exit: &str) -> String {
-        let mut task = Self::work(chance);
-        let handlers = chance.below(7);
-        if handlers == 0 {
-            task["on"] = json!({ "failed": { "type": "error" } });
-        } else if handlers == 1 {
-            task["on"] = json!({ "late": { "type": "timeout" } });
-        } else if handlers == 2 {
-            let message = chance.pick(&MESSAGES).copied().unwrap_or("paid");
-            task["on"] = json!({ "stopped": { "type": "message", "message": message, "key": "=input.key" } });
-        }
-        let id = self.node("task", task);
-        self.edge(&id, exit);
-        match handlers {
-            0 => self.port(&id, "failed", exit),
-            1 => self.port(&id, "late", exit),
-            2 => self.port(&id, "stopped", exit),
-            _ => {}
-        }
-        id
-    }
-
-    /// A stage, or items that are gone through one by one or some at once, with a line of tasks inside.
-    fn container(&mut self, chance: &mut Chance, exit: &str) -> String {
-        let mut node = json!({ "type": "stage" });
-        if chance.permille(600) {
-            let items: Vec<u64> = (0..chance.below(4)).collect();
-            let limit = chance.between(1, 3);
-            node = json!({ "type": "for-each", "items": format!("={}", json!(items)), "limit": limit });
-            if chance.permille(400) {
-                node["onFailure"] = json!("collect");
+/// Ids are like nothing else in a document that is drawn.
+fn rename(value: &mut Value, names: &BTreeMap<String, String>) {
+    match value {
+        Value::String(text) => {
+            if let Some(new) = names.get(text) {
+                text.clone_from(new);
             }
         }
-        let handled = chance.permille(400);
-        if handled {
-            node["on"] = json!({ "failed": { "type": "error" } });
-        }
-        let id = self.node("container", node);
-        self.edge(&id, exit);
-        if handled {
-            self.port(&id, "failed", exit);
-        }
-        let mut before: Option<String> = None;
-        for _ in 0..chance.between(1, 3) {
-            let mut task = Self::work(chance);
-            task["in"] = json!(id);
-            let inside = self.node("inside", task);
-            if let Some(before) = &before {
-                self.edge(before, &inside);
-            }
-            before = Some(inside);
-        }
-        id
-    }
-
-    fn awaited(chance: &mut Chance) -> Value {
-        let message = chance.pick(&MESSAGES).copied().unwrap_or("paid");
-        let key = if chance.permille(700) { "=input.key" } else { "=input.other" };
-        json!({ "type": "receive", "message": message, "key": key })
-    }
-
-    fn receive(&mut self, chance: &mut Chance, exit: &str, depth: u32) -> String {
-        let mut node = Self::awaited(chance);
-        let timed = chance.permille(700);
-        if timed {
-            node["timeout"] = json!(format!("{}ms", chance.between(10, 10_000)));
-        }
-        let id = self.node("receive", node);
-        self.edge(&id, exit);
-        if timed && chance.permille(800) {
-            let other = if depth < DEPTH_MAX { self.branch(chance, exit, depth) } else { exit.to_owned() };
-            self.port(&id, "timeout", &other);
-        }
-        id
-    }
-
-    fn exclusive(&mut self, chance: &mut Chance, exit: &str, depth: u32) -> String {
-        let (one, other) = (self.branch(chance, exit, depth), self.branch(chance, exit, depth));
-        let id = self.node("exclusive", json!({ "type": "exclusive" }));
-        let odd = format!("input.n % {} == 0", chance.between(2, 3));
-        self.edges.push(json!({ "from": id, "to": one, "when": odd }));
-        self.edges.push(json!({ "from": id, "to": other, "default": true }));
-        id
-    }
-
-    /// Branches that run beside each other and meet again.
-    fn beside(&mut self, chance: &mut Chance, exit: &str, depth: u32, kind: &str) -> String {
-        let mut join = json!({ "type": kind });
-        if kind == "parallel" && chance.permille(200) {
-            let rest = if chance.permille(500) { "cancel" } else { "await" };
-            join["join"] = json!({ "count": chance.between(1, 2), "rest": rest });
-        }
-        let join = self.node("join", join);
-        if kind == "inclusive" {
-            self.edges.push(json!({ "from": join, "to": exit, "default": true }));
-        } else {
-            self.edge(&join, exit);
-        }
-        self.beside += 1;
-        let branches: Vec<String> = (0..chance.between(2, 3)).map(|_| self.branch(chance, &join, depth)).collect();
-        self.beside -= 1;
-        let fork = self.node("fork", json!({ "type": kind }));
-        for (at, branch) in branches.iter().enumerate() {
-            match (kind, at) {
-                ("inclusive", 0) => self.edges.push(json!({ "from": fork, "to": branch, "default": true })),
-                ("inclusive", _) => {
-                    self.edges.push(json!({ "from": fork, "to": branch, "when": format!("input.n % 4 >= {at}") }));
-                }
-                _ => self.edge(&fork, branch),
+        Value::Array(items) => items.iter_mut().for_each(|item| rename(item, names)),
+        Value::Object(fields) => {
+            for (name, mut field) in std::mem::take(fields) {
+                rename(&mut field, names);
+                fields.insert(names.get(&name).cloned().unwrap_or(name), field);
             }
         }
-        fork
-    }
-
-    fn event_gateway(&mut self, chance: &mut Chance, exit: &str, depth: u32) -> String {
-        let gateway = self.node("first", json!({ "type": "event-gateway" }));
-        for which in 0..chance.between(2, 3) {
-            let after = self.branch(chance, exit, depth);
-            let wait = if which == 0 {
-                json!({ "type": "timer", "after": format!("{}ms", chance.between(10, 8_000)) })
-            } else {
-                Self::awaited(chance)
-            };
-            let wait = self.plain("event", &wait, &after);
-            self.edge(&gateway, &wait);
-        }
-        gateway
-    }
-
-    /// A loop of a few rounds.
-    fn round(&mut self, chance: &mut Chance, exit: &str, depth: u32) -> String {
-        let counter = format!("c{}", self.next);
-        let again = self.node("again", json!({ "type": "exclusive" }));
-        let count = json!({ "type": "set", "vars": { counter.as_str(): format!("=vars.{counter} + 1") } });
-        let count = self.plain("count", &count, &again);
-        let body = self.branch(chance, &count, depth);
-        let rounds = chance.between(1, 3);
-        self.edges.push(json!({ "from": again, "to": body, "when": format!("vars.{counter} < {rounds}") }));
-        self.edges.push(json!({ "from": again, "to": exit, "default": true }));
-        let begin = json!({ "type": "set", "vars": { counter.as_str(): 0 } });
-        self.plain("begin", &begin, &body)
-    }
-
-    fn throw(&mut self, chance: &mut Chance, exit: &str) -> String {
-        let throw = self.node("throw", json!({ "type": "throw", "code": "NOT_TODAY" }));
-        let id = self.node("maybe", json!({ "type": "exclusive" }));
-        let rare = format!("input.n % {} == 1", chance.between(3, 5));
-        self.edges.push(json!({ "from": id, "to": throw, "when": rare }));
-        self.edges.push(json!({ "from": id, "to": exit, "default": true }));
-        id
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }

@@ -3,13 +3,14 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use stepwell_core::machine::{Command, Entry};
-use stepwell_runtime::Journal;
+use stepwell_core::machine::{Command, Entry, OpenTask};
 use stepwell_runtime::journal::{
     Append, AppendError, Appended, CommandKept, Definition, InboxItem, Message, Posted, Taken, Unavailable,
 };
+use stepwell_runtime::{Clock, Journal};
 
-use crate::store::Seat;
+use crate::clock::SimClock;
+use crate::store::{Grasp, Seat, TaskId};
 use crate::tell::{event_text, short};
 use crate::world::{Health, LEASE_MS, Sim, World};
 
@@ -125,6 +126,41 @@ impl SimJournal {
             self.sim.hint(self.host);
         }
         Ok(done)
+    }
+
+    /// A worker asks this engine for work. When it gets some, it has it until the lock is over by this engine's clock.
+    pub async fn fetch(
+        &self,
+        worker: &str,
+        lock_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<(TaskId, OpenTask)>, Unavailable> {
+        let now_ms = SimClock { sim: self.sim.clone(), host: self.host }.now_ms();
+        self.operation("fetch", true, |world, _| {
+            let fetched = world.store.fetch(worker, now_ms + lock_ms, now_ms, limit);
+            for (id, task) in &fetched {
+                world.book.fetched(id, task.attempt, worker, now_ms..now_ms + lock_ms);
+            }
+            fetched
+        })
+        .await
+    }
+
+    /// A worker wants its task for longer, or is about to answer.
+    pub async fn extend(&self, id: &TaskId, attempt: u32, worker: &str, lock_ms: u64) -> Result<Grasp, Unavailable> {
+        let now_ms = SimClock { sim: self.sim.clone(), host: self.host }.now_ms();
+        self.operation("extend", true, |world, _| {
+            let grasp = world.store.extend(id, attempt, worker, now_ms + lock_ms);
+            if grasp == Grasp::Held {
+                world.book.extended(id, attempt, worker, now_ms + lock_ms);
+            }
+            grasp
+        })
+        .await
+    }
+
+    pub async fn claim(&self, id: &TaskId, who: &str) -> Result<Grasp, Unavailable> {
+        self.operation("claim", true, |world, _| world.store.claim(id, who)).await
     }
 
     /// The process stops; it is woken by whoever looks after it (`script`).

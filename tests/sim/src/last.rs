@@ -38,10 +38,12 @@ pub(crate) async fn settle(script: &Script) {
 /// Whether every instance stands still.
 fn quiet(sim: &Sim) -> bool {
     let world = sim.world();
-    world.store.rows.values().all(|row| {
-        let still = matches!(row.header.state, State::Waiting | State::Incident);
+    let asleep = world.store.rows.values().all(|row| {
+        let still = matches!(row.header.state, State::Waiting | State::Incident | State::Suspended);
         row.header.state.ended() || (still && row.header.due_ms.is_none())
-    }) && world.callbacks.is_empty()
+    });
+    let open_work = world.store.tasks.keys().any(|id| world.store.is_offered(id));
+    asleep && !open_work && world.callbacks.is_empty()
 }
 
 /// Nobody is forgotten: whatever could go on does.
@@ -61,7 +63,7 @@ fn at_rest(sim: &Sim) {
             }
             let waits = !row.subscriptions.is_empty() || row.header.due_ms.is_some();
             let still = match state {
-                State::Incident => true,
+                State::Incident | State::Suspended => true,
                 State::Waiting | State::Compensating => waits,
                 _ => false,
             };

@@ -30,13 +30,13 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use serde_json::{Value, json};
-use stepwell_core::flow::check::check;
+use serde_json::Value;
 use stepwell_runtime::journal::Definition;
 
 pub use book::{INVARIANTS, Violation};
 pub use chance::Chance;
 pub use faults::Faults;
+pub use flows::Version;
 pub use script::{Offer, Script};
 pub use time::Time;
 pub use world::{Count, EPOCH_MS, Health, Sim};
@@ -65,7 +65,7 @@ pub fn run(seed: u64, telling: bool) -> Run {
     let mut chance = Chance::new(seed);
     let faults = Faults::draw(&mut chance);
     let actions = chance.between(15, 45);
-    let flows = draw(&mut chance);
+    let flows = flows::draw_all(&mut chance);
     play(seed, chance, faults, telling, flows, |script| async move { script.run(actions).await })
 }
 
@@ -76,6 +76,7 @@ pub fn play_named<F: Future<Output = ()>>(
     script: impl FnOnce(Script) -> F,
 ) -> Run {
     let faults = Faults { shared, hints: true, ..Faults::default() };
+    let flows = flows.into_iter().map(|(document, input)| Version::only(document, input)).collect();
     play(0, Chance::new(0), faults, true, flows, script)
 }
 
@@ -84,7 +85,7 @@ fn play<F: Future<Output = ()>>(
     chance: Chance,
     faults: Faults,
     telling: bool,
-    flows: Vec<(Value, Value)>,
+    flows: Vec<Version>,
     script: impl FnOnce(Script) -> F,
 ) -> Run {
     let (offers, store, book, shop) = publish(&flows, faults.shared);
@@ -121,38 +122,27 @@ fn play<F: Future<Output = ()>>(
         digest: world.book.digest(),
         violation: world.book.violation.take(),
         told: std::mem::take(&mut world.told),
-        flows: flows.into_iter().map(|(document, _)| document).collect(),
+        flows: flows.into_iter().map(|one| one.document).collect(),
     }
-}
-
-/// The flows of a run: some that are drawn for it, and those that ship.
-fn draw(chance: &mut Chance) -> Vec<(Value, Value)> {
-    let catalog = flows::catalog();
-    let input = json!({ "key": "$key", "other": "$shared", "n": "$n" });
-    let mut drawn: Vec<_> = (0..chance.between(1, 3))
-        .map(|at| (flows::draw(chance, &catalog, &format!("drawn-{at}")), input.clone()))
-        .collect();
-    if chance.permille(300) {
-        drawn.extend(flows::golden());
-    }
-    drawn
 }
 
 /// Makes flows known to store and book. What the checker refuses is not offered.
-fn publish(flows: &[(Value, Value)], shared: bool) -> (Vec<Offer>, Store, Book, Shop) {
-    let catalog = flows::catalog();
-    let frozen = Arc::new(serde_json::to_value(&catalog).unwrap_or_default());
+fn publish(flows: &[Version], shared: bool) -> (Vec<Offer>, Store, Book, Shop) {
     let (mut offers, mut store, mut book) = (Vec::new(), Store::default(), Book::default());
     store.shared = shared;
-    for (document, input) in flows {
-        let Some(flow) = check(document, &catalog).flow.map(Arc::new) else { continue };
-        let key: (Arc<str>, u32) = (flow.key.as_str().into(), 1);
-        let definition = Definition { document: Arc::new(document.clone()), catalog: frozen.clone() };
+    for one in flows {
+        let Some(flow) = one.check().map(Arc::new) else { continue };
+        let key: (Arc<str>, u32) = (flow.key.as_str().into(), one.version);
+        let frozen = Arc::new(serde_json::to_value(&*one.catalog).unwrap_or_default());
+        let definition = Definition { document: Arc::new(one.document.clone()), catalog: frozen, retired: false };
         store.definitions.insert(key.clone(), definition);
-        book.flows.insert(key, flow.clone());
-        offers.push(Offer { flow, input: input.clone() });
+        book.flows.insert(key.clone(), flow.clone());
+        if let Some(renamed) = &one.next {
+            book.renamed.insert(key, renamed.clone());
+        }
+        offers.extend(one.input.clone().map(|input| Offer { flow, input }));
     }
-    (offers, store, book, Shop::new(&catalog))
+    (offers, store, book, Shop::new(&flows::catalog()))
 }
 
 /// What a run of many seeds found.

@@ -221,7 +221,7 @@ fn arrives(sim: &Sim, call: &Call, plan: &Plan, sent_ms: u64) -> Outcome {
         Op::Resume if call.signal == Some(Signal::Timeout) && plan.back_ms.is_multiple_of(2) => {
             Outcome::Failed(Failure::Unknown { message: "it never called back".to_owned() })
         }
-        Op::Run | Op::Undo | Op::Resume => {
+        Op::Run | Op::Undo | Op::Resume | Op::Listen => {
             let outcome = world.shop.forward(&call.key, uses, sent_ms, plan.wish);
             let waits = matches!(outcome, Outcome::Done { .. }) && call.callee.resume && call.op == Op::Run;
             if !waits {

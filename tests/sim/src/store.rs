@@ -4,6 +4,8 @@
 //!
 //! Not here: when it is done, and whether anybody hears of it (`journal`).
 
+mod tasks;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -12,6 +14,8 @@ use stepwell_runtime::journal::{
     Append, AppendError, Appended, CommandKept, Definition, Header, Inbound, InboxId, InboxItem, Message, Posted,
     Taken, Unavailable,
 };
+
+pub use tasks::{Grasp, Open, TaskId};
 
 pub type Seat = u64;
 type Meeting = (Arc<str>, String);
@@ -22,7 +26,6 @@ pub struct Row {
     pub flow: Arc<str>,
     pub version: u32,
     pub business_key: Option<String>,
-    pub priority: i32,
     pub seq: u64,
     pub epoch: u64,
     /// 0: nobody.
@@ -44,6 +47,7 @@ pub struct Kept {
 #[derive(Default)]
 pub struct Store {
     pub rows: BTreeMap<Arc<str>, Row>,
+    pub tasks: BTreeMap<TaskId, Open>,
     pub messages: BTreeMap<InboxId, Kept>,
     pub seen: BTreeSet<(Arc<str>, String)>,
     /// By flow and Idempotency-Key: what was asked, and the winner.
@@ -156,7 +160,6 @@ impl Store {
                 flow: admission.flow.clone(),
                 version: admission.version,
                 business_key: admission.business_key.clone(),
-                priority: admission.priority,
                 seq: 0,
                 epoch: append.epoch,
                 owner,
@@ -172,6 +175,7 @@ impl Store {
         let Some(row) = self.rows.get_mut(&append.instance) else { return };
         row.seq = append.expected_seq + append.entries.len() as u64;
         row.owner = owner;
+        row.version = append.version;
         row.header = append.header.clone();
         if ended {
             row.snapshot = None;
@@ -180,6 +184,7 @@ impl Store {
         }
         row.entries.extend(append.entries.iter().cloned());
         (row.subscriptions, row.commands) = (subscriptions, commands);
+        self.move_tasks(&append.instance, &append.tasks);
     }
 
     /// What waits for an instance now.
@@ -231,7 +236,7 @@ impl Store {
             .rows
             .iter()
             .filter(|(_, row)| due(row))
-            .map(|(id, row)| (row.priority, row.wake_ms, id.clone()))
+            .map(|(id, row)| (row.header.priority, row.wake_ms, id.clone()))
             .collect();
         ready.sort();
         ready.into_iter().take(limit as usize).map(|(.., id)| id).collect()
@@ -254,6 +259,9 @@ impl Store {
         }
         let meeting = (message.name.clone(), message.key.clone());
         let id = self.number();
+        if message.ttl_ms == 0 && !self.rows.values().any(|row| row.subscriptions.contains(&meeting)) {
+            return Posted::Dropped;
+        }
         let expires_ms = message.at_ms.saturating_add(message.ttl_ms);
         self.messages.insert(id, Kept { message, expires_ms });
         let awaiting = self.wake_one(&meeting);

@@ -26,6 +26,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::flow::pointer::child;
 use crate::value::{Held, Measure, TooLarge};
 use eval::Env;
 pub(crate) use template::expression_problem;
@@ -86,6 +87,8 @@ pub struct Scope<'a> {
 #[derive(Debug, Clone, Copy)]
 pub enum Root<'a> {
     Value(&'a Value),
+    /// As its value; see [`Template::held`].
+    Held(&'a Held),
     /// Reads like an object of these values (`vars`, `nodes`).
     Named(&'a BTreeMap<Arc<str>, Held>),
 }
@@ -188,6 +191,24 @@ impl Expr {
         }
     }
 
+    /// The value a plain path leads to, with its provenance, where that is known.
+    fn standing(&self, scope: &Scope<'_>) -> Option<Held> {
+        let Node::Path { root, steps } = &self.program.node else { return None };
+        // What is no JSON value of its own is made by the evaluator.
+        scope.walk(root, steps).value()?;
+        let (_, root) = scope.roots.iter().find(|(name, _)| **name == **root)?;
+        let (held, steps) = match (root, steps.as_slice()) {
+            (Root::Held(held), steps) => (*held, steps),
+            (Root::Named(map), [Step::Key(key), rest @ ..]) => (map.get(&**key)?, rest),
+            (Root::Named(_) | Root::Value(_), _) => return None,
+        };
+        let pointer = steps.iter().fold(String::new(), |at, step| match step {
+            Step::Key(key) => child(&at, key),
+            Step::Index(index) => format!("{at}/{index}"),
+        });
+        held.part(&pointer)
+    }
+
     /// Every path this expression reads from its scope, root first.
     pub fn reads(&self) -> &[Vec<Arc<str>>] {
         &self.program.reads
@@ -246,6 +267,7 @@ impl<'a> Scope<'a> {
     fn root(&self, name: &str) -> Place<'a> {
         match self.roots.iter().find(|(root, _)| *root == name) {
             Some((_, Root::Value(value))) => Place::Value(value),
+            Some((_, Root::Held(held))) => Place::Value(&held.value),
             Some((_, Root::Named(map))) => Place::Named(map),
             None => Place::Nothing,
         }

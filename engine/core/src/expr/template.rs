@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::{Expr, ExprError, Scope, Template, ValueError};
 use crate::flow::pointer::child;
 use crate::problem::Problem;
-use crate::value::Measure;
+use crate::value::{Held, Measure};
 
 /// Deepest template.
 const DEPTH_MAX: usize = 64;
@@ -45,6 +45,19 @@ impl Template {
     /// An expression has no value here, or the whole would be too large or too deep (`crate::value`).
     pub fn eval(&self, scope: &Scope<'_>) -> Result<Value, ValueError> {
         self.eval_within(scope, &mut Measure::default(), 0)
+    }
+
+    /// As [`eval`](Self::eval); what is read by a plain path keeps its provenance, so that it is not written out again.
+    ///
+    /// # Errors
+    ///
+    /// As [`eval`](Self::eval).
+    pub fn held(&self, scope: &Scope<'_>) -> Result<Held, ValueError> {
+        let standing = match self {
+            Self::Expr(expr) => expr.standing(scope),
+            Self::Literal(_) | Self::Object(_) | Self::Array(_) => None,
+        };
+        standing.map_or_else(|| self.eval(scope).map(Held::computed), Ok)
     }
 
     fn eval_within(&self, scope: &Scope<'_>, measure: &mut Measure, depth: usize) -> Result<Value, ValueError> {

@@ -15,6 +15,7 @@ mod containers;
 mod edges;
 mod fit;
 mod graph;
+mod listeners;
 mod names;
 mod open;
 mod splice;
@@ -32,7 +33,7 @@ use serde_json::{Map, Value};
 use super::document::{CompensationDocument, DocumentKind, JoinDocument, Note, Position, Title};
 use super::pointer::{child, nearest};
 use super::read::Reader;
-use super::{Body, BodyIx, Boundary, Compensation, Edge, Flow, Kind, Node, NodeIx, duration, hash};
+use super::{Body, BodyIx, Boundary, Compensation, Edge, Flow, Kind, Listener, Node, NodeIx, duration, hash};
 use crate::catalog::{Catalog, NodeType};
 use crate::expr::{Expr, expression_problem};
 use crate::problem::{Problem, Severity};
@@ -51,7 +52,7 @@ pub const DOCUMENT_BYTES_MAX: usize = 1 << 20;
 const KEYS_RESERVED: [&str; 1] = ["check"];
 
 /// The document's own fields.
-const FIELDS: [&str; 16] = [
+const FIELDS: [&str; 18] = [
     "stepwell",
     "kind",
     "key",
@@ -61,9 +62,11 @@ const FIELDS: [&str; 16] = [
     "businessKey",
     "businessKeyUnique",
     "priority",
+    "retention",
     "timezone",
     "compensation",
     "triggers",
+    "listeners",
     "nodes",
     "edges",
     "layout",
@@ -108,14 +111,9 @@ pub fn check(document: &Value, catalog: &Catalog) -> Checked {
 /// What the document's names resolve to, as far as it is at hand: the digest of each node type, the version of each
 /// called flow.
 fn pins<'d>(document: &'d Value, catalog: &'d Catalog) -> BTreeMap<&'d str, String> {
-    let nodes = document.get("nodes").and_then(Value::as_object).into_iter().flat_map(Map::values);
-    let mut pins = BTreeMap::new();
-    for node in nodes {
-        for uses in [node.get("uses"), node.get("undo").and_then(|undo| undo.get("uses"))] {
-            if let Some(found) = uses.and_then(Value::as_str).and_then(|uses| catalog.get(uses)) {
-                pins.insert(found.uses.as_str(), found.digest.clone());
-            }
-        }
+    let found = node_types_used(document).into_iter().filter_map(|uses| catalog.get(uses));
+    let mut pins: BTreeMap<&str, String> = found.map(|one| (one.uses.as_str(), one.digest.clone())).collect();
+    for node in document.get("nodes").and_then(Value::as_object).into_iter().flat_map(Map::values) {
         if let Some(flow) = node.get("flow").and_then(Value::as_str)
             && let Some(found) = catalog.flows.get(flow)
         {
@@ -123,6 +121,15 @@ fn pins<'d>(document: &'d Value, catalog: &'d Catalog) -> BTreeMap<&'d str, Stri
         }
     }
     pins
+}
+
+/// The node types that a document names, of tasks, undos and listeners.
+pub fn node_types_used(document: &Value) -> BTreeSet<&str> {
+    let nodes = document.get("nodes").and_then(Value::as_object).into_iter().flat_map(Map::values);
+    let own = nodes.clone().flat_map(|node| [Some(node), node.get("undo")]).flatten();
+    let lists = nodes.chain([document]).filter_map(|one| one.get("listeners")?.as_array());
+    let heard = lists.flatten();
+    own.chain(heard).filter_map(|one| one.get("uses")?.as_str()).collect()
 }
 
 fn too_large(document: &Value, fields: &Map<String, Value>, problems: &mut Vec<Problem>) -> bool {
@@ -170,6 +177,8 @@ struct Checker<'d> {
     by_id: BTreeMap<&'d str, NodeIx>,
     edges: Vec<Line>,
     readings: Vec<Reading>,
+    /// The variables that are written, by set nodes and listeners.
+    writes: Vec<Write>,
     /// Nodes that are steps of a stage.
     steps: BTreeSet<&'d str>,
     /// Flows that are called, each once.
@@ -199,6 +208,7 @@ struct Entry<'d> {
     kind: Option<Kind>,
     lock: Option<Arc<str>>,
     on: Vec<Boundary>,
+    listeners: Vec<Listener>,
     node_type: Option<&'d NodeType>,
     /// The first one is where an edge without `port` leaves; `None` when they are not known.
     ports: Option<Vec<Arc<str>>>,
@@ -222,6 +232,13 @@ struct Reading {
     sees: Sees,
 }
 
+/// A variable that a node writes.
+struct Write {
+    node: NodeIx,
+    name: Arc<str>,
+    pointer: String,
+}
+
 /// Which names an expression may use.
 #[derive(Clone)]
 enum Sees {
@@ -233,6 +250,10 @@ enum Sees {
     Results,
     /// Those and `step`, the step to be undone.
     Undo,
+    /// Those and `event`, of a listener.
+    Event,
+    /// Those and `result`, what its call gave.
+    Heard,
     /// `input` alone: nothing has run yet.
     Input,
     /// The fields of a decision's own input; `None` when they are not known.
@@ -250,6 +271,7 @@ impl<'d> Checker<'d> {
             by_id: BTreeMap::new(),
             edges: Vec::new(),
             readings: Vec::new(),
+            writes: Vec::new(),
             steps: BTreeSet::new(),
             called: Vec::new(),
             joins: Vec::new(),
@@ -277,11 +299,13 @@ impl<'d> Checker<'d> {
         let (triggers, schedules) = self.triggers();
         let compensation = self.reader.field::<CompensationDocument>("compensation");
         self.compile_nodes();
+        let listeners = self.flow_listeners();
         self.compile_edges();
         self.complete_joins();
         self.check_layout();
         self.check_containers();
         self.check_locks();
+        self.check_listeners();
         self.check_graph();
         self.check_names();
         let key = key?;
@@ -293,10 +317,11 @@ impl<'d> Checker<'d> {
             entries: Vec::new(),
             compensation,
             input: input.clone(),
+            listeners,
         };
         let (nodes, edges, bodies) = self.assemble(own)?;
         let timezone = self.timezone.name().to_owned();
-        let Starts { business_key, unique, priority } = starts;
+        let Starts { business_key, unique, priority, retention_ms } = starts;
         let hash = String::new();
         let flow = Flow {
             key,
@@ -306,6 +331,7 @@ impl<'d> Checker<'d> {
             bodies,
             unique,
             priority,
+            retention_ms,
             nodes,
             edges,
             timezone,
@@ -456,6 +482,7 @@ impl<'d> Checker<'d> {
                 out: Vec::new(),
                 incoming: Vec::new(),
                 on: entry.on,
+                listeners: entry.listeners,
                 read,
             });
         }
@@ -469,7 +496,8 @@ impl<'d> Checker<'d> {
         for (container, _) in holds.iter().enumerate().filter(|(_, holds)| holds.is_some()) {
             let said = self.compensations.iter().find(|(node, _)| *node == container);
             let compensation = said.map_or(Compensation::default(), |(_, compensation)| *compensation);
-            bodies.push(Body { container: Some(container), compensation, input: None, ..bodies[0].clone() });
+            let listeners = Vec::new();
+            bodies.push(Body { container: Some(container), compensation, input: None, listeners, ..bodies[0].clone() });
         }
         for (index, node) in nodes.iter().enumerate() {
             let begins = if node.body == 0 { matches!(node.kind, Kind::Start) } else { node.incoming.is_empty() };

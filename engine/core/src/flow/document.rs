@@ -12,12 +12,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 mod container;
+mod listener;
 mod task;
 
 pub use container::{
     CallDocument, CompensationDocument, ForEachDocument, MergeDocument, MoreDocument, OnFailureDocument, StageDocument,
     StepDocument, UntilDocument,
 };
+pub use listener::{HeardDocument, ListenerDocument, ListenerFailureDocument};
 pub use task::{
     BoundaryDocument, BoundaryKind, DeliveryDocument, ExternalTaskDocument, RetryDocument, TaskDocument,
     UndoByDocument, UndoDocument, UserTaskDocument,
@@ -53,6 +55,10 @@ pub struct FlowDocument {
     /// the input: `=input.rush ? -10 : 0`. Smaller is more urgent; 0 unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<PriorityDocument>,
+    /// How long an instance is kept once it has ended, such as `30d`: then it is forgotten, journal and all. It is kept
+    /// for good unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<String>,
     /// IANA name; dates without a zone are read in it. UTC unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timezone: Option<String>,
@@ -61,6 +67,9 @@ pub struct FlowDocument {
     pub compensation: Option<CompensationDocument>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub triggers: Vec<TriggerDocument>,
+    /// What is done beside the flow when it begins, and when it is over. Of a flow that is called as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listeners: Vec<ListenerDocument>,
     /// The nodes by id. An id is a plain word, because expressions say `nodes.<id>`.
     pub nodes: BTreeMap<String, NodeDocument>,
     #[serde(default)]
@@ -174,6 +183,19 @@ impl NodeDocument {
             _ => &None,
         };
         lock.as_deref()
+    }
+
+    pub fn listeners(&self) -> &[ListenerDocument] {
+        match self {
+            Self::Task(node) => &node.listeners,
+            Self::UserTask(node) => &node.listeners,
+            Self::ExternalTask(node) => &node.listeners,
+            Self::Call(node) => &node.listeners,
+            Self::ForEach(node) => &node.listeners,
+            Self::Stage(node) => &node.listeners,
+            Self::Receive(node) => &node.listeners,
+            _ => &[],
+        }
     }
 
     /// The container the node says it is in.
@@ -370,7 +392,11 @@ pub struct SetDocument {
     #[serde(default, rename = "in", skip_serializing_if = "Option::is_none")]
     pub inside: Option<String>,
     /// Templates by the variable's name. None may read a variable that another one writes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub vars: BTreeMap<String, Value>,
+    /// How urgent the instance is from then on: a whole number, or an expression. Smaller is more urgent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<PriorityDocument>,
 }
 
 /// One of `after` and `until`.
@@ -412,6 +438,9 @@ pub struct ReceiveDocument {
     pub timeout: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub on: BTreeMap<String, BoundaryDocument>,
+    /// What is done beside its way when a token comes to it, and when it is over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listeners: Vec<ListenerDocument>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]

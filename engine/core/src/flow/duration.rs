@@ -22,9 +22,25 @@ pub fn parse_ms(text: &str) -> Result<u64, String> {
         .ok_or_else(|| format!("`{text}` is longer than a year"))
 }
 
+/// As a document would write it, in the largest unit that says it whole.
+pub fn written(ms: u64) -> String {
+    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
+    let whole = units.into_iter().find(|(unit_ms, _)| ms > 0 && ms.is_multiple_of(*unit_ms));
+    whole.map_or_else(|| format!("{ms}ms"), |(unit_ms, unit)| format!("{}{unit}", ms / unit_ms))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::parse_ms;
+    use super::{parse_ms, written};
+
+    #[test]
+    fn durations_are_written_as_they_are_read() {
+        for (ms, text) in
+            [(0, "0ms"), (1, "1ms"), (1_500, "1500ms"), (60_000, "1m"), (86_400_000, "1d"), (5_400_000, "90m")]
+        {
+            assert_eq!((written(ms).as_str(), parse_ms(text)), (text, Ok(ms)));
+        }
+    }
 
     #[test]
     fn durations_are_read() {

@@ -30,10 +30,7 @@ pub enum Kind {
     Parallel(Join),
     /// Enters every receive and timer after it; the first that is over goes on, the others are dropped.
     EventGateway,
-    /// Writes `vars`, in document order; later entries see earlier ones.
-    Set {
-        vars: Vec<(Arc<str>, Template)>,
-    },
+    Set(Writes),
     Timer(TimerKind),
     Receive {
         message: Arc<str>,
@@ -57,6 +54,59 @@ pub enum Kind {
     Call(Box<CallFlow>),
     ForEach(Box<ForEach>),
     Stage(Box<Stage>),
+}
+
+/// What is written into the state of a flow.
+#[derive(Debug, Default, Clone)]
+pub struct Writes {
+    /// In document order; later entries see earlier ones.
+    pub vars: Vec<(Arc<str>, Template)>,
+    /// The instance's from then on: a whole number, smaller is more urgent.
+    pub priority: Option<Template>,
+}
+
+/// Something done beside the way of a flow, where it comes by.
+#[derive(Debug, Clone)]
+pub struct Listener {
+    pub on: Heard,
+    pub call: Option<ListenerCall>,
+    /// Written once the call, if there is one, has answered.
+    pub writes: Writes,
+    pub on_failure: ListenerFailure,
+}
+
+/// What a listener listens for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// A token has come, and nothing has begun.
+    Enter,
+    /// It is done, and goes on by a port of its own.
+    Leave,
+    /// It has failed, and nothing is tried again.
+    Error,
+    /// It is over, one way or the other.
+    End,
+}
+
+/// A node type that is called, and what it is given. It is not undone.
+#[derive(Debug, Clone)]
+pub struct ListenerCall {
+    pub call: Callee,
+    pub contract: Contract,
+    pub with: Template,
+    pub retry: Retry,
+}
+
+/// What comes of a listener that fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ListenerFailure {
+    /// The flow goes on.
+    Ignore,
+    /// It stands until a person retries or skips the listener.
+    #[default]
+    Incident,
+    /// The node fails with it.
+    Fail,
 }
 
 /// When a gateway on which several edges arrive goes on.
@@ -225,7 +275,7 @@ pub struct Task {
 
 /// What a node type takes and gives; held at every call of a task, on both sides of it. An undo is not
 /// kept from being called: it must tolerate what it gets.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Contract {
     /// Of the mapped input.
     pub input: Option<Schema>,

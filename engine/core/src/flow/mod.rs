@@ -28,8 +28,9 @@ use schedule::Schedule;
 use trigger::Trigger;
 
 pub use kind::{
-    CallFlow, Callee, Contract, Decision, Delivery, ExternalTask, ForEach, Join, Kind, Merge, More, OnFailure, Rest,
-    Retry, Stage, StageStep, Task, Throw, TimerKind, Undo, Until, UserTask,
+    CallFlow, Callee, Contract, Decision, Delivery, ExternalTask, ForEach, Heard, Join, Kind, Listener, ListenerCall,
+    ListenerFailure, Merge, More, OnFailure, Rest, Retry, Stage, StageStep, Task, Throw, TimerKind, Undo, Until,
+    UserTask, Writes,
 };
 
 /// Index into [`Flow::nodes`].
@@ -60,6 +61,8 @@ pub struct Flow {
     pub unique: Option<Unique>,
     /// Makes a priority from the input where the caller gave none: a whole number, smaller is more urgent.
     pub priority: Option<Expr>,
+    /// How long an instance is kept once it has ended; `None` keeps it for good.
+    pub retention_ms: Option<u64>,
     /// Of all bodies.
     pub nodes: Vec<Node>,
     pub edges: Vec<Edge>,
@@ -83,6 +86,8 @@ pub struct Body {
     pub compensation: Compensation,
     /// What a called flow's `input` must match.
     pub input: Option<Schema>,
+    /// Of the whole flow, in document order.
+    pub listeners: Vec<Listener>,
 }
 
 /// In which order the completed steps of a scope are undone.
@@ -117,6 +122,8 @@ pub struct Node {
     pub lock: Option<Arc<str>>,
     /// Boundary handlers, in document order.
     pub on: Vec<Boundary>,
+    /// In document order.
+    pub listeners: Vec<Listener>,
     /// Some expression of the flow reads `nodes.<id>`. Outputs nobody reads are not kept in the
     /// instance (the journal has them all the same).
     pub read: bool,
@@ -158,6 +165,10 @@ pub enum Catch {
     },
 }
 
+fn called_by(listeners: &[Listener]) -> impl Iterator<Item = &Callee> {
+    listeners.iter().filter_map(|one| Some(&one.call.as_ref()?.call))
+}
+
 /// Whether a path below `/t/` is plain: letters, digits, `_`, `-`, and `.`, in parts that do not begin with a dot, with `/` between them.
 pub fn is_trigger_path(path: &str) -> bool {
     let letters = |letter: u8| letter.is_ascii_alphanumeric() || b"_-./".contains(&letter);
@@ -170,6 +181,23 @@ impl Flow {
     /// The nodes of its own document, without those of the flows it calls.
     pub fn own_nodes(&self) -> impl Iterator<Item = &Node> {
         self.nodes.iter().filter(|node| self.bodies[node.body].version.is_none())
+    }
+
+    /// The node types its own document is pinned to: of tasks, undos and listeners.
+    pub fn own_callees(&self) -> impl Iterator<Item = &Callee> {
+        let of_the_flow = self.bodies.first().map_or(&[][..], |own| &own.listeners);
+        let own = self.own_nodes().flat_map(move |node| {
+            let task = match &node.kind {
+                Kind::Task(task) => Some(&task.call),
+                _ => None,
+            };
+            let undo = match node.kind.undo() {
+                Undo::By { call, .. } => Some(call),
+                _ => None,
+            };
+            [task, undo].into_iter().flatten().chain(called_by(&node.listeners))
+        });
+        own.chain(called_by(of_the_flow))
     }
 
     /// A node of the flow's own document.

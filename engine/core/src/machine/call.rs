@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{Signal, TokenId};
 use crate::flow::Callee;
 
-/// Which export is called.
+/// What a call is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Op {
@@ -16,6 +16,29 @@ pub enum Op {
     Undo,
     Resume,
     Query,
+    /// Of a listener: the `run` of its node type.
+    Listen,
+}
+
+/// Which export is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Export {
+    Run,
+    Undo,
+    Resume,
+    Query,
+}
+
+impl Op {
+    /// The export of a node type that is called for this itself.
+    pub fn export(self) -> Export {
+        match self {
+            Self::Run | Self::Listen => Export::Run,
+            Self::Undo => Export::Undo,
+            Self::Resume => Export::Resume,
+            Self::Query => Export::Query,
+        }
+    }
 }
 
 /// Everything one call needs. The same call is made again after a crash, with the same key.
@@ -28,8 +51,8 @@ pub struct Call {
     pub attempt: u32,
     /// What the call is for; the answer's event repeats it.
     pub op: Op,
-    /// The export that is called: `op`, but for an undo by another node type, which is a `run`.
-    pub export: Op,
+    /// That of `op`, but for an undo by another node type, which is a `run`.
+    pub export: Export,
     pub callee: Callee,
     /// Idempotency key, made when the visit was; an undo has its own.
     pub key: String,
@@ -42,6 +65,8 @@ pub struct Call {
     /// Resume only.
     pub memo: Option<Arc<Value>>,
     pub signal: Option<Signal>,
+    /// The instance's: smaller is more urgent.
+    pub priority: i32,
     /// When the visit started, milliseconds since the Unix epoch: the wall clock of recorded nodes.
     pub visit_started_ms: u64,
 }

@@ -5,7 +5,7 @@
 use super::instance::{End, Error, Instance, ROOT, State, Then, TokenId};
 use super::open;
 use super::token::{At, Token, Wait};
-use super::walk::Walk;
+use super::walk::{JOIN_STUCK, Walk};
 use super::{Command, FailureClass, Refused};
 use crate::flow::{Flow, Kind, NodeIx};
 
@@ -13,13 +13,13 @@ pub(super) fn can(flow: &Flow, it: &Instance, command: &Command) -> Result<(), R
     let incident = |token: &TokenId| matches!(it.tokens.get(token).map(|t| &t.at), Some(At::Incident { .. }));
     let can = match command {
         Command::Cancel { .. } | Command::Migrate { .. } => true,
-        Command::Retry { token: Some(token), new_key } => incident(token) && can_retry(flow, it, *token, *new_key),
+        Command::Retry { token: Some(token), new_key } => incident(token) && can_retry(it, *token, *new_key),
         Command::Retry { token: None, new_key } => {
-            it.tokens.keys().any(|token| incident(token) && can_retry(flow, it, *token, *new_key))
+            it.tokens.keys().any(|token| incident(token) && can_retry(it, *token, *new_key))
         }
         Command::Compensate { .. } => it.root().unwinding.is_none(),
         Command::SkipUndo { token } => it.tokens.get(token).is_some_and(
-            |token| matches!(&token.at, At::Incident { visit: Some(visit), .. } if visit.undoing.is_some()),
+            |token| matches!(&token.at, At::Incident { visit: Some(visit), .. } if visit.undoing.is_some() || visit.hook.is_some()),
         ),
         Command::Suspend { .. } => !it.suspended,
         Command::Resume => it.suspended,
@@ -30,12 +30,14 @@ pub(super) fn can(flow: &Flow, it: &Instance, command: &Command) -> Result<(), R
     if can { Ok(()) } else { Err(Refused::NothingToDo) }
 }
 
-/// A join that can never fire has nothing to try again, and an undo keeps its key.
-fn can_retry(flow: &Flow, it: &Instance, token: TokenId, new_key: bool) -> bool {
+/// A join that can never fire has nothing to try again; an undo and a listener keep their keys.
+fn can_retry(it: &Instance, token: TokenId, new_key: bool) -> bool {
     it.tokens.get(&token).is_some_and(|token| {
-        let undoing = token.at.visit().is_some_and(|visit| visit.undoing.is_some());
-        let join = matches!(flow.nodes[token.node].kind, Kind::Parallel(_) | Kind::Inclusive);
-        !(join || undoing && new_key)
+        let undoing = token.at.visit().is_some_and(|visit| visit.undoing.is_some() || visit.hook.is_some());
+        let stuck = matches!(&token.at, At::Incident { error, .. } if error.code == JOIN_STUCK);
+        // A race is entered at once.
+        let raced = it.suspended && token.race.is_some();
+        !(stuck || raced || undoing && new_key)
     })
 }
 
@@ -45,7 +47,9 @@ fn move_to(flow: &Flow, it: &Instance, token: TokenId, to: &str) -> Option<NodeI
     let body = flow.nodes[token.node].body;
     let to = (0..flow.nodes.len()).find(|&node| flow.nodes[node].body == body && &*flow.nodes[node].id == to)?;
     let unwinding = it.around(token.scope).any(|(_, scope)| scope.unwinding.is_some());
-    let stays = matches!(token.at, At::Guard { .. } | At::Abandoned(_));
+    let of_the_flow =
+        token.at.visit().and_then(|visit| visit.hook.as_ref()).is_some_and(|hook| hook.then.is_of_the_flow());
+    let stays = of_the_flow || matches!(token.at, At::Guard { .. } | At::Abandoned(_));
     (!unwinding && !stays && !matches!(flow.nodes[to].kind, Kind::Start)).then_some(to)
 }
 
@@ -62,7 +66,7 @@ impl Walk<'_> {
                     None => self.it.tokens.keys().copied().collect(),
                 };
                 for id in stuck {
-                    if can_retry(self.flow, &self.it, id, *new_key) {
+                    if can_retry(&self.it, id, *new_key) {
                         self.retry(id, *new_key);
                     }
                 }
@@ -74,7 +78,15 @@ impl Walk<'_> {
                 // Undos that were halted go on; all else that was is stopped.
                 self.resume();
             }
-            Command::SkipUndo { token } => self.skip_undo(*token),
+            Command::SkipUndo { token } => {
+                let heard = self
+                    .it
+                    .tokens
+                    .get(token)
+                    .and_then(|token| token.at.visit())
+                    .is_some_and(|visit| visit.hook.is_some());
+                if heard { self.skip_listener(*token) } else { self.skip_undo(*token) }
+            }
             Command::Suspend { .. } => self.it.suspended = true,
             Command::Resume => self.resume(),
             Command::Move { token, to } => {
@@ -90,7 +102,10 @@ impl Walk<'_> {
                     self.returned(*token, &outcome);
                 }
             }
-            Command::Migrate { version, .. } => self.it.version = *version,
+            Command::Migrate { version, .. } => {
+                self.it.version = *version;
+                self.look_again();
+            }
         }
         self.run();
     }
@@ -119,9 +134,12 @@ impl Walk<'_> {
         let (visit, stopped) = (visit.clone(), stopped.clone());
         if new_key {
             self.stop_token(id);
-            return self.arrive(here.scope, here.node, None);
+            return self.arrive_in_race(here.scope, here.node, race);
         }
         self.it.tokens.remove(&id);
+        if let Some(hook) = visit.as_ref().and_then(|visit| visit.hook.clone()) {
+            return self.listen(here, *hook);
+        }
         match (visit, stopped) {
             // Nothing was called: the wait goes on as it stood, with the end it had.
             (visit, Some(Wait::Message { message, key, due_ms })) => {
@@ -133,7 +151,7 @@ impl Walk<'_> {
                 visit.attempt += 1;
                 self.call(id, here, since_ms, visit);
             }
-            (None, None | Some(Wait::Open { .. })) => self.arrive(here.scope, here.node, None),
+            (None, None | Some(Wait::Open { .. })) => self.arrive_in_race(here.scope, here.node, race),
         }
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::instance::{Instance, ROOT, Scope as Run, ScopeId, Step, TokenId};
 use super::token::Token;
 use super::walk::Walk;
-use super::{Call, MESSAGE_KEY_BYTES_MAX, Op, fits_message};
+use super::{Call, Export, MESSAGE_KEY_BYTES_MAX, Op, fits_message};
 use crate::expr::{Expr, Root, Scope, Template, ValueError};
 use crate::flow::{Decision, Flow, Kind, Undo};
 use crate::value::Held;
@@ -58,17 +58,16 @@ fn within<R>(
         merged = scopes.into_iter().rev().flat_map(|one| one.outputs.clone()).collect();
         &merged
     };
-    let input = own.input.as_ref().map_or(&Value::Null, |input| &*input.value);
     let item = visible(it, scope).find_map(|(_, one)| one.within.as_ref()?.item.as_ref());
     let index = item.map(|item| Value::from(item.index));
     let mut roots: Vec<(&str, Root)> = Vec::with_capacity(6 + more.len());
     roots.extend_from_slice(more);
-    roots.push(("input", Root::Value(input)));
+    roots.push(("input", own.input.as_ref().map_or(Root::Value(&Value::Null), Root::Held)));
     roots.push(("vars", Root::Named(&own.vars)));
     roots.push(("nodes", Root::Named(nodes)));
     roots.push(("flow", Root::Value(&facts)));
     if let (Some(item), Some(index)) = (item, &index) {
-        roots.push(("item", Root::Value(&item.value.value)));
+        roots.push(("item", Root::Held(&item.value)));
         roots.push(("index", Root::Value(index)));
     }
     read(&Scope { roots: &roots })
@@ -92,6 +91,14 @@ impl Walk<'_> {
     pub(super) fn set_var(&mut self, scope: ScopeId, name: &Arc<str>, value: Held) {
         let own = flow_scope(&self.it, scope);
         self.scope_mut(own).vars.insert(name.clone(), value);
+    }
+
+    /// Smaller is more urgent.
+    pub(super) fn set_priority(&mut self, value: &Value) -> Result<(), ValueError> {
+        let priority = value.as_i64().and_then(|number| i32::try_from(number).ok());
+        let refused = || ValueError { message: format!("{value} is no priority: a whole number of 32 bits") };
+        self.it.priority = priority.ok_or_else(refused)?;
+        Ok(())
     }
 
     pub(super) fn decide(&self, scope: ScopeId, decision: &Decision) -> Result<Value, ValueError> {
@@ -129,13 +136,16 @@ pub(super) fn call(flow: &Flow, it: &Instance, id: TokenId, token: &Token) -> Op
         _ => None,
     };
     let mut call_input = state.input.value.clone();
-    let mut export = state.op;
+    let mut export = state.op.export();
     if let (Some(step), Undo::By { call: by, with }) = (&state.undoing, node.kind.undo()) {
         callee = Some(by);
         if state.op == Op::Undo {
-            export = Op::Run;
+            export = Export::Run;
         }
         call_input = Arc::new(undo_input(with, flow, it, token.scope, step));
+    }
+    if state.op == Op::Listen {
+        callee = super::listen::heard(flow, token.node, state)?.call.as_ref().map(|one| &one.call);
     }
     let path = it.scopes.get(&token.scope).map_or("", |scope| &*scope.path);
     Some(Call {
@@ -152,6 +162,7 @@ pub(super) fn call(flow: &Flow, it: &Instance, id: TokenId, token: &Token) -> Op
         output: state.undoing.as_ref().and_then(|step| step.output.as_ref()).map(|output| output.value.clone()),
         memo: state.memo.as_ref().map(|memo| memo.value.clone()),
         signal: state.signal.clone(),
+        priority: it.priority,
         visit_started_ms: token.since_ms,
     })
 }

@@ -22,36 +22,42 @@ use std::sync::Arc;
 use super::instance::{Error, TokenId};
 use super::token::{At, Visit};
 use super::walk::{Here, Walk};
-use super::{Cut, CutReason, Failure, FailureClass, Op, Outcome, UNDO_ATTEMPTS};
+use super::{Cut, CutReason, Failure, FailureClass, Hook, Next, Op, Outcome, UNDO_ATTEMPTS};
 use crate::catalog::EffectClass;
 use crate::flow::{Catch, Delivery, Flow, Kind, NodeIx, Retry, TIMEOUT};
 use crate::planted;
 
 /// A failure, classed.
-struct Fault {
-    error: Error,
+pub(super) struct Fault {
+    pub(super) error: Error,
     /// The call may have had its effect all the same.
     unknown: bool,
     /// The node itself said so; it was not the engine that kept the call from being made.
     answered: bool,
-    retry_after_ms: u64,
+    pub(super) retry_after_ms: u64,
 }
 
 /// A call that came back, and where its token stood.
-struct Back {
-    id: TokenId,
-    here: Here,
-    since_ms: u64,
-    state: Box<Visit>,
+pub(super) struct Back {
+    pub(super) id: TokenId,
+    pub(super) here: Here,
+    pub(super) since_ms: u64,
+    pub(super) state: Box<Visit>,
 }
 
 impl Walk<'_> {
     pub(super) fn returned(&mut self, id: TokenId, outcome: &Outcome) {
         let Some(token) = self.it.tokens.remove(&id) else { return };
         let (here, since_ms) = (token.here(), token.since_ms);
+        if planted::on("task-completed-twice") && matches!(token.at, At::Open { .. }) {
+            self.it.tokens.insert(id, token.clone());
+        }
         match token.at {
             At::Calling(state) | At::Open { visit: state, .. } if state.undoing.is_some() => {
                 self.undo_returned(Back { id, here, since_ms, state }, outcome);
+            }
+            At::Calling(state) if state.op == Op::Listen => {
+                self.listener_returned(Back { id, here, since_ms, state }, outcome);
             }
             At::Abandoned(state) if planted::on("late-answer-taken") => {
                 self.forward_returned(Back { id, here, since_ms, state }, outcome);
@@ -76,8 +82,8 @@ impl Walk<'_> {
             Outcome::Done { port, output } => {
                 let held = self.from_event(output);
                 self.remember(here, &back.state, Some(held.clone()));
-                self.keep_output(here, held);
-                self.leave(here, port);
+                self.keep_output(here, held.clone());
+                self.go_on(here, port, Some(&held));
             }
             Outcome::Waiting { message, key, timeout_ms, memo } => {
                 let mut state = back.state;
@@ -130,7 +136,7 @@ impl Walk<'_> {
     }
 
     /// Waits as it stands, whatever the call was for, until calls held by `by` are let go.
-    fn hold(&mut self, back: Back, by: &str) {
+    pub(super) fn hold(&mut self, back: Back, by: &str) {
         let Back { id, here, since_ms, mut state } = back;
         state.tries = state.tries.saturating_sub(1);
         let mut error = self.error(FailureClass::Transient, PAUSED, format!("calls are paused: {by}"), here.node);
@@ -159,7 +165,7 @@ impl Walk<'_> {
             if self.may_have_effect(here.node) {
                 self.remember(here, &state, None);
             }
-            return self.leave(here, TIMEOUT);
+            return self.go_on(here, TIMEOUT, None);
         }
         let unknown = self.may_have_effect(here.node);
         state.maybe_done |= unknown;
@@ -185,8 +191,7 @@ impl Walk<'_> {
             let at = At::Incident { error: fault.error, visit: Some(state), stopped: None };
             return self.stand(id, here, since_ms, at);
         }
-        let worth_it = !matches!(class, FailureClass::Rejected | FailureClass::Permanent | FailureClass::Flow);
-        if worth_it && state.tries < retry.attempts {
+        if worth_a_try(class) && state.tries < retry.attempts {
             let wait_ms = backoff_ms(&retry, state.tries).max(fault.retry_after_ms);
             let due_ms = self.it.now_ms.saturating_add(wait_ms);
             return self.stand(id, here, since_ms, At::Retrying { visit: state, due_ms, error: fault.error });
@@ -211,8 +216,15 @@ impl Walk<'_> {
             })
     }
 
-    /// No attempts are left: the boundary handler, else by class.
+    /// No attempts are left: once all have heard of it, the boundary handler, else by class.
     pub(super) fn give_up(&mut self, here: Here, error: Error) {
+        if self.is_heard(here.node, &Next::Fail) {
+            return self.listen(here, Hook { then: Next::Fail, index: 0, output: None, error: Some(error) });
+        }
+        self.catch(here, error);
+    }
+
+    pub(super) fn catch(&mut self, here: Here, error: Error) {
         if let Some(port) = self.handler(here.node, &error) {
             self.keep_output(here, error.seen());
             self.leave(here, &port);
@@ -233,17 +245,16 @@ impl Walk<'_> {
         exact.or_else(any).map(|handler| handler.port.clone())
     }
 
-    fn class(&self, node: NodeIx, outcome: &Outcome) -> Fault {
+    pub(super) fn class(&self, node: NodeIx, outcome: &Outcome) -> Fault {
         let external = match &self.flow.nodes[node].kind {
             Kind::Task(task) => task.call.effect == EffectClass::External,
             Kind::ExternalTask(_) => true,
             _ => false,
         };
         let fault = |class, code: &str, message: &str, unknown| Fault {
-            error: self.error(class, code, message.to_owned(), node),
             unknown,
             answered: matches!(outcome, Outcome::Failed(_)),
-            retry_after_ms: 0,
+            ..self.fault(class, code, message, node)
         };
         match outcome {
             Outcome::Failed(Failure::Rejected(rejection)) => {
@@ -280,6 +291,11 @@ impl Walk<'_> {
                 fault(FailureClass::Permanent, "NO_OUTCOME", "the node gave no outcome", false)
             }
         }
+    }
+
+    pub(super) fn fault(&self, class: FailureClass, code: &str, message: &str, node: NodeIx) -> Fault {
+        let error = self.error(class, code, message.to_owned(), node);
+        Fault { error, unknown: false, answered: false, retry_after_ms: 0 }
     }
 
     /// A call that had been given up came back. Was there an effect?
@@ -359,12 +375,16 @@ pub(super) const PAUSED: &str = "PAUSED";
 /// A held call looks again by itself after this, in case nobody let it go.
 const HELD_MS: u64 = 60 * 60 * 1000;
 
+pub(super) fn worth_a_try(class: FailureClass) -> bool {
+    !matches!(class, FailureClass::Rejected | FailureClass::Permanent | FailureClass::Flow)
+}
+
 fn compensates(class: FailureClass) -> bool {
     matches!(class, FailureClass::Rejected | FailureClass::TimedOut | FailureClass::Unknown)
 }
 
 /// `backoff × factor^(tries - 1)`, at most `max`.
-fn backoff_ms(retry: &Retry, tries: u32) -> u64 {
+pub(super) fn backoff_ms(retry: &Retry, tries: u32) -> u64 {
     let exponent = i32::try_from(tries.saturating_sub(1)).unwrap_or(i32::MAX);
     #[allow(clippy::cast_precision_loss, reason = "a wait of centuries may be off by some milliseconds")]
     let wait = retry.backoff_ms as f64 * retry.factor.powi(exponent);

@@ -15,6 +15,7 @@ use super::token::{At, Token, Wait};
 use super::walk::{Here, Walk};
 use crate::expr::ValueError;
 use crate::flow::{Catch, Kind};
+use crate::planted;
 use crate::value::Held;
 
 /// A handler's port (none for the node's own limit, or for more items), and what it waits for.
@@ -40,7 +41,9 @@ impl Walk<'_> {
         let node = &self.flow.nodes[here.node];
         let after = |ms: u64| Wait::Timer { due_ms: self.it.now_ms.saturating_add(ms) };
         let mut guards: Vec<Guard> = Vec::new();
-        if let (Some(_), Some(timeout_ms)) = (node.kind.body(), node.kind.timeout_ms()) {
+        if let (Some(_), Some(timeout_ms)) = (node.kind.body(), node.kind.timeout_ms())
+            && !planted::on("step-deadline-lost")
+        {
             guards.push((None, after(timeout_ms)));
         }
         if let Kind::ForEach(each) = &node.kind
@@ -65,6 +68,9 @@ impl Walk<'_> {
 
     /// Guards whose node has been left.
     pub(super) fn drop_guards(&mut self) {
+        if planted::on("handler-outlives-its-node") {
+            return;
+        }
         let gone = |token: &Token| match &token.at {
             At::Guard { host, .. } => {
                 let stands = self.it.tokens.get(host).is_some_and(|host| !matches!(host.at, At::Abandoned(_)));
@@ -119,6 +125,7 @@ impl Walk<'_> {
     /// A container as a whole has failed.
     fn host_failed(&mut self, host: TokenId, here: Here, error: super::Error) {
         match (self.scope_of(host), self.handler(here.node, &error)) {
+            (Some(scope), _) if self.hears_failure(scope) => self.unwind(scope, Then::Fail, Some(error)),
             (Some(scope), Some(port)) => self.unwind(scope, Then::Leave(port), Some(error)),
             _ => self.fail(here.scope, error),
         }
@@ -133,6 +140,10 @@ impl Walk<'_> {
     /// Takes a branch away: the token, and all that runs inside of it.
     pub(super) fn stop_branch(&mut self, id: TokenId) {
         let inside = self.scope_of(id);
+        if let Some(container) = inside.filter(|&scope| self.has_left(scope)) {
+            // What has completed in it was given on; the rest is not wanted any more.
+            return self.stop_rest(container);
+        }
         self.stop_token(id);
         if let Some(scope) = inside {
             self.unwind(scope, Then::Gone, None);

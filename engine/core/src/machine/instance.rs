@@ -152,6 +152,9 @@ pub struct Scope {
     /// Completed; kept for what may have to be undone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub closed: bool,
+    /// Who listens to the end of its flow has heard of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub heard: bool,
 }
 
 impl Error {
@@ -246,6 +249,8 @@ pub enum Then {
     Token(TokenId),
     /// The container is left by this port.
     Leave(Arc<str>),
+    /// The container has failed, and who listens to that hears of it.
+    Fail,
     /// The scope around it goes on with its own compensation.
     Outer,
     /// The failed item stands among the results of its container.

@@ -2,7 +2,8 @@
 //!
 //! A join works in rounds. A round is over when the wanted edges have brought a token each; the next
 //! begins once the others have come as well, whose tokens end there (or at once, where they are stopped).
-//! Tokens that come early wait for their round.
+//! Tokens that come early wait for their round, and its time begins when it does: the first of its tokens
+//! carries it.
 //!
 //! Not here: the inclusive join, which waits for whoever can still come (`inclusive`).
 
@@ -10,6 +11,7 @@ use super::instance::{ScopeId, TokenId};
 use super::token::At;
 use super::walk::{Here, Walk};
 use crate::flow::{DONE, EdgeIx, Join, Kind, NodeIx, Rest, TIMEOUT};
+use crate::planted;
 
 impl Walk<'_> {
     pub(super) fn join(&mut self, here: Here, join: &Join, by: Option<EdgeIx>) {
@@ -26,10 +28,31 @@ impl Walk<'_> {
                 return;
             }
         }
-        let first = self.waiting_at(here).is_empty();
-        let due_ms = join.timeout_ms.filter(|_| first).map(|timeout| self.it.now_ms.saturating_add(timeout));
-        self.place(here, At::Joining { edge, due_ms });
+        self.place(here, At::Joining { edge, due_ms: None });
         self.next_round(here, join);
+    }
+
+    /// Looks at every join and container anew: how many they wait for may be different now.
+    pub(super) fn look_again(&mut self) {
+        let flow = self.flow;
+        let mut joins: Vec<Here> = Vec::new();
+        for token in self.it.tokens.values().filter(|token| matches!(token.at, At::Joining { .. })) {
+            let known = |here: &Here| here.scope == token.scope && here.node == token.node;
+            if !joins.iter().any(known) {
+                joins.push(token.here());
+            }
+        }
+        for here in joins {
+            if let Kind::Parallel(join) = &flow.nodes[here.node].kind {
+                self.next_round(here, join);
+            }
+        }
+        let containers =
+            self.it.scopes.iter().filter(|(_, scope)| scope.progress.is_some() && scope.unwinding.is_none());
+        let containers: Vec<ScopeId> = containers.map(|(&id, _)| id).collect();
+        for id in containers {
+            self.advance(id);
+        }
     }
 
     /// The tokens that wait at a join, in the order they came.
@@ -69,6 +92,30 @@ impl Walk<'_> {
         let has = |edge: &EdgeIx| round.iter().any(|(one, _)| one == edge);
         if round.len() >= join.wanted && join.must.iter().all(has) {
             self.fire(here, join, &round, DONE);
+        }
+    }
+
+    /// Of the tokens that wait in a round with a time limit, the first has it, from the moment it is the first: when
+    /// the round begins, or when the one that had it was taken away. A round whose predecessor is open has not begun.
+    pub(super) fn time_joins(&mut self) {
+        let waits = |token: &super::Token| matches!(token.at, At::Joining { .. });
+        let ids: Vec<TokenId> = self.it.tokens.iter().filter(|(_, token)| waits(token)).map(|(&id, _)| id).collect();
+        for id in ids {
+            let Some(here) = self.it.tokens.get(&id).map(super::Token::here) else { continue };
+            let Kind::Parallel(Join { timeout_ms: Some(timeout_ms), .. }) = &self.flow.nodes[here.node].kind else {
+                continue;
+            };
+            let not_begun = self.it.scopes.get(&here.scope).is_some_and(|one| one.joins.contains_key(&here.node));
+            let has_it =
+                |(id, _): &(TokenId, EdgeIx)| self.it.tokens.get(id).is_some_and(|one| one.at.due_ms().is_some());
+            let timed = self.waiting_at(here).iter().any(has_it) || planted::on("join-deadline-lost");
+            let until = self.it.now_ms.saturating_add(*timeout_ms);
+            if let Some(At::Joining { due_ms, .. }) = self.it.tokens.get_mut(&id).map(|token| &mut token.at)
+                && !timed
+                && !not_begun
+            {
+                *due_ms = Some(until);
+            }
         }
     }
 

@@ -8,9 +8,10 @@
 
 use std::sync::Arc;
 
-use super::instance::{ScopeId, TokenId};
+use super::instance::{Scope, ScopeId, TokenId};
 use super::token::{At, Token};
 use super::walk::{Here, Walk};
+use crate::planted;
 
 impl Walk<'_> {
     /// Whether a token that comes here must wait.
@@ -23,7 +24,11 @@ impl Walk<'_> {
 
     /// Whether a container with this lock was stopped and is not undone yet.
     fn undoes_under(&self, run: ScopeId, lock: &Arc<str>) -> bool {
-        self.it.scopes.values().filter(|scope| scope.unwinding.is_some()).any(|scope| {
+        let undone = |scope: &&Scope| {
+            scope.unwinding.is_some() && !planted::on("lock-let-go-before-the-undo")
+                || scope.closed && planted::on("lock-not-released")
+        };
+        self.it.scopes.values().filter(undone).any(|scope| {
             scope.within.as_ref().is_some_and(|within| {
                 self.flow.nodes[within.node].lock.as_ref() == Some(lock)
                     && super::context::flow_scope(&self.it, within.scope) == run
@@ -46,7 +51,7 @@ impl Walk<'_> {
         };
         let Some(id) = self.it.tokens.iter().filter(waits).find(free).map(|(&id, _)| id) else { return false };
         if let Some(token) = self.it.tokens.remove(&id) {
-            self.enter_or_stop(token.here(), None);
+            self.come(token.here(), None);
         }
         true
     }

@@ -8,10 +8,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::instance::Instance;
+use super::instance::{Instance, Scope, ScopeId};
 use super::snapshot::{EdgeName, Index, each_index};
-use super::token::At;
-use crate::flow::{Flow, Kind, NodeIx, Undo};
+use super::token::{At, Token};
+use crate::flow::{BodyIx, Flow, Kind, NodeIx, Undo};
 
 /// Why an instance cannot go on with the other version: everything that stands in the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +78,7 @@ pub fn migrate(
             }
         }
     }
+    unfit.extend(listeners_changed(from, to, instance, &it));
     if !unfit.is_empty() {
         return Err(unfit);
     }
@@ -88,7 +89,10 @@ pub fn migrate(
             *ix = found;
         }
     });
-    rename(&mut it, nodes);
+    rename(&mut it, from, &places(from, instance), nodes);
+    if crate::planted::on("migration-forgets-done") {
+        it.scopes.values_mut().for_each(|scope| scope.done.clear());
+    }
     drop_guards_without_handler(&mut it, to);
     Ok(it)
 }
@@ -128,13 +132,50 @@ fn undo_is_lost(from: &Flow, old: NodeIx, to: &Flow, new: NodeIx) -> bool {
     undone(from, old) && !undone(to, new)
 }
 
-/// Outputs and visits are kept by id.
-fn rename(it: &mut Instance, nodes: &BTreeMap<String, String>) {
-    let new = |id: Arc<str>| nodes.get(&*id).map_or(id, |new| Arc::from(new.as_str()));
-    for scope in it.scopes.values_mut() {
-        scope.outputs = std::mem::take(&mut scope.outputs).into_iter().map(|(id, held)| (new(id), held)).collect();
-        scope.visits = std::mem::take(&mut scope.visits).into_iter().map(|(id, visits)| (new(id), visits)).collect();
+/// A token whose listener is called goes back to it by its place among the node's.
+fn listeners_changed(from: &Flow, to: &Flow, old: &Instance, new: &Instance) -> Vec<Unfit> {
+    let uses = |flow: &Flow, token: &Token| {
+        let listener = super::listen::heard(flow, token.node, token.at.visit()?)?;
+        Some((listener.on, listener.call.as_ref().map(|call| call.call.uses.clone())))
+    };
+    let waits = old.tokens.iter().filter(|(_, token)| token.at.visit().is_some_and(|visit| visit.hook.is_some()));
+    let changed =
+        waits.filter(|(id, token)| new.tokens.get(id).is_none_or(|moved| uses(from, token) != uses(to, moved)));
+    let unfit = changed.map(|(_, token)| Unfit {
+        node: from.name(token.node),
+        code: "LISTENERS_CHANGED",
+        message: "a listener of it is under way, and is another there".to_owned(),
+    });
+    unfit.collect()
+}
+
+/// Outputs and visits are kept by id. Visits of the old id stay as well: a new node of that name goes on counting, so
+/// that no key is made twice.
+fn rename(it: &mut Instance, from: &Flow, places: &[(ScopeId, BodyIx)], nodes: &BTreeMap<String, String>) {
+    for &(scope, body) in places {
+        let body = &from.bodies[body];
+        let of = body.version.map(|version| format!("{}@{version}:", body.key)).unwrap_or_default();
+        let new = |id: &str| nodes.get(&format!("{of}{id}")).map(|name| name.rsplit(':').next().unwrap_or(name));
+        let Some(scope) = it.scopes.get_mut(&scope) else { continue };
+        let outputs = std::mem::take(&mut scope.outputs).into_iter();
+        scope.outputs = outputs.map(|(id, held)| (new(&id).map_or(id, Arc::from), held)).collect();
+        let before: Vec<(Arc<str>, u32)> = scope.visits.iter().map(|(id, visits)| (id.clone(), *visits)).collect();
+        for (id, visits) in before {
+            if let Some(new) = new(&id) {
+                let count = scope.visits.entry(new.into()).or_insert(0);
+                *count = visits.max(*count);
+            }
+        }
     }
+}
+
+/// Which graph each scope runs.
+fn places(flow: &Flow, it: &Instance) -> Vec<(ScopeId, BodyIx)> {
+    let body = |scope: &Scope| match &scope.within {
+        None => Some(0),
+        Some(within) => flow.nodes[within.node].kind.body(),
+    };
+    it.scopes.iter().filter_map(|(&id, scope)| Some((id, body(scope)?))).collect()
 }
 
 /// A handler that the other version does not have waits no more.

@@ -24,6 +24,7 @@ mod guard;
 mod inclusive;
 mod instance;
 mod join;
+mod listen;
 mod lock;
 mod migrate;
 mod open;
@@ -36,7 +37,7 @@ mod token;
 mod undo;
 mod walk;
 
-pub use call::{Call, Op};
+pub use call::{Call, Export, Op};
 pub use event::{
     Command, Cut, CutReason, Entry, Event, Failure, FailureClass, Limit, Outcome, Refused, Rejection, Signal,
 };
@@ -45,6 +46,7 @@ pub use instance::{
     Arrival, Done, End, Error, Instance, Item, OpenTask, Progress, ROOT, Scope, ScopeId, State, Step, Subscription,
     Then, TokenId, Unwinding, Within,
 };
+pub use listen::{Hook, Next};
 pub use migrate::{Unfit, migrate};
 pub use snapshot::{SNAPSHOT_BYTES_MAX, Snapshot, SnapshotError, snapshot};
 pub use step::{Effect, interrupted, resume, step};

@@ -13,9 +13,10 @@ use serde_json::{Map, Value, json};
 use super::instance::{Done, End, Error, Item, Progress, ROOT, Scope, ScopeId, State, Then, TokenId, Within};
 use super::token::{At, Token};
 use super::walk::{Here, Walk};
-use super::{FailureClass, ITEMS_MAX, SCOPE_DEPTH_MAX};
+use super::{FailureClass, ITEMS_MAX, Next, SCOPE_DEPTH_MAX};
 use crate::expr::{Root, ValueError};
 use crate::flow::{CallFlow, DONE, ForEach, Kind, Merge, NodeIx, OnFailure, Rest, Stage, Until};
+use crate::planted;
 use crate::value::Held;
 
 impl Walk<'_> {
@@ -26,23 +27,23 @@ impl Walk<'_> {
 
     pub(super) fn enter_call(&mut self, here: Here, call: &CallFlow) -> Result<(), ValueError> {
         let flow = self.flow;
-        let input = self.template(here.scope, &call.with)?;
+        let input = self.held(here.scope, &call.with)?;
         let body = &flow.bodies[call.body];
-        if let Some(mismatch) = body.input.as_ref().and_then(|schema| schema.check(&input).into_iter().next()) {
+        if let Some(mismatch) = body.input.as_ref().and_then(|schema| schema.check(&input.value).into_iter().next()) {
             let text = format!("the input of `{}` does not fit: {}: {}", body.key, mismatch.pointer, mismatch.message);
             self.incident(here, "INPUT_INVALID", text);
             return Ok(());
         }
-        let Some(scope) = self.enter_container(here, Some(Held::computed(input)), None)? else { return Ok(()) };
-        for &entry in &body.entries {
-            self.arrive(scope, entry, None);
+        let Some(scope) = self.enter_container(here, Some(input), None)? else { return Ok(()) };
+        if !self.flow_listens(scope, Next::Begin, None, None) {
+            self.enter_flow(scope);
         }
         Ok(())
     }
 
     pub(super) fn enter_each(&mut self, here: Here, each: &ForEach) -> Result<(), ValueError> {
-        let items = self.template(here.scope, &each.items)?;
-        match &items {
+        let items = self.held(here.scope, &each.items)?;
+        match &*items.value {
             Value::Array(list) if list.len() <= ITEMS_MAX => {}
             Value::Array(list) => {
                 let text = format!("{} items; at most {ITEMS_MAX} are possible", list.len());
@@ -59,7 +60,7 @@ impl Walk<'_> {
 
     pub(super) fn enter_stage(&mut self, here: Here, stage: &Stage) -> Result<(), ValueError> {
         let flow = self.flow;
-        let steps = (!stage.steps.is_empty()).then(|| Value::from(vec![Value::Null; stage.steps.len()]));
+        let steps = (!stage.steps.is_empty()).then(|| Held::computed(vec![Value::Null; stage.steps.len()].into()));
         let graph = steps.is_none();
         let Some(scope) = self.enter_container(here, None, steps)? else { return Ok(()) };
         if graph {
@@ -77,7 +78,7 @@ impl Walk<'_> {
         &mut self,
         here: Here,
         input: Option<Held>,
-        items: Option<Value>,
+        items: Option<Held>,
     ) -> Result<Option<ScopeId>, ValueError> {
         let depth = self.it.around(here.scope).count();
         if depth >= SCOPE_DEPTH_MAX {
@@ -88,7 +89,6 @@ impl Walk<'_> {
         let outer = self.it.scopes.get(&here.scope).map_or("", |scope| &*scope.path);
         let path = format!("{outer}{}.{}/", self.flow.nodes[here.node].id, here.visit);
         let progress = items.map(|items| {
-            let items = Held::computed(items);
             Box::new(Progress {
                 items,
                 next: 0,
@@ -113,7 +113,7 @@ impl Walk<'_> {
     }
 
     /// Begins what can begin in a container with items or steps, or ends it.
-    fn advance(&mut self, container: ScopeId) {
+    pub(super) fn advance(&mut self, container: ScopeId) {
         let flow = self.flow;
         let Some(within) = self.it.scopes.get(&container).and_then(|scope| scope.within.clone()) else { return };
         if let Err(error) = self.is_it_enough(container, &within) {
@@ -169,8 +169,8 @@ impl Walk<'_> {
         let Some(progress) = &mut scope.progress else { return };
         progress.next += 1;
         progress.open += 1;
-        let value = progress.items.value.get(index).cloned().unwrap_or_default();
-        let item = Some(Item { index, value: Held::computed(value) });
+        let value = progress.items.part(&format!("/{index}")).unwrap_or_else(|| Held::computed(Value::Null));
+        let item = Some(Item { index, value });
         let within = Within { scope: container, node: within.node, host: within.host, item };
         let scope = self.open_scope(Scope { within: Some(within), path: path.into(), ..Scope::default() });
         for &entry in entries {
@@ -208,8 +208,9 @@ impl Walk<'_> {
         {
             let guards = |token: &Token| matches!(token.at, At::Guard { host, .. } if host == within.host);
             self.it.tokens.retain(|_, token| !guards(token));
-            self.keep_output(here, Held::computed(results));
-            self.leave(here, DONE);
+            let results = Held::computed(results);
+            self.keep_output(here, results.clone());
+            self.go_on(here, DONE, Some(&results));
         }
         Ok(())
     }
@@ -255,9 +256,21 @@ impl Walk<'_> {
     /// Enough items have completed: what the others did is undone.
     fn stop_items(&mut self, container: ScopeId) {
         let progress = self.it.scopes.get(&container).and_then(|scope| scope.progress.as_ref());
-        if !progress.is_some_and(|progress| progress.enough) || self.has_left(container) {
-            return;
+        if progress.is_some_and(|progress| progress.enough) && !self.has_left(container) {
+            self.undo_open_items(container);
         }
+    }
+
+    /// What runs on in a container that was left is stopped and undone; what has completed in it stays.
+    pub(super) fn stop_rest(&mut self, container: ScopeId) {
+        if let Some(progress) = &mut self.scope_mut(container).progress {
+            progress.next = progress.items.value.as_array().map_or(0, Vec::len);
+        }
+        self.undo_open_items(container);
+        self.advance(container);
+    }
+
+    fn undo_open_items(&mut self, container: ScopeId) {
         let open = |scope: &Scope| {
             !scope.closed
                 && scope.unwinding.is_none()
@@ -289,7 +302,7 @@ impl Walk<'_> {
             _ => return,
         };
         match output {
-            Ok(output) => self.leave_container(container, DONE, Some(Held::computed(output))),
+            Ok(output) => self.leave_container(container, DONE, Some(&Held::computed(output))),
             Err(failures) => {
                 let text = format!("{} steps failed", failures.len());
                 let mut error = self.error(FailureClass::Rejected, "STEPS_FAILED", text, within.node);
@@ -313,6 +326,12 @@ impl Walk<'_> {
         // The innermost were made last.
         let found = self.it.scopes.iter().rev().find(|&(&id, scope)| over(id, scope)).map(|(&id, _)| id);
         let Some(id) = found else { return false };
+        if self.it.scopes.get(&id).is_some_and(|scope| !scope.heard) {
+            let output = self.it.scopes.get(&id).and_then(|scope| scope.output.clone());
+            if self.flow_listens(id, Next::Finish, output, None) {
+                return true;
+            }
+        }
         let Some(within) = self.it.scopes.get(&id).and_then(|scope| scope.within.clone()) else {
             self.end(End { state: State::Completed, error: None });
             return true;
@@ -320,7 +339,7 @@ impl Walk<'_> {
         match &within.item {
             None => {
                 let output = self.it.scopes.get(&id).and_then(|scope| scope.output.clone());
-                self.leave_container(id, DONE, Some(output.unwrap_or_else(|| Held::computed(Value::Null))));
+                self.leave_container(id, DONE, Some(&output.unwrap_or_else(|| Held::computed(Value::Null))));
             }
             Some(item) => self.complete_item(id, &within, item.index),
         }
@@ -331,7 +350,7 @@ impl Walk<'_> {
         let flow = self.flow;
         let result = match &flow.nodes[within.node].kind {
             Kind::ForEach(each) if each.output.is_some() => {
-                each.output.as_ref().map_or(Ok(Value::Null), |output| self.template(id, output)).map(Held::computed)
+                each.output.as_ref().map_or_else(|| Ok(Held::computed(Value::Null)), |output| self.held(id, output))
             }
             Kind::Stage(stage) => {
                 let outputs = std::mem::take(&mut self.scope_mut(id).outputs);
@@ -368,20 +387,31 @@ impl Walk<'_> {
     }
 
     /// The token on a container goes on.
-    pub(super) fn leave_container(&mut self, id: ScopeId, port: &str, output: Option<Held>) {
+    pub(super) fn leave_container(&mut self, id: ScopeId, port: &str, output: Option<&Held>) {
         let Some(within) = self.it.scopes.get(&id).and_then(|scope| scope.within.clone()) else { return };
         self.close(id);
         let Some(token) = self.it.tokens.remove(&within.host) else { return };
+        let here = token.here();
         if let Some(output) = output {
-            self.keep_output(token.here(), output);
+            self.keep_output(here, output.clone());
         }
-        self.leave(token.here(), port);
+        if port == DONE { self.go_on(here, port, output) } else { self.leave(here, port) }
+    }
+
+    /// The token on a container whose scope is undone fails there.
+    pub(super) fn fail_container(&mut self, id: ScopeId, error: Option<Error>) {
+        let Some(within) = self.it.scopes.get(&id).and_then(|scope| scope.within.clone()) else { return };
+        self.close(id);
+        if let (Some(token), Some(error)) = (self.it.tokens.remove(&within.host), error) {
+            self.give_up(token.here(), error);
+        }
     }
 
     /// A completed scope is kept only for what may have to be undone in it.
     fn close(&mut self, id: ScopeId) {
         let Some(scope) = self.it.scopes.get_mut(&id) else { return };
-        if scope.done.is_empty() {
+        let item = scope.within.as_ref().is_some_and(|within| within.item.is_some());
+        if scope.done.is_empty() || (item && planted::on("item-undo-forgotten")) {
             self.it.scopes.remove(&id);
             return;
         }
@@ -407,6 +437,7 @@ impl Walk<'_> {
                     return self.unwind(at, Then::Item, Some(error));
                 }
                 Some(_) => {}
+                None if self.hears_failure(at) => return self.unwind(at, Then::Fail, Some(error)),
                 None => {
                     if let Some(port) = self.handler(within.node, &error) {
                         return self.unwind(at, Then::Leave(port), Some(error));
@@ -428,7 +459,8 @@ impl Walk<'_> {
     /// An end that stops everything else in its scope.
     pub(super) fn terminate(&mut self, scope: ScopeId) {
         // What is being undone comes to its end first.
-        if scope == ROOT && self.it.scopes.values().all(|scope| scope.unwinding.is_none()) {
+        let nobody_hears = !self.hears_end(ROOT);
+        if scope == ROOT && nobody_hears && self.it.scopes.values().all(|scope| scope.unwinding.is_none()) {
             return self.end(End { state: State::Completed, error: None });
         }
         self.drop_arrivals(scope);

@@ -11,9 +11,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Entry;
 use super::instance::{Done, Instance, Step};
 use super::token::{At, Visit};
+use super::{Entry, Next};
 use crate::flow::{EdgeIx, Flow, NodeIx};
 use crate::planted;
 use crate::value::Held;
@@ -92,7 +92,8 @@ impl EdgeName {
     }
 }
 
-const FORM: u32 = 2;
+/// 3: values by their place in a row. 2: scopes.
+const FORM: u32 = 3;
 
 /// Writes an instance as text.
 ///
@@ -171,8 +172,8 @@ impl Snapshot {
             let Some(row) = held.row else { return };
             let found = entries.binary_search_by_key(&row, |entry| entry.seq).ok();
             match found.and_then(|at| entries[at].event.value()) {
-                Some(value) => held.value = value.clone(),
-                None => missing = Some(row),
+                Some(value) if held.fill(value) => {}
+                _ => missing = Some(row),
             }
         });
         if let Some(row) = missing {
@@ -199,8 +200,12 @@ pub(super) fn each_index(it: &mut Instance, see: &mut impl FnMut(Index<'_>)) {
         if let At::Joining { edge, .. } = &mut token.at {
             see(Index::Edge(edge));
         }
-        if let Some(step) = token.at.visit_mut().and_then(|visit| visit.undoing.as_mut()) {
+        let Some(visit) = token.at.visit_mut() else { continue };
+        if let Some(step) = &mut visit.undoing {
             see(Index::Node(&mut step.node));
+        }
+        if let Some(Next::Enter { by: Some(by) }) = visit.hook.as_mut().map(|hook| &mut hook.then) {
+            see(Index::Edge(by));
         }
     }
     for scope in it.scopes.values_mut() {
@@ -268,6 +273,7 @@ fn each_held(it: &mut Instance, see: &mut impl FnMut(&mut Held)) {
         let Some(visit) = token.at.visit_mut() else { continue };
         see(&mut visit.input);
         visit.memo.iter_mut().for_each(&mut *see);
+        visit.hook.iter_mut().filter_map(|hook| hook.output.as_mut()).for_each(&mut *see);
         if let Some(step) = &mut visit.undoing {
             each_held_of(step, see);
         }

@@ -8,7 +8,7 @@ use super::instance::{Instance, ROOT, State, TokenId};
 use super::token::{At, Token, Visit, Wait};
 use super::walk::Walk;
 use super::{
-    Call, CutReason, EVENTS_MAX, Event, FailureClass, Limit, Op, Outcome, Refused, SNAPSHOT_BYTES_MAX, Signal,
+    Call, CutReason, EVENTS_MAX, Event, FailureClass, Limit, Next, Op, Outcome, Refused, SNAPSHOT_BYTES_MAX, Signal,
 };
 use crate::catalog::EffectClass;
 use crate::flow::{Delivery, Flow, Kind, TIMEOUT};
@@ -132,9 +132,8 @@ impl Walk<'_> {
         self.it.business_key = business_key.cloned();
         self.it.priority = priority;
         self.it.started_ms = self.it.now_ms;
-        let flow = self.flow;
-        for &entry in &flow.bodies[0].entries {
-            self.arrive(ROOT, entry, None);
+        if !self.flow_listens(ROOT, Next::Begin, None, None) {
+            self.enter_flow(ROOT);
         }
         self.run();
     }
@@ -178,7 +177,7 @@ impl Walk<'_> {
             }
             At::Waiting { visit: None, message, key, .. } => {
                 if self.flow.edge(here.node, TIMEOUT).is_some() {
-                    self.leave(here, TIMEOUT);
+                    self.go_on(here, TIMEOUT, None);
                 } else {
                     let text = format!("no message {message} for {key} in time");
                     let error = self.error(FailureClass::TimedOut, "TIMEOUT", text, here.node);
@@ -210,8 +209,8 @@ impl Walk<'_> {
             self.call(id, here, token.since_ms, visit);
         } else {
             let held = self.from_event(payload);
-            self.keep_output(here, held);
-            self.leave(here, crate::flow::DONE);
+            self.keep_output(here, held.clone());
+            self.go_on(here, crate::flow::DONE, Some(&held));
         }
         self.run();
     }

@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+mod again;
 mod beside;
 mod bounds;
+mod listeners;
 mod rows;
 mod scopes;
 mod waits;
@@ -83,6 +85,11 @@ fn node_types() -> Catalog {
 /// undo), q (external with undo and query), s and sx (strict, pure and external with undo), followed by options as JSON members; edges are
 /// `from>to` or `from.port>to`, with `?expr` or `!` (default) behind.
 fn flow(nodes: &str, edges: &str) -> Flow {
+    flow_with(nodes, edges, &json!({}))
+}
+
+/// With fields of the document itself.
+fn flow_with(nodes: &str, edges: &str, more: &Value) -> Flow {
     let mut all = serde_json::Map::new();
     for line in nodes.split(';').map(str::trim).filter(|line| !line.is_empty()) {
         let (name, kind) = line.split_once('=').unwrap();
@@ -117,7 +124,8 @@ fn flow(nodes: &str, edges: &str) -> Flow {
         }
         drawn.push(edge);
     }
-    let document = json!({ "stepwell": 1, "kind": "graph", "key": "test", "nodes": all, "edges": drawn });
+    let mut document = json!({ "stepwell": 1, "kind": "graph", "key": "test", "nodes": all, "edges": drawn });
+    document.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let checked = check(&document, &catalog());
     checked.flow.unwrap_or_else(|| panic!("{nodes} / {edges}: {:#?}", checked.problems))
 }
@@ -127,7 +135,7 @@ struct Play<'f> {
     flow: &'f Flow,
     it: Instance,
     entries: Vec<Entry>,
-    /// Calls made, in order: `a` run, `a~` undo, `a+` resume, `a?` query.
+    /// Calls made, in order: `a` run, `a~` undo, `a+` resume, `a?` query, `a!` a listener's.
     calls: Vec<String>,
     under_way: Vec<Call>,
     keys: BTreeMap<String, String>,
@@ -180,10 +188,13 @@ impl<'f> Play<'f> {
                     Op::Undo => "~",
                     Op::Resume => "+",
                     Op::Query => "?",
+                    Op::Listen => "!",
                 };
                 self.calls.push(format!("{}{mark}", call.node));
-                let visit =
-                    format!("{}.{}.{}", call.node, call.visit, call.op == Op::Undo || call.forward_key.is_some());
+                let undo = call.op == Op::Undo || call.forward_key.is_some();
+                let heard = self.it.tokens.get(&call.token).and_then(|token| token.at.visit()?.hook.clone());
+                let heard = heard.map(|hook| (format!("{:?}", hook.then), hook.index));
+                let visit = format!("{}.{}.{undo}.{heard:?}", call.node, call.visit);
                 let key = self.keys.entry(visit).or_insert_with(|| call.key.clone());
                 assert_eq!(*key, call.key, "one key for all calls of a visit");
                 self.under_way.push(*call);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::instance::{Error, ROOT, ScopeId, Step, TokenId};
-use super::{Op, Signal};
+use super::{Hook, Op, Signal};
 use crate::flow::{EdgeIx, NodeIx};
 use crate::planted;
 use crate::value::Held;
@@ -130,6 +130,9 @@ pub struct Visit {
     /// Query only: the failure that made us ask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<Error>,
+    /// Listen only: what it is called for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook: Option<Box<Hook>>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]

@@ -5,13 +5,14 @@
 //!   its deadline, and then it is undone as well.
 //! - An undo that cannot be done holds the earlier ones until a person retries or skips it.
 
-use super::Op;
 use super::instance::{Done, End, Error, ScopeId, State, Step, Then, TokenId, Unwinding};
 use super::token::At;
 use super::walk::{Here, Walk};
+use super::{Next, Op};
 use crate::catalog::EffectClass;
 use crate::flow::{Compensation, DONE, Kind, NodeIx};
 use crate::planted;
+use crate::value::Held;
 
 impl Walk<'_> {
     /// Stops every token of the scope and begins to undo what was done in it.
@@ -21,22 +22,27 @@ impl Walk<'_> {
             Then::Token(id) => Some(id),
             _ => None,
         };
-        if let (Then::Leave(_), Some(host)) =
+        if let (Then::Leave(_) | Then::Fail, Some(host)) =
             (&then, self.it.scopes.get(&scope).and_then(|one| one.within.as_ref()).map(|w| w.host))
         {
             // It is left already: its handlers wait for nothing more.
             self.it.tokens.retain(|_, token| !matches!(token.at, At::Guard { host: of, .. } if of == host));
         }
         let undone = self.scope_mut(scope).unwinding.as_ref().map_or(0, |before| before.undone);
-        self.scope_mut(scope).unwinding = Some(Unwinding { undone, then, cause });
+        self.scope_mut(scope).unwinding = Some(Unwinding { undone, then, cause: cause.clone() });
         self.stop(scope, by);
         self.close_inner(scope);
-        self.go_on_undoing(scope);
+        if cause.is_none() || !self.flow_listens(scope, Next::Undo, None, cause) {
+            self.go_on_undoing(scope);
+        }
     }
 
     /// Stops the tokens in a scope and all within it. Undos that are under way go on.
     pub(super) fn stop(&mut self, scope: ScopeId, but: Option<TokenId>) {
         let inside = |id: &TokenId| {
+            if planted::on("call-outlives-its-caller") && self.it.tokens.get(id).is_some_and(|one| one.scope != scope) {
+                return false;
+            }
             Some(*id) != but && self.it.tokens.get(id).is_some_and(|token| self.it.is_within(token.scope, scope))
         };
         let ids: Vec<TokenId> = self.it.tokens.keys().copied().filter(inside).collect();
@@ -57,7 +63,10 @@ impl Walk<'_> {
         let state = match &token.at {
             // A call that cannot have an effect is just forgotten, and so is one that this very event asked for.
             At::Calling(visit)
-                if !unmade && self.may_have_effect(here.node) && !planted::on("undo-before-the-answer") =>
+                if !unmade
+                    && visit.op != Op::Listen
+                    && self.may_have_effect(here.node)
+                    && !planted::on("undo-before-the-answer") =>
             {
                 let at = At::Abandoned(visit.clone());
                 return self.stand(id, here, since_ms, at);
@@ -168,7 +177,7 @@ impl Walk<'_> {
 
     fn call_undo(&mut self, scope: ScopeId, step: Box<Step>) {
         let here = Here { scope, node: step.node, visit: step.visit };
-        let mut state = self.new_visit(here, serde_json::Value::Null);
+        let mut state = self.new_visit(here, Held::computed(serde_json::Value::Null));
         state.op = Op::Undo;
         state.key = format!("{}.undo", step.key);
         state.input = step.input.clone();
@@ -177,8 +186,20 @@ impl Walk<'_> {
         self.call(id, here, self.it.now_ms, state);
     }
 
+    /// Who listens to the end of a flow that has failed hears of it before it is over. `false`: nobody, or they have.
+    fn tells_of_the_end(&mut self, scope: ScopeId) -> bool {
+        let Some(one) = self.it.scopes.get_mut(&scope).filter(|one| !one.heard) else { return false };
+        let Some(Unwinding { then: Then::End | Then::Fail, cause, .. }) = &one.unwinding else { return false };
+        let cause = cause.clone();
+        one.heard = true;
+        self.flow_listens(scope, Next::Undone, None, cause)
+    }
+
     /// Everything in the scope is undone.
     fn unwound(&mut self, scope: ScopeId) {
+        if self.tells_of_the_end(scope) {
+            return;
+        }
         let Some(Unwinding { undone, then, cause }) = self.scope_mut(scope).unwinding.take() else { return };
         let within = self.it.scopes.get(&scope).and_then(|one| one.within.clone());
         match (then, within) {
@@ -189,8 +210,9 @@ impl Walk<'_> {
             }
             (Then::Leave(port), Some(_)) => {
                 let seen = cause.map(|error| error.seen());
-                self.leave_container(scope, &port, seen);
+                self.leave_container(scope, &port, seen.as_ref());
             }
+            (Then::Fail, Some(_)) => self.fail_container(scope, cause),
             (Then::Outer, Some(within)) => {
                 self.it.scopes.remove(&scope);
                 if let Some(outer) = &mut self.scope_mut(within.scope).unwinding {
@@ -205,7 +227,7 @@ impl Walk<'_> {
             (Then::Gone, Some(_)) => {
                 self.it.scopes.remove(&scope);
             }
-            (Then::End | Then::Leave(_) | Then::Outer | Then::Item | Then::Gone, _) => {
+            (Then::End | Then::Leave(_) | Then::Fail | Then::Outer | Then::Item | Then::Gone, _) => {
                 // Nothing had to be undone: then nothing was compensated, the flow just failed.
                 let state = if undone > 0 { State::Compensated } else { State::Failed };
                 self.end(End { state, error: cause });

@@ -15,11 +15,14 @@ use serde_json::Value;
 
 use super::instance::{Arrival, Done, End, Error, Instance, ROOT, ScopeId, Step, TokenId};
 use super::token::{At, Token, Visit, Wait};
-use super::{Effect, FailureClass, Op, STEPS_PER_EVENT_MAX, VISITS_MAX};
+use super::{Effect, FailureClass, Hook, Next, Op, STEPS_PER_EVENT_MAX, VISITS_MAX};
 use crate::expr::{Template, ValueError};
 use crate::flow::{DONE, EdgeIx, Flow, Kind, NodeIx, Task, Throw, TimerKind, Undo};
 use crate::planted;
 use crate::value::Held;
+
+/// The code of a join that can never fire.
+pub(super) const JOIN_STUCK: &str = "JOIN_STUCK";
 
 /// One event's work on one instance.
 pub(super) struct Walk<'f> {
@@ -125,6 +128,16 @@ impl<'f> Walk<'f> {
         if self.is_locked(here) {
             self.place(here, At::Locked);
         } else {
+            self.come(here, by);
+        }
+    }
+
+    /// The node is entered once all have heard of it.
+    pub(super) fn come(&mut self, here: Here, by: Option<EdgeIx>) {
+        let then = Next::Enter { by };
+        if self.is_heard(here.node, &then) {
+            self.listen(here, Hook { then, index: 0, output: None, error: None });
+        } else {
             self.enter_or_stop(here, by);
         }
     }
@@ -143,7 +156,7 @@ impl<'f> Walk<'f> {
         match &flow.nodes[here.node].kind {
             Kind::Start => self.leave(here, DONE),
             Kind::End { output, terminate } => {
-                let output = Held::computed(self.template(here.scope, output)?);
+                let output = self.held(here.scope, output)?;
                 self.scope_mut(here.scope).output = Some(output);
                 if *terminate {
                     self.terminate(here.scope);
@@ -151,8 +164,8 @@ impl<'f> Walk<'f> {
             }
             Kind::Task(task) => self.begin(here, task)?,
             Kind::Decision(decision) => {
-                let output = self.decide(here.scope, decision)?;
-                self.keep_output(here, Held::computed(output));
+                let output = Held::computed(self.decide(here.scope, decision)?);
+                self.keep_output(here, output);
                 self.leave(here, DONE);
             }
             Kind::Exclusive => match self.choose(here)? {
@@ -168,10 +181,14 @@ impl<'f> Walk<'f> {
             Kind::EventGateway => self.race(here),
             Kind::Throw(throw) => self.throw(here, throw)?,
             Kind::Parallel(join) => self.join(here, join, by),
-            Kind::Set { vars } => {
-                for (name, template) in vars {
-                    let value = Held::computed(self.template(here.scope, template)?);
+            Kind::Set(writes) => {
+                for (name, template) in &writes.vars {
+                    let value = self.held(here.scope, template)?;
                     self.set_var(here.scope, name, value);
+                }
+                if let Some(priority) = &writes.priority {
+                    let priority = self.template(here.scope, priority)?;
+                    self.set_priority(&priority)?;
                 }
                 self.leave(here, DONE);
             }
@@ -186,7 +203,7 @@ impl<'f> Walk<'f> {
                 self.guard(id, here)?;
             }
             Kind::Reply { output } => {
-                let output = Held::computed(self.template(here.scope, output)?);
+                let output = self.held(here.scope, output)?;
                 self.reply(here.scope, output);
                 self.leave(here, DONE);
             }
@@ -209,8 +226,8 @@ impl<'f> Walk<'f> {
 
     /// A task's first call, if its node type takes this input.
     fn begin(&mut self, here: Here, task: &Task) -> Result<(), ValueError> {
-        let input = self.template(here.scope, &task.with)?;
-        if let Some(refused) = task.contract.refuses_input(&input) {
+        let input = self.held(here.scope, &task.with)?;
+        if let Some(refused) = task.contract.refuses_input(&input.value) {
             self.incident(here, "INPUT_INVALID", refused);
             return Ok(());
         }
@@ -253,6 +270,16 @@ impl<'f> Walk<'f> {
         for &edge in &flow.nodes[here.node].out {
             self.visit(Arrival { scope: here.scope, node: flow.edges[edge].to, by: Some(edge) });
         }
+        self.race = None;
+    }
+
+    /// Enters a wait anew that was one of a race.
+    pub(super) fn arrive_in_race(&mut self, scope: ScopeId, node: NodeIx, race: Option<TokenId>) {
+        if race.is_none() {
+            return self.arrive(scope, node, None);
+        }
+        self.race = race;
+        self.visit(Arrival { scope, node, by: None });
         self.race = None;
     }
 
@@ -307,26 +334,27 @@ impl<'f> Walk<'f> {
         self.it.tokens.insert(id, Token { scope, node, visit, since_ms, at, race });
     }
 
-    pub(super) fn new_visit(&self, here: Here, input: Value) -> Box<Visit> {
+    pub(super) fn new_visit(&self, here: Here, input: Held) -> Box<Visit> {
         let path = self.it.scopes.get(&here.scope).map_or("", |scope| &*scope.path);
         Box::new(Visit {
             op: Op::Run,
             attempt: 1,
             tries: 1,
             key: format!("{}.{path}{}.{}", self.it.id, self.flow.nodes[here.node].id, here.visit),
-            input: Held::computed(input),
+            input,
             maybe_done: false,
             memo: None,
             signal: None,
             undoing: None,
             wait_due_ms: None,
             asked: None,
+            hook: None,
         })
     }
 
     /// Stands the token in a call and asks for it.
     pub(super) fn call(&mut self, id: TokenId, here: Here, since_ms: u64, state: Box<Visit>) {
-        if self.it.suspended {
+        if self.it.suspended && !planted::on("suspended-sends") {
             return self.stand(id, here, since_ms, At::Halted(state));
         }
         // What a worker or a person does is not called: it is put out again.
@@ -379,6 +407,7 @@ impl<'f> Walk<'f> {
                 break;
             }
         }
+        self.time_joins();
         if self.it.end.is_none() && !self.it.suspended {
             self.name_stuck_joins();
         }
@@ -401,7 +430,7 @@ impl<'f> Walk<'f> {
             for token in self.it.tokens.values_mut().filter(|token| token.scope == scope && stuck(token)) {
                 let error = Error {
                     class: FailureClass::Flow,
-                    code: "JOIN_STUCK".to_owned(),
+                    code: JOIN_STUCK.to_owned(),
                     message: "no other token is left that could arrive at this join".to_owned(),
                     node: Some(self.flow.nodes[token.node].id.clone()),
                     data: None,
@@ -466,6 +495,16 @@ impl<'f> Walk<'f> {
             let (key, input) = (state.key.clone(), state.input.clone());
             let step = Step { node: here.node, visit: here.visit, key, input, output };
             self.scope_mut(here.scope).done.push(Done::Step(Box::new(step)));
+        }
+    }
+
+    /// As [`template`](Self::template), with the value's provenance.
+    pub(super) fn held(&self, scope: ScopeId, template: &Template) -> Result<Held, ValueError> {
+        match template {
+            Template::Literal(value) => Ok(Held::computed(value.clone())),
+            Template::Expr(_) | Template::Object(_) | Template::Array(_) => {
+                self.with_scope(scope, |scope| template.held(scope))
+            }
         }
     }
 

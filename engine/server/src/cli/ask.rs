@@ -12,7 +12,8 @@ use bytes::Bytes;
 use clap::Args;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
-use hyper::Request;
+use hyper::body::Incoming;
+use hyper::{Request, Response, StatusCode};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
@@ -124,7 +125,7 @@ impl At {
     /// The answer's JSON; a refusal is an error that says what the engine said.
     pub(super) fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
         let body = Bytes::from(body.map(Value::to_string).unwrap_or_default());
-        self.send(method, path, "application/json", Full::new(body))
+        self.answer(method, path, "application/json", Full::new(body))
     }
 
     /// As [`Self::ask`], with a large body; `told` hears how many bytes of it have been taken, and of how many.
@@ -135,11 +136,32 @@ impl At {
         body: Vec<u8>,
         told: impl Fn(u64, u64) + Send + Sync + 'static,
     ) -> anyhow::Result<Value> {
-        self.send("POST", path, content_type, Told { left: body.into(), told: Box::new(told), of: None })
+        self.answer("POST", path, content_type, Told { left: body.into(), told: Box::new(told), of: None })
     }
 
     #[tokio::main(flavor = "current_thread")]
-    async fn send<B>(&self, method: &str, path: &str, content_type: &str, body: B) -> anyhow::Result<Value>
+    async fn answer<B>(&self, method: &str, path: &str, content_type: &str, body: B) -> anyhow::Result<Value>
+    where
+        B: Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,
+    {
+        let answered = async {
+            let response = self.send(method, path, content_type, body).await?;
+            let status = response.status();
+            Ok::<_, anyhow::Error>((status, response.into_body().collect().await?.to_bytes()))
+        };
+        let (status, bytes) = tokio::time::timeout(ANSWERS_WITHIN, answered).await.context("no answer in time")??;
+        anyhow::ensure!(status.is_success(), "{}", refused(status, &bytes));
+        Ok(serde_json::from_slice(&bytes).unwrap_or_default())
+    }
+
+    /// Returns once the answer's head is there.
+    pub(super) async fn send<B>(
+        &self,
+        method: &str,
+        path: &str,
+        content_type: &str,
+        body: B,
+    ) -> anyhow::Result<Response<Incoming>>
     where
         B: Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,
     {
@@ -154,20 +176,7 @@ impl At {
             .header("content-type", content_type)
             .body(body)?;
         let client = Client::builder(TokioExecutor::new()).build_http();
-        let answered = async {
-            let response =
-                client.request(request).await.with_context(|| format!("no engine answers at {}", self.url))?;
-            let status = response.status();
-            Ok::<_, anyhow::Error>((status, response.into_body().collect().await?.to_bytes()))
-        };
-        let (status, bytes) = tokio::time::timeout(ANSWERS_WITHIN, answered).await.context("no answer in time")??;
-        let answer: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-        if status.is_success() {
-            return Ok(answer);
-        }
-        let said = |name: &str| answer[name].as_str().unwrap_or_default();
-        let problems = problems(&answer);
-        anyhow::bail!("{} {}: {} {}{problems}", status.as_u16(), said("code"), said("title"), said("detail"))
+        client.request(request).await.with_context(|| format!("no engine answers at {}", self.url))
     }
 }
 
@@ -211,6 +220,14 @@ impl Body for Told {
     fn is_end_stream(&self) -> bool {
         self.left.is_empty() && self.of.is_none()
     }
+}
+
+/// What an engine said that did not do what it was asked.
+pub(super) fn refused(status: StatusCode, body: &[u8]) -> String {
+    let answer: Value = serde_json::from_slice(body).unwrap_or_default();
+    let said = |name: &str| answer[name].as_str().unwrap_or_default();
+    let problems = problems(&answer);
+    format!("{} {}: {} {}{problems}", status.as_u16(), said("code"), said("title"), said("detail"))
 }
 
 fn read(path: &Path) -> anyhow::Result<Value> {

@@ -6,6 +6,7 @@
 //!   asked was done.
 
 mod ask;
+mod backup;
 mod doctor;
 mod plugin;
 mod print;
@@ -48,6 +49,8 @@ enum Command {
     Start(ask::Start),
     /// List instances of a running engine
     Instances(ask::Instances),
+    /// Copy a running engine's database into a file
+    Backup(backup::Backup),
 }
 
 #[derive(Subcommand)]
@@ -74,6 +77,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Plugin { command } => plugin::run(command),
         Command::Start(start) => ask::start(&start),
         Command::Instances(instances) => ask::instances(&instances),
+        Command::Backup(backup) => backup::run(&backup),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -14,6 +14,7 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use stepwell_core::flow::duration;
 use stepwell_core::problem::Problem;
 use stepwell_core::value::{VALUE_DEPTH_MAX, too_deep};
 
@@ -105,6 +106,24 @@ pub(super) fn not_too_deep(value: &Value, at: &str) -> Answer<()> {
     }
     let message = format!("more than {VALUE_DEPTH_MAX} levels inside each other");
     Err(Refusal::with(Code::InputInvalid, vec![Problem::error("TOO_DEEP", at, message).fix("make it flatter")]))
+}
+
+/// How long something lasts, as a body says it (`30s`), at most `most_ms`; `usual_ms` where nothing is said.
+pub(super) fn duration_ms(
+    text: Option<&str>,
+    at: &str,
+    usual_ms: u64,
+    most_ms: u64,
+    problems: &mut Vec<Problem>,
+) -> u64 {
+    let wrong = match text.map(duration::parse_ms) {
+        None => return usual_ms,
+        Some(Ok(ms)) if ms <= most_ms => return ms,
+        Some(Ok(_)) => format!("at most {}", duration::written(most_ms)),
+        Some(Err(error)) => error,
+    };
+    problems.push(Problem::error("DURATION", at, wrong));
+    usual_ms
 }
 
 fn shape(

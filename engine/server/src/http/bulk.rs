@@ -1,7 +1,8 @@
 //! `/api/v1/bulk`: one command for every instance that a filter finds.
 //!
 //! Each instance gets the command as if it had been asked alone, with an audit row of its own. A run takes at most
-//! [`RUN_MAX`] instances and says whether there are more: ask again for those.
+//! [`RUN_MAX`] instances, the newest first, and says where the next one goes on: so each is met once, whether or not
+//! the command changes what the filter sees.
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use stepwell_runtime::CommandError;
 use stepwell_store::Filter;
 
 use super::auth::Caller;
+use super::instances::cursor;
 use super::problem::{Answer, Code, Refusal, RefusalBody};
 use super::{App, body, shapes};
 
@@ -31,6 +33,9 @@ pub(super) struct BulkBody {
     /// True unless given: only says how many there are.
     #[serde(default = "yes")]
     dry_run: bool,
+    /// `next` of the run before.
+    #[serde(default)]
+    cursor: Option<String>,
 }
 
 fn yes() -> bool {
@@ -69,6 +74,9 @@ pub(super) struct BulkDone {
     matched: usize,
     /// There are more than that.
     more: bool,
+    /// Where the next run goes on, if there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
     /// Kept for so many.
     commanded: usize,
     /// Ended meanwhile, or behind with what they were told already.
@@ -93,22 +101,10 @@ pub(super) async fn run(
         return Err(Refusal::with(Code::BodyInvalid, vec![problem]));
     }
     let store = app.engine.journal();
-    let filter = Filter { flow, version, state, business_key, text: q };
-    let (mut found, mut cursor, mut more) = (Vec::new(), None, false);
-    loop {
-        let page = store.instances(filter.clone(), cursor, RUN_MAX).await?;
-        for row in page.items.into_iter().filter(|row| !row.state.ended()) {
-            if found.len() < RUN_MAX as usize {
-                found.push(row.id);
-            } else {
-                more = true;
-            }
-        }
-        cursor = page.next;
-        if cursor.is_none() || more {
-            break;
-        }
-    }
+    let filter = Filter { flow, version, state, live: true, business_key, text: q };
+    let page = store.instances(filter, cursor(asked.cursor.as_deref())?, RUN_MAX).await?;
+    let next = page.next.map(|next| next.to_string());
+    let found: Vec<Arc<str>> = page.items.into_iter().map(|row| row.id).collect();
     let (mut commanded, mut refused) = (0, Vec::new());
     if !asked.dry_run {
         for id in &found {
@@ -129,5 +125,6 @@ pub(super) async fn run(
     }
     let examples = found.iter().take(20).cloned().collect();
     let dry_run = asked.dry_run;
-    Ok(Json(BulkDone { dry_run, matched: found.len(), more, commanded, refused, examples }))
+    let (matched, more) = (found.len(), next.is_some());
+    Ok(Json(BulkDone { dry_run, matched, more, next, commanded, refused, examples }))
 }

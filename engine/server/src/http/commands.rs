@@ -30,6 +30,14 @@ pub(super) struct MoveBody {
     to: String,
 }
 
+/// At least one of the two, where more than one token stands.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SkipBody {
+    token: Option<TokenId>,
+    node: Option<String>,
+}
+
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct MigrateBody {
@@ -90,16 +98,40 @@ pub(super) async fn move_token(
     Extension(caller): Extension<Caller>,
     body::Json(asked): body::Json<MoveBody>,
 ) -> Answer<Response> {
-    let (_, replay) = replay(&app, &id).await?;
-    let stands = |token: &super::instance_view::TokenItem| {
-        asked.token.is_none_or(|id| token.token == id) && asked.node.as_ref().is_none_or(|node| token.node == *node)
-    };
-    let found: Vec<TokenId> = replay.tokens().iter().filter(|token| stands(token)).map(|token| token.token).collect();
-    let [token] = found[..] else {
-        let text = format!("{} tokens stand there; name one by `token`", found.len());
-        return Err(Refusal::say(Code::CommandDoesNotFit, text));
-    };
+    let token = standing(&app, &id, asked.token, asked.node.as_ref()).await?;
     ask(&app, &id, Command::Move { token, to: asked.to }, caller).await
+}
+
+/// Skip an undo or a listener that is an incident
+///
+/// It is given up: the earlier undos go on, or the flow does. What it should have taken back stays.
+#[utoipa::path(post, path = "/api/v1/instances/{id}/skip", tag = "instances", params(("id" = String, Path)),
+    request_body = SkipBody,
+    responses((status = 202, body = super::instances::Commanded), (status = 404, body = RefusalBody), (status = 409, body = RefusalBody)))]
+pub(super) async fn skip(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Extension(caller): Extension<Caller>,
+    body::Json(asked): body::Json<SkipBody>,
+) -> Answer<Response> {
+    let token = standing(&app, &id, asked.token, asked.node.as_ref()).await?;
+    ask(&app, &id, Command::SkipUndo { token }, caller).await
+}
+
+/// The one token that is meant.
+async fn standing(app: &App, id: &str, token: Option<TokenId>, node: Option<&String>) -> Answer<TokenId> {
+    let (_, replay) = replay(app, id).await?;
+    let stands = |one: &super::instance_view::TokenItem| {
+        token.is_none_or(|id| one.token == id) && node.is_none_or(|node| one.node == *node)
+    };
+    let found: Vec<TokenId> = replay.tokens().iter().filter(|one| stands(one)).map(|one| one.token).collect();
+    match found[..] {
+        [token] => Ok(token),
+        _ => {
+            let text = format!("{} tokens stand there; name one by `token`", found.len());
+            Err(Refusal::say(Code::CommandDoesNotFit, text))
+        }
+    }
 }
 
 /// Migrate an instance to another version of its flow
@@ -121,8 +153,10 @@ pub(super) async fn migrate(
         return Err(Refusal::new(Code::InstanceEnded));
     };
     let key = &stored.summary.flow;
-    if app.engine.journal().version(key, Some(asked.version)).await?.is_none() {
-        return Err(Refusal::say(Code::VersionNotFound, format!("{key} has no version {}", asked.version)));
+    match app.engine.journal().version(key, Some(asked.version)).await? {
+        Some(version) if version.retired_ms.is_none() => {}
+        Some(_) => return Err(Refusal::say(Code::VersionNotFound, format!("version {} is retired", asked.version))),
+        None => return Err(Refusal::say(Code::VersionNotFound, format!("{key} has no version {}", asked.version))),
     }
     let to = app.engine.flow(key, asked.version).await?;
     let unfit = match machine::migrate(replay.flow(), &to, it, &asked.nodes) {

@@ -93,7 +93,7 @@ fn cursor(store: &str, places: &Places) -> String {
 
 /// The places to go on after; `None` where going on could leave a gap. What the text does not name was
 /// not there yet, and is told from its beginning.
-fn resume(store: &str, text: &str, heads: &Places) -> Option<Places> {
+fn resume(store: &str, text: &str, heads: &Places, passed: &Places) -> Option<Places> {
     let mut places = Vec::new();
     for part in text.split(',') {
         let (engine, n) = part.rsplit_once(':')?;
@@ -106,7 +106,8 @@ fn resume(store: &str, text: &str, heads: &Places) -> Option<Places> {
     let known = places.iter().all(|&(engine, n)| n <= heads.of(engine) && heads.iter().any(|(one, _)| one == engine));
     let places = Places::from_iter(places);
     let behind: u64 = heads.iter().map(|(engine, head)| head.saturating_sub(places.of(engine))).sum();
-    (known && behind <= BEHIND_MAX).then_some(places)
+    let whole = passed.iter().all(|(engine, n)| n <= places.of(engine));
+    (known && whole && behind <= BEHIND_MAX).then_some(places)
 }
 
 struct Reader {
@@ -146,8 +147,8 @@ impl Reader {
         let store = self.app.engine.journal().clone();
         // Subscribed before the store is read, so that nothing falls between the two.
         let mut feed = store.feed();
-        let heads = store.feed_heads().await?;
-        match last.as_deref().map(|last| resume(&self.app.engine_id, last, &heads)) {
+        let (heads, passed) = (store.feed_heads().await?, store.feed_passed().await?);
+        match last.as_deref().map(|last| resume(&self.app.engine_id, last, &heads, &passed)) {
             None => self.begin(heads, false).await?,
             Some(None) => self.begin(heads, true).await?,
             Some(Some(places)) => {
@@ -228,6 +229,12 @@ impl Reader {
                 let data = json!({ "name": name, "version": version, "digest": digest, "status": "removed" });
                 self.query.flow.is_none().then_some(("plugin", data))
             }
+            Change::Forgotten { flow, instances } => {
+                wanted(&flow).then(|| ("flow", json!({ "key": flow, "kind": "forgotten", "instances": instances })))
+            }
+            Change::Erased { flow, instance } => {
+                wanted(&flow).then(|| ("flow", json!({ "key": flow, "kind": "erased", "instance": instance })))
+            }
             // Engines tell each other; pages that show them ask again anyway.
             Change::Grants => None,
         }
@@ -290,13 +297,21 @@ mod tests {
             ("s:7", &many, false),
             ("s.1:7,", &many, false),
         ] {
-            let resumed = resume("s", text, heads);
+            let resumed = resume("s", text, heads, &Places::default());
             assert_eq!(resumed.is_some(), goes_on, "{text}");
             if let Some(places) = resumed {
                 assert_eq!(cursor("s", &places), text);
             }
         }
-        let ahead = Places::from_iter([(0, BEHIND_MAX + 2)]);
-        assert_eq!((resume("s", "s:1", &ahead), resume("s", "s:2", &ahead).is_some()), (None, true));
+        let (ahead, nothing) = (Places::from_iter([(0, BEHIND_MAX + 2)]), Places::default());
+        assert_eq!(
+            (resume("s", "s:1", &ahead, &nothing), resume("s", "s:2", &ahead, &nothing).is_some()),
+            (None, true)
+        );
+        // Some of what came until 5 was forgotten.
+        let passed = Places::from_iter([(2, 5)]);
+        for (text, goes_on) in [("s.1:7,s.2:5", true), ("s.1:7,s.2:4", false), ("s.1:7", false)] {
+            assert_eq!(resume("s", text, &many, &passed).is_some(), goes_on, "{text}");
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! long as nobody else has fetched the task. A reply to a fetch that is lost costs the time of the lock, no more.
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,6 @@ use axum::response::Response;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use stepwell_core::flow::duration;
 use stepwell_core::machine::{Command, Failure, fits_message};
 use stepwell_core::problem::Problem;
 use stepwell_runtime::Clock;
@@ -33,8 +33,10 @@ const WAIT_MS_MAX: u64 = 60_000;
 const TASKS_MAX: u32 = 100;
 const TOPICS_MAX: usize = 50;
 const WORKER_BYTES_MAX: usize = 200;
-/// How soon a worker that waits is looked for anew.
-const LOOK_MS: u64 = 200;
+/// How soon a worker that waits looks again by itself: for locks that are over, and for what other engines put out.
+const LOOK_MS: u64 = 1_000;
+/// And where somebody else was a moment quicker.
+const LOST_MS: u64 = 50;
 
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -141,8 +143,8 @@ pub(super) async fn fetch(
     body::Json(asked): body::Json<FetchBody>,
 ) -> Answer<Json<ExternalTaskList>> {
     let mut problems = Vec::new();
-    let lock_ms = time(asked.lock.as_deref(), "/lock", LOCK_MS, LOCK_MS_MAX, &mut problems);
-    let wait_ms = time(asked.wait.as_deref(), "/wait", 0, WAIT_MS_MAX, &mut problems);
+    let lock_ms = body::duration_ms(asked.lock.as_deref(), "/lock", LOCK_MS, LOCK_MS_MAX, &mut problems);
+    let wait_ms = body::duration_ms(asked.wait.as_deref(), "/wait", 0, WAIT_MS_MAX, &mut problems);
     worker(&asked.worker, &mut problems);
     if asked.topics.is_empty() || asked.topics.len() > TOPICS_MAX {
         problems.push(Problem::error("TOPICS", "/topics", format!("1 to {TOPICS_MAX} topics")));
@@ -152,18 +154,32 @@ pub(super) async fn fetch(
     }
     let limit = asked.limit.unwrap_or(1).clamp(1, TASKS_MAX);
     let topics: Vec<String> = asked.topics.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
-    let until_ms = app.clock.now_ms().saturating_add(wait_ms);
+    let store = app.engine.journal();
     let mut stop = app.stop.clone();
+    // However the clock is set meanwhile.
+    let mut over = pin!(app.clock.sleep(Duration::from_millis(wait_ms)));
+    let mut last = wait_ms == 0;
     loop {
+        // Before the look, so that what is put out after it is not missed.
+        let mut work = pin!(store.work());
+        work.as_mut().enable();
         let now_ms = app.clock.now_ms();
-        let (topics, worker) = (topics.clone(), asked.worker.clone());
-        let found = app.engine.journal().fetch(topics, worker, now_ms.saturating_add(lock_ms), now_ms, limit).await?;
-        if !found.is_empty() || now_ms >= until_ms || *stop.borrow() {
-            return Ok(Json(ExternalTaskList { items: found.into_iter().map(item).collect() }));
+        let mut nap_ms = LOOK_MS;
+        if store.has_work(topics.clone(), now_ms).await? {
+            let locked_ms = now_ms.saturating_add(lock_ms);
+            let found = store.fetch(topics.clone(), asked.worker.clone(), locked_ms, now_ms, limit).await?;
+            if !found.is_empty() {
+                return Ok(Json(ExternalTaskList { items: found.into_iter().map(item).collect() }));
+            }
+            nap_ms = LOST_MS;
         }
-        let nap = Duration::from_millis(LOOK_MS.min(until_ms.saturating_sub(now_ms)));
+        if last || *stop.borrow() {
+            return Ok(Json(ExternalTaskList { items: Vec::new() }));
+        }
         tokio::select! {
-            () = app.clock.sleep(nap) => {}
+            () = &mut over => last = true,
+            () = work => {}
+            () = app.clock.sleep(Duration::from_millis(nap_ms)) => {}
             _ = stop.changed() => {}
         }
     }
@@ -178,7 +194,7 @@ pub(super) async fn extend(
     body::Json(asked): body::Json<ExtendBody>,
 ) -> Answer<Json<ExternalTaskItem>> {
     let mut problems = Vec::new();
-    let lock_ms = time(Some(&asked.lock), "/lock", LOCK_MS, LOCK_MS_MAX, &mut problems);
+    let lock_ms = body::duration_ms(Some(&asked.lock), "/lock", LOCK_MS, LOCK_MS_MAX, &mut problems);
     if !problems.is_empty() {
         return Err(Refusal::with(Code::BodyInvalid, problems));
     }
@@ -218,7 +234,7 @@ pub(super) async fn fail(
     body::Json(asked): body::Json<WorkFailedBody>,
 ) -> Answer<Response> {
     let mut problems = Vec::new();
-    let after = time(asked.retry_after.as_deref(), "/retryAfter", 0, LOCK_MS_MAX, &mut problems);
+    let after = body::duration_ms(asked.retry_after.as_deref(), "/retryAfter", 0, LOCK_MS_MAX, &mut problems);
     if !problems.is_empty() {
         return Err(Refusal::with(Code::BodyInvalid, problems));
     }
@@ -253,21 +269,6 @@ fn worker(name: &str, problems: &mut Vec<Problem>) {
             "/worker",
             format!("1 to {WORKER_BYTES_MAX} bytes, none of them NUL"),
         ));
-    }
-}
-
-fn time(text: Option<&str>, at: &str, usual_ms: u64, most_ms: u64, problems: &mut Vec<Problem>) -> u64 {
-    match text.map(duration::parse_ms) {
-        None => usual_ms,
-        Some(Ok(ms)) if ms <= most_ms => ms,
-        Some(Ok(_)) => {
-            problems.push(Problem::error("DURATION", at, format!("at most {most_ms} ms")));
-            usual_ms
-        }
-        Some(Err(error)) => {
-            problems.push(Problem::error("DURATION", at, error));
-            usual_ms
-        }
     }
 }
 

@@ -85,6 +85,9 @@ pub(super) struct TokenItem {
     pub waiting: Option<WaitsFor>,
     #[schema(value_type = Option<Object>)]
     pub error: Option<Value>,
+    /// A listener of this moment (enter, leave, error, end) is under way, not the node itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listener: Option<&'static str>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
@@ -282,6 +285,8 @@ impl Replay {
         let Some(run) = subject.and_then(|subject| self.nodes.get_mut(subject.node.as_str())) else { return };
         match &entry.event {
             Event::NodeReturned { op: Op::Undo, outcome, .. } => run.returned(Op::Undo, outcome),
+            // What a listener gave is not what its node did.
+            Event::NodeReturned { op: Op::Listen, .. } => return,
             Event::NodeReturned { op, outcome, .. } => {
                 if let Some(subject) = subject {
                     run.returned(*op, &machine::as_taken(&self.flow, subject.index, outcome));
@@ -307,7 +312,7 @@ impl Replay {
     }
 
     fn note_call(&mut self, call: &Call, after: &Instance) {
-        let Some(token) = after.tokens.get(&call.token) else { return };
+        let Some(token) = after.tokens.get(&call.token).filter(|_| call.op != Op::Listen) else { return };
         let name = shown(&self.flow, after, token.scope, token.node);
         let run = self.nodes.entry(name).or_insert_with(|| NodeRun::new(NodeState::Active, after.now_ms));
         run.attempts += 1;
@@ -451,5 +456,6 @@ fn token_item(flow: &Flow, it: &Instance, id: TokenId, token: &stepwell_core::ma
         due_at: token.at.due_ms().map(rfc3339),
         waiting,
         error: error.map(error_json),
+        listener: visit.and_then(|visit| visit.hook.as_ref()).map(|hook| hook.then.moment()),
     }
 }

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use stepwell_core::machine::{Command, EVENTS_MAX, Entry, Error, Event, Instance, State as InstanceState, TokenId};
 use stepwell_core::problem::Problem;
-use stepwell_runtime::CommandError;
-use stepwell_store::{Cursor, Filter, InstanceDetail as Stored, InstanceSummary as Row};
+use stepwell_runtime::{Clock, CommandError};
+use stepwell_store::{Act, Cursor, Erased, Filter, InstanceDetail as Stored, InstanceSummary as Row};
 
 use super::App;
 use super::auth::Caller;
@@ -102,6 +102,9 @@ pub(super) struct InstanceDetail {
     /// What a compensation would undo, in its order.
     undo_plan: Vec<Undoable>,
     seq: u64,
+    /// Its journal, input, reply and output were taken away then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    erased_at: Option<String>,
 }
 
 /// One entry of a journal.
@@ -180,6 +183,7 @@ pub(super) async fn list(State(app): State<App>, Query(query): Query<ListQuery>)
         flow: query.flow,
         version: query.version,
         state: query.state,
+        live: false,
         business_key: query.business_key,
         text: query.q,
     };
@@ -249,12 +253,33 @@ pub(super) async fn show(State(app): State<App>, Path(id): Path<String>) -> Answ
         tokens: replay.tokens(),
         nodes: replay.nodes(),
         undo_plan: replay.undo_plan(),
-        seq: replay.seq(),
+        seq: replay.seq().max(stored.seq),
+        erased_at: stored.erased_ms.map(rfc3339),
         output: stored.output,
         reply: stored.reply,
         instance: item(stored.summary),
         document,
     }))
+}
+
+/// Erase an ended instance's payloads
+///
+/// Its journal, input, reply, output and what was said of its error are taken away for good; that it was, under which
+/// business key, and how it ended, stays.
+#[utoipa::path(delete, path = "/api/v1/instances/{id}", tag = "instances", params(("id" = String, Path)),
+    responses((status = 204, description = "Gone, now or since before"), (status = 404, body = RefusalBody),
+              (status = 409, body = RefusalBody)))]
+pub(super) async fn erase(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Extension(caller): Extension<Caller>,
+) -> Answer<StatusCode> {
+    let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+    match app.engine.journal().erase(act, &id).await? {
+        Erased::Gone => Ok(StatusCode::NO_CONTENT),
+        Erased::Live => Err(Refusal::new(Code::InstanceNotEnded)),
+        Erased::Unknown => Err(Refusal::say(Code::InstanceNotFound, format!("no instance {id}"))),
+    }
 }
 
 fn vars(it: &Instance) -> Map<String, Value> {
@@ -287,7 +312,8 @@ pub(super) async fn journal(
         }
     }
     let last = entries.last().map_or(after, |entry| entry.seq);
-    let next = (last < stored.seq).then(|| last.to_string());
+    // Of one that was erased there are none.
+    let next = (last < stored.seq && !entries.is_empty()).then(|| last.to_string());
     Ok(Json(Page { items, next }))
 }
 

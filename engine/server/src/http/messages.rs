@@ -8,7 +8,6 @@ use axum::{Extension, Json};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use stepwell_core::flow::duration;
 use stepwell_core::machine::{MESSAGE_KEY_BYTES_MAX, MESSAGE_NAME_BYTES_MAX, fits_message};
 use stepwell_core::problem::Problem;
 use stepwell_runtime::Clock;
@@ -32,7 +31,8 @@ pub(super) struct MessageBody {
     /// The sender's own id: the same (name, id) is taken once.
     #[serde(default)]
     id: Option<String>,
-    /// How long it is kept without a taker: `24h` unless given, at most 30 days.
+    /// How long it is kept without a taker: `24h` unless given, at most 30 days. With `0s` it is for those alone who
+    /// wait when it comes.
     #[serde(default)]
     ttl: Option<String>,
     #[serde(default)]
@@ -42,7 +42,8 @@ pub(super) struct MessageBody {
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct MessageTaken {
     id: String,
-    /// `true`: an instance waits for it. `"buffered"`: nobody does yet. `"duplicate"`: it came before.
+    /// `true`: an instance waits for it. `"buffered"`: nobody does yet. `"dropped"`: nobody does, and its `ttl` is `0s`.
+    /// `"duplicate"`: it came before.
     #[schema(value_type = Value)]
     delivered: Value,
 }
@@ -50,7 +51,7 @@ pub(super) struct MessageTaken {
 /// Post a message
 #[utoipa::path(post, path = "/api/v1/messages", tag = "messages", request_body = MessageBody,
     responses((status = 202, body = MessageTaken, description = "Kept; on disk"),
-              (status = 200, body = MessageTaken, description = "The same id came before"),
+              (status = 200, body = MessageTaken, description = "The same id came before; or nobody waits, and it was dropped"),
               (status = 422, body = RefusalBody), (status = 429, body = RefusalBody)))]
 pub(super) async fn post(
     State(app): State<App>,
@@ -71,6 +72,7 @@ pub(super) async fn post(
     let (status, delivered) = match app.engine.post(message).await? {
         Posted::Awaited(_) => (StatusCode::ACCEPTED, Value::Bool(true)),
         Posted::Buffered => (StatusCode::ACCEPTED, "buffered".into()),
+        Posted::Dropped => (StatusCode::OK, "dropped".into()),
         Posted::Duplicate => (StatusCode::OK, "duplicate".into()),
         Posted::Full => return Err(Refusal::say(Code::QueueFull, "nobody takes the messages of this name and key")),
     };
@@ -91,17 +93,6 @@ fn check(asked: &MessageBody) -> Answer<(String, u64)> {
             problems.push(Problem::error("TEXT_LENGTH", at, format!("1 to {most} bytes, none of them NUL")));
         }
     }
-    let ttl_ms = match asked.ttl.as_deref().map(duration::parse_ms) {
-        None => TTL_MS,
-        Some(Ok(ms)) if ms <= TTL_MS_MAX => ms,
-        Some(Ok(_)) => {
-            problems.push(Problem::error("DURATION", "/ttl", "at most 30d"));
-            TTL_MS
-        }
-        Some(Err(error)) => {
-            problems.push(Problem::error("DURATION", "/ttl", error));
-            TTL_MS
-        }
-    };
+    let ttl_ms = body::duration_ms(asked.ttl.as_deref(), "/ttl", TTL_MS, TTL_MS_MAX, &mut problems);
     if problems.is_empty() { Ok((id, ttl_ms)) } else { Err(Refusal::with(Code::BodyInvalid, problems)) }
 }

@@ -7,6 +7,7 @@
 //! Not here: connections and limits (`listen`, `gate`, `limits`), what the commands do (`runtime`).
 
 pub(crate) mod auth;
+pub(crate) mod backup;
 mod bindings;
 mod body;
 mod bulk;
@@ -77,6 +78,8 @@ pub(crate) struct Shared {
     pub underway: Underway,
     /// Held while a plugin is kept and put in force.
     pub loading: tokio::sync::Mutex<()>,
+    /// Held while the database is copied and the copy sent.
+    pub copying: Arc<tokio::sync::Mutex<()>>,
     pub granting: Granting,
     pub pausing: Pausing,
     pub unverified: Unverified,
@@ -112,6 +115,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/api/v1/schedules/{id}/run", post(schedules::run))
         .route("/api/v1/events", get(events::follow))
         .route("/api/v1/audit", get(ops::audit))
+        .route("/api/v1/backup", post(backup::make))
         .route("/api/v1/status", get(ops::status))
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))
@@ -150,7 +154,7 @@ fn door_routes() -> Router<App> {
 fn instance_routes() -> Router<App> {
     Router::new()
         .route("/api/v1/instances", get(instances::list))
-        .route("/api/v1/instances/{id}", get(instances::show))
+        .route("/api/v1/instances/{id}", get(instances::show).delete(instances::erase))
         .route("/api/v1/instances/{id}/journal", get(instances::journal))
         .route("/api/v1/instances/{id}/cancel", post(instances::cancel))
         .route("/api/v1/instances/{id}/compensate", post(instances::compensate))
@@ -158,6 +162,7 @@ fn instance_routes() -> Router<App> {
         .route("/api/v1/instances/{id}/suspend", post(commands::suspend))
         .route("/api/v1/instances/{id}/resume", post(commands::resume))
         .route("/api/v1/instances/{id}/move", post(commands::move_token))
+        .route("/api/v1/instances/{id}/skip", post(commands::skip))
         .route("/api/v1/instances/{id}/migrate", post(commands::migrate))
         .route("/api/v1/bulk", post(bulk::run))
         .route("/api/v1/messages", post(messages::post))

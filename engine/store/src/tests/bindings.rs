@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use stepwell_core::machine::State;
-use stepwell_runtime::journal::AppendError;
+use stepwell_runtime::journal::{Append, AppendError};
 
 use super::{act, admitted, new_id, open, published, started, version_of};
 use crate::{Expect, Need, NewPlugin, PluginStatus, Published, Removed, RulesSaved, SaveRules, Store};
@@ -226,4 +226,66 @@ async fn starts_are_counted_by_what_chose_their_version() {
         })
         .collect();
     assert_eq!(shown, ["fallback 2: completed 1", "split/a 1: completed 1, failed 1", "split/b 2: incident 1"]);
+}
+
+/// What an instance commits that goes on with another version.
+fn moved(of: &Append, seq: u64, version: u32) -> Append {
+    let mut next = of.clone();
+    (next.admission, next.expected_seq, next.version, next.entries) = (None, seq, version, vec![started(seq + 1)]);
+    next.park = false;
+    next
+}
+
+#[tokio::test]
+async fn a_version_that_kept_instances_were_migrated_away_from_stays_for_their_history() {
+    let it = open();
+    for hash in ["1", "2", "3"] {
+        published(&it.store, "f", hash).await;
+    }
+    let mut one = admitted("f", 1, State::Waiting, None);
+    one.park = false;
+    it.store.append(one.clone()).await.unwrap();
+    it.store.append(moved(&one, 1, 2)).await.unwrap();
+    let mut last = moved(&one, 2, 3);
+    (last.header.state, last.header.forget_ms, last.snapshot) = (State::Completed, Some(5_000), None);
+    it.store.append(last).await.unwrap();
+    let remove = async |version| it.store.remove_version(act(9), "f", version).await.unwrap();
+    for version in [1, 2] {
+        let garbage = it.store.garbage(100, BTreeSet::new()).await.unwrap();
+        assert_eq!((garbage.versions[0].version, garbage.versions[0].kept), (version, 1));
+        assert_eq!((remove(version).await, remove(version).await), (Removed::Retired, Removed::Retired));
+        assert!(it.store.definition("f", version).await.unwrap().is_some_and(|definition| definition.retired));
+    }
+    assert_eq!(it.store.garbage(100, BTreeSet::new()).await.unwrap().versions, []);
+    // With the instance goes the reason.
+    it.store.forget(5_000).await.unwrap();
+    assert_eq!(it.store.garbage(100, BTreeSet::new()).await.unwrap().versions.len(), 2);
+    assert_eq!((remove(1).await, remove(2).await), (Removed::Gone, Removed::Gone));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_migration_and_a_removal_never_both_win() {
+    let it = open();
+    for hash in ["1", "2", "3"] {
+        published(&it.store, "f", hash).await;
+    }
+    for round in 0..40 {
+        let target = it.store.flow("f").await.unwrap().unwrap().versions[1].version;
+        let mut one = admitted("f", 1, State::Waiting, None);
+        one.park = false;
+        it.store.append(one.clone()).await.unwrap();
+        let moving = it.store.append(moved(&one, 1, target));
+        let (moved, removed) = if round % 2 == 0 {
+            tokio::join!(moving, it.store.remove_version(act(9), "f", target))
+        } else {
+            let (removed, moved) = tokio::join!(it.store.remove_version(act(9), "f", target), moving);
+            (moved, removed)
+        };
+        match (moved, removed.unwrap()) {
+            (Ok(_), Removed::Needed(needs)) => assert_eq!(needed(&Removed::Needed(needs)), ["instances"]),
+            (Err(AppendError::Retired), Removed::Gone) => {}
+            both => panic!("round {round}: {both:?}"),
+        }
+        published(&it.store, "f", &format!("{}", round + 4)).await;
+    }
 }

@@ -120,14 +120,30 @@ async fn no_list_reads_more_than_it_must() {
         (text("A"), "USING COVERING INDEX instance_by_business_key", true),
         (text(&super::new_id()), "USING COVERING INDEX sqlite_autoindex_instance_1 (id=?", false),
     ] {
-        let asked = filter.clone();
-        let explained = it.store.read(move |db| {
-            let (sql, values) = crate::instances::listing(&asked, Some(Cursor(1_000)), 50);
-            db.query(&format!("explain query plan {sql}"), &values, |row| row.get::<String>(3))
-        });
-        let plan = explained.await.unwrap();
+        let plan = plan(&it.store, filter.clone()).await;
         assert!(plan[1].contains(way), "{filter:?}: {plan:?}");
         let sorted = plan.iter().any(|step| step.contains("TEMP B-TREE"));
         assert_eq!(sorted, sorts, "{filter:?}: {plan:?}");
+    }
+}
+
+async fn plan(store: &Store, filter: Filter) -> Vec<String> {
+    let explained = store.read(move |db| {
+        let (sql, values) = crate::instances::listing(&filter, Some(Cursor(1_000)), 50);
+        db.query(&format!("explain query plan {sql}"), &values, |row| row.get::<String>(3))
+    });
+    explained.await.unwrap()
+}
+
+#[tokio::test]
+async fn a_list_of_live_instances_reads_no_ended_ones() {
+    let it = open();
+    for flow in [None, Some("f")] {
+        let filter = Filter { live: true, flow: flow.map(str::to_owned), ..Filter::default() };
+        let plan = plan(&it.store, filter).await;
+        let by_state = "USING COVERING INDEX instance_by_state (state=?";
+        assert_eq!(plan.iter().filter(|step| step.contains(by_state)).count(), 5, "{plan:?}");
+        let others = plan.iter().filter(|step| step.contains("instance") && !step.contains(by_state));
+        assert!(!others.into_iter().any(|step| step.contains("SCAN instance")), "{plan:?}");
     }
 }

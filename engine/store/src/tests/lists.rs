@@ -47,6 +47,13 @@ async fn every_filter_finds_its_own() {
         (Filter { state: Some(State::Incident), ..flow("f") }, vec![]),
         (key("A-1"), vec!["A-1"]),
         (Filter { state: Some(State::Waiting), ..key("A-1") }, vec![]),
+        (Filter { live: true, ..Filter::default() }, vec!["B-1", "A-2"]),
+        (Filter { live: true, version: Some(2), ..flow("f") }, vec!["A-2"]),
+        (Filter { live: true, ..flow("g") }, vec!["B-1"]),
+        (Filter { live: true, ..state(State::Waiting) }, vec!["A-2"]),
+        (Filter { live: true, ..state(State::Completed) }, vec![]),
+        (Filter { live: true, ..key("A-1") }, vec![]),
+        (Filter { live: true, ..text("a-") }, vec!["A-2"]),
         (text("a-1"), vec!["A-10", "A-1"]),
         (text("%"), vec!["50%"]), // No pattern, just signs.
         (text("_"), vec![]),

@@ -6,7 +6,9 @@ mod definitions;
 mod durability;
 mod engines;
 mod file;
+mod forget;
 mod lists;
+mod tasks;
 mod tls;
 
 use std::sync::Arc;
@@ -92,7 +94,16 @@ fn admitted(flow: &str, version: u32, state: State, business_key: Option<&str>) 
         expected_seq: 0,
         epoch: 1,
         entries: vec![started(1)],
-        header: Header { state, updated_ms: 2_000, due_ms: None, error: None, reply: None, output: None },
+        header: Header {
+            state,
+            updated_ms: 2_000,
+            due_ms: None,
+            error: None,
+            reply: None,
+            output: None,
+            priority: 0,
+            forget_ms: None,
+        },
         version,
         tasks: TaskMoves::default(),
         snapshot: (!state.ended()).then(|| "{}".to_owned()),
@@ -102,7 +113,6 @@ fn admitted(flow: &str, version: u32, state: State, business_key: Option<&str>) 
             flow: flow.into(),
             version,
             business_key: business_key.map(str::to_owned),
-            priority: 0,
             started_ms: 1_000,
             idempotency: None,
             traceparent: None,

@@ -2,28 +2,29 @@
 //!
 //! Not here: edges and ports in use (`edges`), schemas (`fit`).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{Checker, Entry, Reading, Sees};
+use super::{Checker, Entry, Reading, Sees, Write};
 use crate::catalog::{EffectClass, NodeType};
 use crate::decide::Table;
 use crate::expr::Template;
 use crate::flow::document::{
-    BoundaryDocument, DecisionDocument, DeliveryDocument, NodeDocument, ReceiveDocument, RetryDocument, SetDocument,
-    TaskDocument, ThrowDocument, TimerDocument, UndoDocument,
+    BoundaryDocument, DecisionDocument, DeliveryDocument, NodeDocument, PriorityDocument, ReceiveDocument,
+    RetryDocument, SetDocument, TaskDocument, ThrowDocument, TimerDocument, UndoDocument,
 };
 use crate::flow::duration::DURATION_MS_MAX;
 use crate::flow::pointer::{child, nearest};
 use crate::flow::{
-    Callee, Contract, DONE, Decision, Delivery, Kind, NodeIx, Retry, TIMEOUT, Task, Throw, TimerKind, Undo,
+    Callee, Contract, DONE, Decision, Delivery, Kind, NodeIx, Retry, TIMEOUT, Task, Throw, TimerKind, Undo, Writes,
 };
 use crate::machine::{MESSAGE_NAME_BYTES_MAX, fits_message};
 use crate::problem::Problem;
 
 /// Boundary handlers by port.
-pub(super) type Handlers = std::collections::BTreeMap<String, BoundaryDocument>;
+pub(super) type Handlers = BTreeMap<String, BoundaryDocument>;
 
 /// Of one attempt, unless the document says otherwise.
 const CALL_TIMEOUT_MS: u64 = 3_000;
@@ -37,7 +38,7 @@ const ID_BYTES_MAX: usize = 64;
 /// Of a business error.
 const CODE_BYTES_MAX: usize = 64;
 
-impl Checker<'_> {
+impl<'d> Checker<'d> {
     pub(super) fn compile_nodes(&mut self) {
         let Some(nodes) = self.reader.raw("nodes") else { return };
         let Some(nodes) = nodes.as_object() else {
@@ -52,8 +53,9 @@ impl Checker<'_> {
             bodies += usize::from(container);
             let holds = container.then_some(bodies);
             let pointer = child("/nodes", id);
-            let (kind, lock, on) = (None, None, Vec::new());
-            self.nodes.push(Entry { id, pointer, inside: None, holds, kind, lock, on, node_type: None, ports: None });
+            let (kind, lock, on, listeners) = (None, None, Vec::new(), Vec::new());
+            let (inside, node_type, ports) = (None, None, None);
+            self.nodes.push(Entry { id, pointer, inside, holds, kind, lock, on, listeners, node_type, ports });
             let steps = value.get("steps").and_then(Value::as_array).into_iter().flatten();
             self.steps.extend(steps.filter_map(|step| step.get("run")?.as_str()));
         }
@@ -62,6 +64,8 @@ impl Checker<'_> {
             if let Some(document) = self.reader.node(id, value) {
                 self.contain(index, document.inside());
                 self.lock(index, document.lock());
+                let (listeners, pointer) = (document.listeners().to_vec(), child(&child("/nodes", id), "listeners"));
+                self.nodes[index].listeners = self.listeners(index, &listeners, &pointer);
                 self.compile_node(index, document);
             }
         }
@@ -211,7 +215,7 @@ impl Checker<'_> {
             let problem = Problem::warning("DELIVERY_WITHOUT_EFFECT", child(pointer, "delivery"), message);
             self.on(node, problem.fix("remove `delivery`"));
         }
-        let contract = self.contract(node);
+        let contract = self.contract(self.nodes[node].node_type);
         Some(Task { call: call?, contract, with: input, retry, undo: undo?, delivery })
     }
 
@@ -241,8 +245,8 @@ impl Checker<'_> {
         }
     }
 
-    fn contract(&mut self, node: NodeIx) -> Contract {
-        let Some(node_type) = self.nodes[node].node_type else { return Contract::default() };
+    pub(super) fn contract(&mut self, node_type: Option<&'d NodeType>) -> Contract {
+        let Some(node_type) = node_type else { return Contract::default() };
         let input = self.schema(&node_type.input);
         let ports = node_type.ports.iter().map(|port| (port.name.as_str().into(), self.schema(&port.output)));
         let ports = ports.collect();
@@ -250,7 +254,7 @@ impl Checker<'_> {
     }
 
     /// A node type by name, with its config; `pointer` is where `uses` stands.
-    fn callee(
+    pub(super) fn callee(
         &mut self,
         node: NodeIx,
         uses: &str,
@@ -379,13 +383,25 @@ impl Checker<'_> {
     }
 
     fn set(&mut self, node: NodeIx, set: &SetDocument, pointer: &str) -> Kind {
-        let pointer = child(pointer, "vars");
-        let mut vars = Vec::with_capacity(set.vars.len());
-        if set.vars.is_empty() {
-            self.on(node, Problem::warning("SET_NOTHING", &pointer, "no variable is set here").fix("add one"));
+        if set.vars.is_empty() && set.priority.is_none() {
+            let problem = Problem::warning("SET_NOTHING", child(pointer, "vars"), "no variable is set here");
+            self.on(node, problem.fix("add one"));
         }
-        for (name, source) in &set.vars {
-            let pointer = child(&pointer, name);
+        let vars = self.vars(node, &set.vars, &child(pointer, "vars"), &Sees::Flow);
+        let priority = self.new_priority(node, set.priority.as_ref(), &child(pointer, "priority"), &Sees::Flow);
+        Kind::Set(Writes { vars, priority })
+    }
+
+    pub(super) fn vars(
+        &mut self,
+        node: NodeIx,
+        sources: &BTreeMap<String, Value>,
+        pointer: &str,
+        sees: &Sees,
+    ) -> Vec<(Arc<str>, Template)> {
+        let mut vars = Vec::with_capacity(sources.len());
+        for (name, source) in sources {
+            let pointer = child(pointer, name);
             let letters = |letter: u8| letter.is_ascii_alphanumeric() || letter == b'_';
             if !name.bytes().all(letters)
                 || !name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
@@ -394,12 +410,12 @@ impl Checker<'_> {
                 self.on(node, problem.fix("use letters, digits and `_`, no digit first"));
             }
             let before = self.readings.len();
-            let template = self.template(node, source, &pointer, &Sees::Flow);
+            let template = self.template(node, source, &pointer, sees);
             // Object keys have no order, so what one entry sees of another would depend on nothing.
             let others = self.readings[before..].iter().flat_map(|reading| reading.expr.reads());
             let other = others
                 .filter(|path| &*path[0] == "vars")
-                .find_map(|path| path.get(1).filter(|other| ***other != **name && set.vars.contains_key(&***other)));
+                .find_map(|path| path.get(1).filter(|other| ***other != **name && sources.contains_key(&***other)));
             if let Some(other) = other.cloned() {
                 let message = format!("`{name}` reads `vars.{other}`, which the same node writes");
                 self.on(
@@ -407,9 +423,31 @@ impl Checker<'_> {
                     Problem::error("SET_READS_ITSELF", &pointer, message).fix("use two set nodes, one after the other"),
                 );
             }
-            vars.push((Arc::from(name.as_str()), template));
+            let name: Arc<str> = name.as_str().into();
+            self.writes.push(Write { node, name: name.clone(), pointer });
+            vars.push((name, template));
         }
-        Kind::Set { vars }
+        vars
+    }
+
+    /// What an instance's priority becomes.
+    pub(super) fn new_priority(
+        &mut self,
+        node: NodeIx,
+        priority: Option<&PriorityDocument>,
+        pointer: &str,
+        sees: &Sees,
+    ) -> Option<Template> {
+        let source = match priority? {
+            PriorityDocument::Number(number) => Value::from(*number),
+            PriorityDocument::Expression(text) if text.starts_with('=') => Value::from(text.as_str()),
+            PriorityDocument::Expression(text) => {
+                let problem = Problem::error("PRIORITY", pointer, format!("`{text}` is no priority"));
+                self.on(node, problem.fix("use a whole number, or an expression such as =input.rush ? -10 : 0"));
+                return None;
+            }
+        };
+        Some(self.template(node, &source, pointer, sees))
     }
 
     fn timer(&mut self, node: NodeIx, timer: &TimerDocument, pointer: &str) -> Option<Kind> {

@@ -3,11 +3,10 @@
 //!
 //! Sets of nodes are bit sets, so that the check of 2,000 nodes stays within milliseconds.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::Checker;
+use super::{Checker, Write};
 use crate::catalog::EffectClass;
-use crate::flow::pointer::child;
 use crate::flow::{DONE, Kind, NodeIx, Undo};
 use crate::problem::Problem;
 
@@ -288,12 +287,11 @@ impl Checker<'_> {
     pub(super) fn check_writes(&mut self) {
         let graph = Graph::of(self);
         self.check_item_writes();
-        let writers: Vec<(NodeIx, Vec<String>)> = (0..self.nodes.len())
-            .filter_map(|node| match &self.nodes[node].kind {
-                Some(Kind::Set { vars }) => Some((node, vars.iter().map(|(name, _)| name.to_string()).collect())),
-                _ => None,
-            })
-            .collect();
+        let mut writers: BTreeMap<NodeIx, Vec<usize>> = BTreeMap::new();
+        for (place, write) in self.writes.iter().enumerate() {
+            writers.entry(write.node).or_default().push(place);
+        }
+        let writers: Vec<(NodeIx, Vec<usize>)> = writers.into_iter().collect();
         if writers.len() < 2 {
             return;
         }
@@ -308,15 +306,18 @@ impl Checker<'_> {
                     branches.iter().enumerate().filter(|(_, reached)| reached.has(node)).map(|(branch, _)| branch);
                 found.next().filter(|_| found.next().is_none())
             };
-            for (index, (node, names)) in writers.iter().enumerate() {
+            for (index, (node, own)) in writers.iter().enumerate() {
                 for (other, others) in &writers[index + 1..] {
                     let (Some(branch), Some(beside)) = (alone(*node), alone(*other)) else { continue };
-                    let Some(name) = names.iter().find(|name| others.contains(name)) else { continue };
+                    let same =
+                        |place: &&usize| own.iter().any(|&one| self.writes[one].name == self.writes[**place].name);
+                    let Some(&place) = others.iter().find(same) else { continue };
                     if branch == beside || !told.insert((*node, *other)) {
                         continue;
                     }
+                    let Write { name, pointer, .. } = &self.writes[place];
                     let message = format!("`{}` writes `vars.{name}` at the same time", self.nodes[*node].id);
-                    let pointer = child(&child(&self.nodes[*other].pointer, "vars"), name);
+                    let pointer = pointer.clone();
                     let problem = Problem::error("PARALLEL_WRITE", pointer, message);
                     self.on(*other, problem.fix("use two names, and join them after the branches"));
                 }
@@ -326,15 +327,14 @@ impl Checker<'_> {
 
     /// Items of one for-each that write one variable.
     fn check_item_writes(&mut self) {
-        let mut problems = Vec::new();
-        for node in 0..self.nodes.len() {
-            let Some(Kind::Set { vars }) = &self.nodes[node].kind else { continue };
+        let (mut problems, mut told) = (Vec::new(), BTreeSet::new());
+        for Write { node, name, pointer } in &self.writes {
+            let (node, pointer) = (*node, pointer.clone());
             let parallel = self
                 .around(node)
                 .find(|&container| matches!(&self.nodes[container].kind, Some(Kind::ForEach(each)) if each.limit > 1));
-            let (Some(container), Some((name, _))) = (parallel, vars.first()) else { continue };
+            let Some(container) = parallel.filter(|_| told.insert(node)) else { continue };
             let message = format!("items of `{}` write `vars.{name}` at the same time", self.nodes[container].id);
-            let pointer = child(&child(&self.nodes[node].pointer, "vars"), name);
             let problem = Problem::error("PARALLEL_WRITE", pointer, message);
             problems.push((node, problem.fix("give the items an `output`, or run one after the other: \"limit\": 1")));
         }

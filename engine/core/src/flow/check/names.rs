@@ -10,6 +10,8 @@ use crate::flow::pointer::nearest;
 use crate::flow::{Kind, NodeIx};
 use crate::problem::Problem;
 
+/// What a listener is told.
+const EVENT_FIELDS: [&str; 6] = ["on", "node", "visit", "port", "output", "error"];
 const FLOW_FIELDS: [&str; 6] = ["key", "version", "instance", "businessKey", "priority", "now"];
 
 impl Checker<'_> {
@@ -18,15 +20,7 @@ impl Checker<'_> {
             return;
         }
         self.check_writes();
-        let written: BTreeSet<Arc<str>> = self
-            .nodes
-            .iter()
-            .filter_map(|entry| match &entry.kind {
-                Some(Kind::Set { vars }) => Some(vars.iter().map(|(name, _)| name.clone())),
-                _ => None,
-            })
-            .flatten()
-            .collect();
+        let written: BTreeSet<Arc<str>> = self.writes.iter().map(|write| write.name.clone()).collect();
         let before = self.before();
         let mut problems = Vec::new();
         for reading in &self.readings {
@@ -65,6 +59,10 @@ impl Checker<'_> {
             "step" => (!["input", "output"].contains(&&**name)).then(|| {
                 let message = format!("`step` has no `{name}`");
                 (Problem::error("UNKNOWN_REFERENCE", "", message), "use step.input or step.output".to_owned())
+            }),
+            "event" => (!EVENT_FIELDS.contains(&&**name)).then(|| {
+                let message = format!("`event` has no `{name}`");
+                (Problem::error("UNKNOWN_REFERENCE", "", message), or_all(name, EVENT_FIELDS))
             }),
             "vars" => (!written.contains(name)).then(|| {
                 let message = format!("no set node writes `vars.{name}`");
@@ -125,7 +123,7 @@ impl Checker<'_> {
             return Some((Problem::error("NOT_VISIBLE", "", message), format!("read `nodes.{container}`")));
         }
         if let Some(at) = at
-            && !matches!(sees, Sees::Within(_))
+            && !matches!(sees, Sees::Within(_) | Sees::Event | Sees::Heard)
             && !before[at].has(node)
         {
             let message = format!("`{id}` cannot have run when this is computed");
@@ -156,6 +154,8 @@ impl Checker<'_> {
         let mut roots = match &reading.sees {
             Sees::Flow | Sees::Within(_) => vec!["input", "vars", "nodes", "flow"],
             Sees::Undo => vec!["step", "input", "vars", "nodes", "flow"],
+            Sees::Event => vec!["event", "input", "vars", "nodes", "flow"],
+            Sees::Heard => vec!["event", "result", "input", "vars", "nodes", "flow"],
             Sees::Results => vec!["results", "count", "input", "vars", "nodes", "flow"],
             Sees::Input => return Some(vec!["input"]),
             Sees::Fields(fields) => return fields.as_ref().map(|fields| fields.iter().map(String::as_str).collect()),
@@ -184,7 +184,9 @@ fn unknown_root(path: &[Arc<str>], roots: &[&str], sees: &Sees) -> (Problem, Str
     let message = match sees {
         Sees::Input => format!("`{root}` is not known here: nothing has run yet"),
         Sees::Fields(_) => format!("`{root}` is none of the names that are known here"),
-        Sees::Flow | Sees::Within(_) | Sees::Results | Sees::Undo => format!("`{root}` is not known"),
+        Sees::Flow | Sees::Within(_) | Sees::Results | Sees::Undo | Sees::Event | Sees::Heard => {
+            format!("`{root}` is not known")
+        }
     };
     let problem = Problem::error("UNKNOWN_REFERENCE", "", message);
     match nearest(root, roots.iter().copied()) {

@@ -1,9 +1,10 @@
-//! What a document says of its own starts: the business key, whether it is unique, the priority.
+//! What a document says of its instances as wholes: the business key, whether it is unique, the priority, and how
+//! long they are kept.
 
 use serde_json::Value;
 
-use super::super::Unique;
 use super::super::document::UniqueDocument;
+use super::super::{Unique, duration};
 use super::{Checker, Sees};
 use crate::expr::Expr;
 use crate::problem::Problem;
@@ -13,7 +14,11 @@ pub(super) struct Starts {
     pub(super) business_key: Option<Expr>,
     pub(super) unique: Option<Unique>,
     pub(super) priority: Option<Expr>,
+    pub(super) retention_ms: Option<u64>,
 }
+
+/// Shorter, and an instance could be gone before its caller has read what came of it.
+const RETENTION_MS_MIN: u64 = 1_000;
 
 impl Checker<'_> {
     pub(super) fn starts(&mut self) -> Starts {
@@ -23,7 +28,10 @@ impl Checker<'_> {
             UniqueDocument::Running => Unique::Running,
             UniqueDocument::Always => Unique::Always,
         });
-        Starts { business_key, unique, priority: self.priority() }
+        let retention = self.reader.field::<String>("retention");
+        let retention_ms =
+            self.duration(retention.as_deref(), "/retention", RETENTION_MS_MIN..=duration::DURATION_MS_MAX, None);
+        Starts { business_key, unique, priority: self.priority(), retention_ms }
     }
 
     /// A whole number, or an expression that gives one.

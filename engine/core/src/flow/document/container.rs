@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{BoundaryDocument, RestDocument, Title};
+use super::{BoundaryDocument, ListenerDocument, RestDocument, Title};
 
 /// Runs another flow as a part of this one.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -33,6 +33,9 @@ pub struct CallDocument {
     pub timeout: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub on: BTreeMap<String, BoundaryDocument>,
+    /// What is done beside its way when a token comes to it, and when it is over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listeners: Vec<ListenerDocument>,
 }
 
 /// Runs the nodes in it once for each item.
@@ -76,6 +79,9 @@ pub struct ForEachDocument {
     pub timeout: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub on: BTreeMap<String, BoundaryDocument>,
+    /// What is done beside its way when a token comes to it, and when it is over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listeners: Vec<ListenerDocument>,
 }
 
 /// When enough items have completed.
@@ -131,6 +137,9 @@ pub struct StageDocument {
     pub timeout: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub on: BTreeMap<String, BoundaryDocument>,
+    /// What is done beside its way when a token comes to it, and when it is over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listeners: Vec<ListenerDocument>,
 }
 
 /// One step of a stage. A task among them has 2 s for each attempt unless it says otherwise.

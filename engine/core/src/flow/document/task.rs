@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Schema, Title};
+use super::{ListenerDocument, Schema, Title};
 
 /// Work done by a plugin's node type.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -43,6 +43,9 @@ pub struct TaskDocument {
     /// Boundary handlers by port: an edge leaves from each.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub on: BTreeMap<String, BoundaryDocument>,
+    /// What is done beside its way when a token comes to it, and when it is over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listeners: Vec<ListenerDocument>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -161,6 +164,9 @@ pub struct UserTaskDocument {
     pub timeout: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub on: BTreeMap<String, BoundaryDocument>,
+    /// What is done beside its way when a token comes to it, and when it is over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listeners: Vec<ListenerDocument>,
 }
 
 /// Work that a worker outside fetches by its topic.
@@ -195,4 +201,7 @@ pub struct ExternalTaskDocument {
     pub timeout: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub on: BTreeMap<String, BoundaryDocument>,
+    /// What is done beside its way when a token comes to it, and when it is over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listeners: Vec<ListenerDocument>,
 }

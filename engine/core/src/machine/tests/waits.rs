@@ -79,6 +79,25 @@ fn joins_wait_for_whom_they_want() {
 }
 
 #[test]
+fn each_round_of_a_join_has_its_time() {
+    let flow = flow(
+        "start=start; f=parallel {\"tokens\":2}; a=p; b=p; j=parallel {\"join\":{\"timeout\":\"1m\"}}; c=p; late=p; end=end; off=end",
+        "start>f f>a f>b a>j b>j j>c c>end j.timeout>late late>off",
+    );
+    table(
+        &flow,
+        &[
+            ("a:ok a:ok b:ok", "a b a b c | running"),
+            // The token that began to wait first went with the first round; the next has a time as well.
+            ("a:ok a:ok b:ok tick", "a b a b c late | running"),
+            ("a:ok a:ok tick b:ok b:ok", "a b a b late c | running"),
+            // So it has where the token that began to wait first is taken away.
+            ("a:ok a:ok move:j>c tick", "a b a b c late | running"),
+        ],
+    );
+}
+
+#[test]
 fn a_join_in_a_loop_begins_anew_once_all_have_come() {
     let flow = flow(
         "start=start; f=parallel; a=p; b=p; j=parallel {\"join\":{\"count\":1}}; d=p; x=exclusive; m=exclusive; end=end",

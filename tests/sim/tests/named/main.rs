@@ -2,6 +2,8 @@
 //! which one thing goes wrong, at one moment; all the invariants are held against it as well.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod tasks;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -228,6 +230,55 @@ fn an_owner_that_was_taken_for_dead_writes_and_calls_nothing_when_it_wakes() {
             must(&script, "completed once", script.states() == [State::Completed]);
         }));
     }
+}
+
+/// Found by the simulation: a message was in the inbox when the first commit came back, so that a second commit was
+/// made before the calls of the first were begun. The engine stalled in it, and made them after its lease.
+#[test]
+fn a_call_is_on_its_way_before_the_next_commit() {
+    let receive = json!({ "message": "paid", "key": "=input.key" });
+    let flow = flow(
+        &format!("start=start; f=parallel; a=act; r=receive {receive}; b=act; e1=end; e2=end"),
+        "start>f f>a f>r a>e1 r>b b>e2",
+    );
+    held(&play_named(true, vec![(flow, input())], |script| async move {
+        let (first, _) = script.boot();
+        script.sim.world().ordered.extend([(first, "append", Plan::Well), (first, "append", Plan::StallAfter)]);
+        tokio::spawn(script.clone().post("paid".into(), "K1".to_owned(), "m1".to_owned()));
+        script.sim.time.sleep(20).await;
+        script.start();
+        until(&script, "the owner stalls", || script.sim.health(first) == Health::Stalled).await;
+        must(&script, "the call was made", script.calls() == 1);
+        script.sim.time.sleep(LEASE_MS).await;
+        script.sim.world().store.bury(1);
+        script.boot();
+        all_ended(&script).await;
+        script.sim.set_health(first, Health::Up);
+        script.sim.time.sleep(5_000).await;
+        must(&script, "two effects", script.effects() == (2, 2));
+    }));
+}
+
+/// Found by the simulation: two timers were due at once. The first led to a listener's call, the second to the end of
+/// the whole; the listener was called all the same.
+#[test]
+fn a_listener_that_is_given_up_at_once_is_not_called() {
+    let heard = json!({ "listeners": [{ "on": "enter", "uses": "sim/tell@1" }] });
+    let flow = flow(
+        &format!(
+            "start=start; s=act; f=parallel; t=timer {{\"after\":\"5s\"}}; u=timer {{\"after\":\"5s\"}}; a=act {heard}; \
+             x=throw {{\"code\":\"NO\"}}; end=end"
+        ),
+        "start>s s>f f>t f>u t>a a>end u>x",
+    );
+    held(&play_named(false, vec![(flow, input())], |script| async move {
+        script.boot();
+        script.start();
+        all_ended(&script).await;
+        script.sim.time.sleep(1_000).await;
+        must(&script, "the step is called, and its undo", script.calls() == 2);
+        must(&script, "compensated", script.states() == [State::Compensated]);
+    }));
 }
 
 #[test]

@@ -1,0 +1,427 @@
+CREATE SCHEMA stepwell_old;
+CREATE FUNCTION stepwell_old.json_valid(text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    AS $_$select $1::json is not null$_$;
+CREATE TABLE stepwell_old.audit (
+    n bigint NOT NULL,
+    at_ms bigint NOT NULL,
+    who text NOT NULL COLLATE pg_catalog."C",
+    action text NOT NULL COLLATE pg_catalog."C",
+    target text NOT NULL COLLATE pg_catalog."C",
+    detail text NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT audit_detail_check CHECK (stepwell_old.json_valid(detail))
+);
+CREATE TABLE stepwell_old.binding (
+    flow text NOT NULL COLLATE pg_catalog."C",
+    spec text NOT NULL COLLATE pg_catalog."C",
+    revision bigint NOT NULL,
+    updated_ms bigint NOT NULL,
+    updated_by text NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT binding_revision_check CHECK ((revision > 0)),
+    CONSTRAINT binding_spec_check CHECK (stepwell_old.json_valid(spec))
+);
+CREATE TABLE stepwell_old.connection (
+    name text NOT NULL COLLATE pg_catalog."C",
+    spec text NOT NULL COLLATE pg_catalog."C",
+    updated_ms bigint NOT NULL,
+    updated_by text NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT connection_spec_check CHECK (stepwell_old.json_valid(spec))
+);
+CREATE TABLE stepwell_old.draft (
+    flow text NOT NULL COLLATE pg_catalog."C",
+    document text NOT NULL COLLATE pg_catalog."C",
+    revision bigint NOT NULL,
+    base_version bigint,
+    hash text COLLATE pg_catalog."C",
+    updated_ms bigint NOT NULL,
+    updated_by text NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT draft_document_check CHECK (stepwell_old.json_valid(document)),
+    CONSTRAINT draft_revision_check CHECK ((revision > 0))
+);
+CREATE TABLE stepwell_old.engine (
+    number bigint NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    epoch bigint NOT NULL,
+    counter bigint NOT NULL,
+    seen_ms bigint,
+    CONSTRAINT engine_epoch_check CHECK ((epoch > 0)),
+    CONSTRAINT engine_number_check CHECK (((number >= 1) AND (number <= 255)))
+);
+CREATE TABLE stepwell_old.flow (
+    key text NOT NULL COLLATE pg_catalog."C",
+    kind text NOT NULL COLLATE pg_catalog."C",
+    title text NOT NULL COLLATE pg_catalog."C",
+    updated_ms bigint NOT NULL,
+    CONSTRAINT flow_title_check CHECK (stepwell_old.json_valid(title))
+);
+CREATE TABLE stepwell_old.http_trigger (
+    path text NOT NULL COLLATE pg_catalog."C",
+    flow text NOT NULL COLLATE pg_catalog."C",
+    spec text NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT http_trigger_spec_check CHECK (stepwell_old.json_valid(spec))
+);
+CREATE TABLE stepwell_old.idempotency (
+    flow text NOT NULL COLLATE pg_catalog."C",
+    key text NOT NULL COLLATE pg_catalog."C",
+    request text NOT NULL COLLATE pg_catalog."C",
+    instance bigint NOT NULL,
+    expires_ms bigint NOT NULL
+);
+CREATE TABLE stepwell_old.inbox (
+    n bigint NOT NULL,
+    instance bigint,
+    message text COLLATE pg_catalog."C",
+    key text COLLATE pg_catalog."C",
+    id text COLLATE pg_catalog."C",
+    body text NOT NULL COLLATE pg_catalog."C",
+    sent_by text NOT NULL COLLATE pg_catalog."C",
+    at_ms bigint NOT NULL,
+    expires_ms bigint,
+    CONSTRAINT inbox_body_check CHECK (stepwell_old.json_valid(body)),
+    CONSTRAINT inbox_check CHECK (((instance IS NULL) = (message IS NOT NULL))),
+    CONSTRAINT inbox_check1 CHECK (((message IS NULL) = ((key IS NULL) AND (id IS NULL) AND (expires_ms IS NULL)))),
+    CONSTRAINT inbox_check2 CHECK (((message IS NULL) OR ((key IS NOT NULL) AND (id IS NOT NULL) AND (expires_ms IS NOT NULL))))
+);
+CREATE TABLE stepwell_old.instance (
+    n bigint NOT NULL,
+    id bytea NOT NULL,
+    flow text NOT NULL COLLATE pg_catalog."C",
+    version bigint NOT NULL,
+    business_key text COLLATE pg_catalog."C",
+    priority bigint NOT NULL,
+    state bigint NOT NULL,
+    seq bigint NOT NULL,
+    epoch bigint NOT NULL,
+    owner bigint NOT NULL,
+    wake_ms bigint,
+    started_ms bigint NOT NULL,
+    updated_ms bigint NOT NULL,
+    error text COLLATE pg_catalog."C",
+    reply text COLLATE pg_catalog."C",
+    output text COLLATE pg_catalog."C",
+    traceparent text COLLATE pg_catalog."C",
+    bound_by text COLLATE pg_catalog."C",
+    unique_key bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT instance_check1 CHECK (((state <= 4) OR ((owner = 0) AND (wake_ms IS NULL)))),
+    CONSTRAINT instance_epoch_check CHECK ((epoch > 0)),
+    CONSTRAINT instance_error_check CHECK (((error IS NULL) OR stepwell_old.json_valid(error))),
+    CONSTRAINT instance_id_check CHECK ((length(id) = 16)),
+    CONSTRAINT instance_output_check CHECK (((output IS NULL) OR (output = '='::text) OR stepwell_old.json_valid(output))),
+    CONSTRAINT instance_reply_check CHECK (((reply IS NULL) OR stepwell_old.json_valid(reply))),
+    CONSTRAINT instance_seq_check CHECK ((seq >= 0)),
+    CONSTRAINT instance_state_check CHECK (((state >= 0) AND (state <= 8))),
+    CONSTRAINT instance_unique_key_check CHECK (((unique_key >= 0) AND (unique_key <= 2)))
+)
+WITH (fillfactor='70');
+CREATE TABLE stepwell_old.journal (
+    n bigint NOT NULL,
+    instance bigint NOT NULL,
+    first_seq bigint NOT NULL,
+    last_seq bigint NOT NULL,
+    at_ms bigint NOT NULL,
+    state bigint NOT NULL,
+    entries text NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT journal_check CHECK ((last_seq >= first_seq)),
+    CONSTRAINT journal_first_seq_check CHECK ((first_seq > 0)),
+    CONSTRAINT journal_state_check CHECK (((state >= 0) AND (state <= 8)))
+);
+CREATE TABLE stepwell_old.meeting (
+    message text NOT NULL COLLATE pg_catalog."C",
+    key text NOT NULL COLLATE pg_catalog."C",
+    touched_ms bigint NOT NULL
+)
+WITH (fillfactor='70');
+CREATE TABLE stepwell_old.migration (
+    number bigint NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    sha256 text NOT NULL COLLATE pg_catalog."C"
+);
+CREATE TABLE stepwell_old.notice (
+    n bigint NOT NULL,
+    at_ms bigint NOT NULL,
+    body text NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT notice_body_check CHECK (stepwell_old.json_valid(body))
+);
+CREATE TABLE stepwell_old.plugin (
+    digest text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL COLLATE pg_catalog."C",
+    version text NOT NULL COLLATE pg_catalog."C",
+    status bigint NOT NULL,
+    effect text NOT NULL COLLATE pg_catalog."C",
+    loaded_ms bigint NOT NULL,
+    loaded_by text NOT NULL COLLATE pg_catalog."C",
+    bytes bigint NOT NULL,
+    manifest text NOT NULL COLLATE pg_catalog."C",
+    wasm bytea NOT NULL,
+    CONSTRAINT plugin_manifest_check CHECK (stepwell_old.json_valid(manifest)),
+    CONSTRAINT plugin_status_check CHECK (((status >= 0) AND (status <= 2)))
+);
+CREATE TABLE stepwell_old.plugin_grant (
+    plugin text NOT NULL COLLATE pg_catalog."C",
+    connection text NOT NULL COLLATE pg_catalog."C",
+    granted_ms bigint NOT NULL,
+    granted_by text NOT NULL COLLATE pg_catalog."C"
+);
+CREATE TABLE stepwell_old.published_file (
+    flow text NOT NULL COLLATE pg_catalog."C",
+    content text NOT NULL COLLATE pg_catalog."C",
+    at_ms bigint NOT NULL
+);
+CREATE TABLE stepwell_old.route (
+    path text NOT NULL COLLATE pg_catalog."C",
+    spec text NOT NULL COLLATE pg_catalog."C",
+    revision bigint NOT NULL,
+    updated_ms bigint NOT NULL,
+    updated_by text NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT route_revision_check CHECK ((revision > 0)),
+    CONSTRAINT route_spec_check CHECK (stepwell_old.json_valid(spec))
+);
+CREATE TABLE stepwell_old.schedule (
+    flow text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL COLLATE pg_catalog."C",
+    version bigint NOT NULL,
+    spec text NOT NULL COLLATE pg_catalog."C",
+    due_ms bigint,
+    paused bigint NOT NULL,
+    last text COLLATE pg_catalog."C",
+    CONSTRAINT schedule_last_check CHECK (((last IS NULL) OR stepwell_old.json_valid(last))),
+    CONSTRAINT schedule_paused_check CHECK ((paused = ANY (ARRAY[(0)::bigint, (1)::bigint])))
+);
+CREATE TABLE stepwell_old.seen (
+    message text NOT NULL COLLATE pg_catalog."C",
+    id text NOT NULL COLLATE pg_catalog."C",
+    expires_ms bigint NOT NULL
+);
+CREATE TABLE stepwell_old.setting (
+    name text NOT NULL COLLATE pg_catalog."C",
+    value text NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT setting_value_check CHECK (stepwell_old.json_valid(value))
+);
+CREATE TABLE stepwell_old.snapshot (
+    instance bigint NOT NULL,
+    body text NOT NULL COLLATE pg_catalog."C"
+)
+WITH (fillfactor='70');
+CREATE TABLE stepwell_old.subscription (
+    message text NOT NULL COLLATE pg_catalog."C",
+    key text NOT NULL COLLATE pg_catalog."C",
+    instance bigint NOT NULL
+);
+CREATE TABLE stepwell_old.tally (
+    flow text NOT NULL COLLATE pg_catalog."C",
+    version bigint NOT NULL,
+    state bigint NOT NULL,
+    engine bigint NOT NULL,
+    instances bigint NOT NULL,
+    CONSTRAINT tally_by_engine_state_check CHECK (((state >= 0) AND (state <= 8)))
+);
+CREATE TABLE stepwell_old.tally_by_choice (
+    flow text NOT NULL COLLATE pg_catalog."C",
+    version bigint NOT NULL,
+    bound_by text NOT NULL COLLATE pg_catalog."C",
+    state bigint NOT NULL,
+    engine bigint NOT NULL,
+    instances bigint NOT NULL,
+    CONSTRAINT tally_by_choice_state_check CHECK (((state >= 0) AND (state <= 8)))
+);
+CREATE TABLE stepwell_old.version (
+    flow text NOT NULL COLLATE pg_catalog."C",
+    version bigint NOT NULL,
+    hash text NOT NULL COLLATE pg_catalog."C",
+    label text COLLATE pg_catalog."C",
+    published_ms bigint NOT NULL,
+    published_by text NOT NULL COLLATE pg_catalog."C",
+    document text NOT NULL COLLATE pg_catalog."C",
+    catalog text NOT NULL COLLATE pg_catalog."C",
+    retired_ms bigint,
+    CONSTRAINT version_catalog_check CHECK (stepwell_old.json_valid(catalog)),
+    CONSTRAINT version_document_check CHECK (stepwell_old.json_valid(document)),
+    CONSTRAINT version_version_check CHECK ((version > 0))
+);
+INSERT INTO stepwell_old.audit VALUES (911711927556636673, 1795205862315, 'admin', 'flow.publish', 'ended', '{"hash":"e07277660ad2ba8ef9da31642d2b508919550d3183fe78a8771089440909badd","label":null,"version":1}');
+INSERT INTO stepwell_old.audit VALUES (911711927606968577, 1795205862330, 'admin', 'instance.start', '01a1fa9b-93b9-764d-8240-8530282b5c71', '{"flow":"ended","version":1}');
+INSERT INTO stepwell_old.audit VALUES (911711927606968833, 1795205862365, 'admin', 'flow.publish', 'receive', '{"hash":"f4db7cf80014a297847b80c90697abd0bc6ae7e1a3d9b4d686aeb1b421177653","label":null,"version":1}');
+INSERT INTO stepwell_old.audit VALUES (911711927783129345, 1795205862372, 'admin', 'instance.start', '01a1fa9b-93e4-7790-aff8-6bf23b0715d7', '{"flow":"receive","version":1}');
+INSERT INTO stepwell_old.audit VALUES (911711927783129601, 1795205862378, 'admin', 'flow.publish', 'suspended', '{"hash":"f8f765f7217ce35f61a9b801108cad1817ba83329acd7431fe79e7e9a257450a","label":null,"version":1}');
+INSERT INTO stepwell_old.audit VALUES (911711927858626817, 1795205862390, 'admin', 'instance.start', '01a1fa9b-93f6-706a-aba2-ef23bd754e1a', '{"flow":"suspended","version":1}');
+INSERT INTO stepwell_old.audit VALUES (911711927908958465, 1795205862402, 'admin', 'instance.suspend', '01a1fa9b-93f6-706a-aba2-ef23bd754e1a', '{"command":"suspend","reason":"later"}');
+INSERT INTO stepwell_old.audit VALUES (911711927971872769, 1795205862425, 'admin', 'flow.publish', 'timer', '{"hash":"b24ca64e8d493009e2e6b2bd4b92edac7e5bc1029517a432acd874009830dbb0","label":null,"version":1}');
+INSERT INTO stepwell_old.audit VALUES (911711928051564801, 1795205862436, 'admin', 'instance.start', '01a1fa9b-9424-7520-b75f-f3f46c886449', '{"flow":"timer","version":1}');
+INSERT INTO stepwell_old.audit VALUES (911711928085118977, 1795205862448, 'admin', 'flow.publish', 'event', '{"hash":"2a7405fbc573566bb58d89e709f02162a6688c88ee549e452fcdab3dad883969","label":null,"version":1}');
+INSERT INTO stepwell_old.audit VALUES (911711928127062273, 1795205862454, 'admin', 'instance.start', '01a1fa9b-9436-7389-8dcd-1f5d5a8beba5', '{"flow":"event","version":1}');
+INSERT INTO stepwell_old.audit VALUES (911711928127062529, 1795205862467, 'admin', 'flow.publish', 'call', '{"hash":"690b5c8ce704c079239ca935a8aaa68b80ce480aa3889deaeb99f7165381784c","label":null,"version":1}');
+INSERT INTO stepwell_old.audit VALUES (911711928223531265, 1795205862477, 'admin', 'instance.start', '01a1fa9b-944d-75e2-a0c1-d9adcd8ea629', '{"flow":"call","version":1}');
+INSERT INTO stepwell_old.audit VALUES (911711928223531521, 1795205862487, 'admin', 'flow.publish', 'each', '{"hash":"dea169ce781bc35ba3c7fb514ebebefdaef4cbb7eb01b81bebff5278295e3ced","label":null,"version":1}');
+INSERT INTO stepwell_old.audit VALUES (911711928294834433, 1795205862494, 'admin', 'instance.start', '01a1fa9b-945e-7759-9708-ed9b029736b6', '{"flow":"each","version":1}');
+INSERT INTO stepwell_old.engine VALUES (1, '01a1fa9b-910c-728f-9202-5b12981990fd', 2, 3561374719623170, NULL);
+INSERT INTO stepwell_old.flow VALUES ('ended', 'graph', '"ended"', 1795205862315);
+INSERT INTO stepwell_old.flow VALUES ('receive', 'graph', '"receive"', 1795205862365);
+INSERT INTO stepwell_old.flow VALUES ('suspended', 'graph', '"suspended"', 1795205862378);
+INSERT INTO stepwell_old.flow VALUES ('timer', 'graph', '"timer"', 1795205862425);
+INSERT INTO stepwell_old.flow VALUES ('event', 'graph', '"event"', 1795205862448);
+INSERT INTO stepwell_old.flow VALUES ('call', 'graph', '"call"', 1795205862467);
+INSERT INTO stepwell_old.flow VALUES ('each', 'graph', '"each"', 1795205862487);
+INSERT INTO stepwell_old.idempotency VALUES ('ended', 'ended', '878389a7e0e2b72ef40c1f904e353ac9364c32ce3bd2323a1a37f2dcf840c40d', 911711927606968321, 1795292262330);
+INSERT INTO stepwell_old.idempotency VALUES ('receive', 'receive', '8533a2245282109c02ba1625cdba7fe57063ee71b087c6307ff5e4b6b8ffc897', 911711927783129089, 1795292262372);
+INSERT INTO stepwell_old.idempotency VALUES ('suspended', 'suspended', '99598e4a4ff459b6a1df93a94ea000b179677bbd6995148dfb58ebba85561133', 911711927858626561, 1795292262390);
+INSERT INTO stepwell_old.idempotency VALUES ('timer', 'timer', '5a31312f3774639e822470e40377ebf92797524505b00e54440f82fc6ee27d90', 911711928051564545, 1795292262436);
+INSERT INTO stepwell_old.idempotency VALUES ('event', 'event', 'b2139bf4bf4615dba60325b322eda73b9e2efb95ab92608374e1bd9c3e913722', 911711928127062017, 1795292262454);
+INSERT INTO stepwell_old.idempotency VALUES ('call', 'call', '4ff2363ceef8dae2728b1a2c293d6ba2b6bc0056145c78e6b329a5c8ab817f74', 911711928223531009, 1795292262477);
+INSERT INTO stepwell_old.idempotency VALUES ('each', 'each', 'c25d7a3e29cbd5cd9cf324ee748dafbe27264615e4f99c4ba45ab404ebf67807', 911711928294834177, 1795292262494);
+INSERT INTO stepwell_old.instance VALUES (911711927606968321, '\x01a1fa9b93b9764d82408530282b5c71', 'ended', 1, 'ended', 0, 5, 1, 1, 0, NULL, 1795205862330, 1795205862330, NULL, NULL, '{"key":"ended"}', NULL, NULL, 0);
+INSERT INTO stepwell_old.instance VALUES (911711927783129089, '\x01a1fa9b93e47790aff86bf23b0715d7', 'receive', 1, 'receive', 0, 1, 1, 1, 0, NULL, 1795205862372, 1795205862372, NULL, NULL, NULL, NULL, NULL, 0);
+INSERT INTO stepwell_old.instance VALUES (911711927858626561, '\x01a1fa9b93f6706aaba2ef23bd754e1a', 'suspended', 1, 'suspended', 0, 3, 2, 2, 0, NULL, 1795205862390, 1795205862417, NULL, NULL, NULL, NULL, NULL, 0);
+INSERT INTO stepwell_old.instance VALUES (911711928051564545, '\x01a1fa9b94247520b75ff3f46c886449', 'timer', 1, 'timer', 0, 1, 1, 1, 0, 1795205982436, 1795205862436, 1795205862436, NULL, NULL, NULL, NULL, NULL, 0);
+INSERT INTO stepwell_old.instance VALUES (911711928127062017, '\x01a1fa9b943673898dcd1f5d5a8beba5', 'event', 1, 'event', 0, 1, 1, 1, 0, 1821125862454, 1795205862454, 1795205862454, NULL, NULL, NULL, NULL, NULL, 0);
+INSERT INTO stepwell_old.instance VALUES (911711928223531009, '\x01a1fa9b944d75e2a0c1d9adcd8ea629', 'call', 1, 'call', 0, 1, 1, 1, 0, NULL, 1795205862477, 1795205862477, NULL, NULL, NULL, NULL, NULL, 0);
+INSERT INTO stepwell_old.instance VALUES (911711928294834177, '\x01a1fa9b945e77599708ed9b029736b6', 'each', 1, 'each', 0, 1, 1, 1, 0, NULL, 1795205862494, 1795205862494, NULL, NULL, NULL, NULL, NULL, 0);
+INSERT INTO stepwell_old.journal VALUES (281474976710658, 911711927606968321, 1, 1, 1795205862330, 5, '[{"seq":1,"at_ms":1795205862330,"type":"started","input":{"key":"ended"},"businessKey":"ended"}]');
+INSERT INTO stepwell_old.journal VALUES (281474976710660, 911711927783129089, 1, 1, 1795205862372, 1, '[{"seq":1,"at_ms":1795205862372,"type":"started","input":{"key":"receive"},"businessKey":"receive"}]');
+INSERT INTO stepwell_old.journal VALUES (281474976710662, 911711927858626561, 1, 1, 1795205862390, 1, '[{"seq":1,"at_ms":1795205862390,"type":"started","input":{"key":"suspended"},"businessKey":"suspended"}]');
+INSERT INTO stepwell_old.journal VALUES (281474976710663, 911711927858626561, 2, 2, 1795205862417, 3, '[{"seq":2,"at_ms":1795205862417,"type":"commanded","command":"suspend","reason":"later","by":"admin"}]');
+INSERT INTO stepwell_old.journal VALUES (281474976710665, 911711928051564545, 1, 1, 1795205862436, 1, '[{"seq":1,"at_ms":1795205862436,"type":"started","input":{"key":"timer"},"businessKey":"timer"}]');
+INSERT INTO stepwell_old.journal VALUES (281474976710667, 911711928127062017, 1, 1, 1795205862454, 1, '[{"seq":1,"at_ms":1795205862454,"type":"started","input":{"key":"event"},"businessKey":"event"}]');
+INSERT INTO stepwell_old.journal VALUES (281474976710669, 911711928223531009, 1, 1, 1795205862477, 1, '[{"seq":1,"at_ms":1795205862477,"type":"started","input":{"key":"call"},"businessKey":"call"}]');
+INSERT INTO stepwell_old.journal VALUES (281474976710671, 911711928294834177, 1, 1, 1795205862494, 1, '[{"seq":1,"at_ms":1795205862494,"type":"started","input":{"key":"each"},"businessKey":"each"}]');
+INSERT INTO stepwell_old.meeting VALUES ('', 'ended', 1795205862318);
+INSERT INTO stepwell_old.meeting VALUES ('', 'receive', 1795205862330);
+INSERT INTO stepwell_old.meeting VALUES ('go', 'receive', 1795205862372);
+INSERT INTO stepwell_old.meeting VALUES ('', 'suspended', 1795205862372);
+INSERT INTO stepwell_old.meeting VALUES ('go', 'suspended', 1795205862417);
+INSERT INTO stepwell_old.meeting VALUES ('', 'timer', 1795205862417);
+INSERT INTO stepwell_old.meeting VALUES ('', 'event', 1795205862444);
+INSERT INTO stepwell_old.meeting VALUES ('go', 'event', 1795205862454);
+INSERT INTO stepwell_old.meeting VALUES ('', 'call', 1795205862454);
+INSERT INTO stepwell_old.meeting VALUES ('go', 'call', 1795205862477);
+INSERT INTO stepwell_old.meeting VALUES ('', '/plugins/', 1795205862477);
+INSERT INTO stepwell_old.meeting VALUES ('', '/t/', 1795205862477);
+INSERT INTO stepwell_old.meeting VALUES ('', 'each', 1795205862477);
+INSERT INTO stepwell_old.meeting VALUES ('go', 'each-1', 1795205862494);
+INSERT INTO stepwell_old.meeting VALUES ('go', 'each-2', 1795205862494);
+INSERT INTO stepwell_old.migration VALUES (1, '0001-instances', '1e0f5c951e5f7a6c2e05e26df675d36d22bbfac70007f4a6e5ceea8cc4835134');
+INSERT INTO stepwell_old.migration VALUES (2, '0002-administration', '57f192f929103fe600d81a768f6619c51229b21eaaaa56062e78e3e91c3bbabc');
+INSERT INTO stepwell_old.migration VALUES (3, '0003-many-engines', '601313894acfb2895e1e02c70d8c9788c970cd4094ee102808e503e7651dd85e');
+INSERT INTO stepwell_old.migration VALUES (4, '0004-bindings', 'dacb92f32e45864f31bfbfcde6784f370f60766bd6650680e9f7782e6ed82703');
+INSERT INTO stepwell_old.migration VALUES (5, '0005-schedules', '828eba8d3a0d74bf171a09ee2dcf1b4258edd59a3be520c784fe765c297a8892');
+INSERT INTO stepwell_old.notice VALUES (281474976710657, 1795205862315, '{"kind":"published","flow":"ended","version":1}');
+INSERT INTO stepwell_old.notice VALUES (281474976710659, 1795205862365, '{"kind":"published","flow":"receive","version":1}');
+INSERT INTO stepwell_old.notice VALUES (281474976710661, 1795205862378, '{"kind":"published","flow":"suspended","version":1}');
+INSERT INTO stepwell_old.notice VALUES (281474976710664, 1795205862425, '{"kind":"published","flow":"timer","version":1}');
+INSERT INTO stepwell_old.notice VALUES (281474976710666, 1795205862448, '{"kind":"published","flow":"event","version":1}');
+INSERT INTO stepwell_old.notice VALUES (281474976710668, 1795205862467, '{"kind":"published","flow":"call","version":1}');
+INSERT INTO stepwell_old.notice VALUES (281474976710670, 1795205862487, '{"kind":"published","flow":"each","version":1}');
+INSERT INTO stepwell_old.setting VALUES ('engine', '"01a1fa9b-939b-7291-9ca9-2331a41c8629"');
+INSERT INTO stepwell_old.snapshot VALUES (911711927783129089, '{"form":2,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"receive","priority":0,"seq":1,"started_ms":1795205862372,"now_ms":1795205862372,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795205862372,"at":{"waiting":{"message":"go","key":"receive","due_ms":null,"visit":null}}}},"next_token":2}}');
+INSERT INTO stepwell_old.snapshot VALUES (911711927858626561, '{"form":2,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"suspended","priority":0,"seq":2,"started_ms":1795205862390,"now_ms":1795205862417,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795205862390,"at":{"waiting":{"message":"go","key":"suspended","due_ms":null,"visit":null}}}},"next_token":2,"suspended":true}}');
+INSERT INTO stepwell_old.snapshot VALUES (911711928051564545, '{"form":2,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"timer","priority":0,"seq":1,"started_ms":1795205862436,"now_ms":1795205862436,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795205862436,"at":{"timer":{"due_ms":1795205982436}}}},"next_token":2}}');
+INSERT INTO stepwell_old.snapshot VALUES (911711928127062017, '{"form":2,"nodes":{"0":"come","2":"late"},"instance":{"version":1,"business_key":"event","priority":0,"seq":1,"started_ms":1795205862454,"now_ms":1795205862454,"scopes":{"0":{"input":{"r":1},"visits":{"come":1,"late":1,"start":1,"wait":1}}},"next_scope":1,"tokens":{"2":{"node":0,"visit":1,"since_ms":1795205862454,"at":{"waiting":{"message":"go","key":"event","due_ms":null,"visit":null}},"race":1},"3":{"node":2,"visit":1,"since_ms":1795205862454,"at":{"timer":{"due_ms":1821125862454}},"race":1}},"next_token":4}}');
+INSERT INTO stepwell_old.snapshot VALUES (911711928223531009, '{"form":2,"nodes":{"2":"wait","5":"receive@1:wait"},"instance":{"version":1,"business_key":"call","priority":0,"seq":1,"started_ms":1795205862477,"now_ms":1795205862477,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}},"1":{"within":{"scope":0,"node":2,"host":1},"path":"wait.1/","input":{"v":{"key":"call"}},"visits":{"start":1,"wait":1}}},"next_scope":2,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795205862477,"at":"inside"},"2":{"scope":1,"node":5,"visit":1,"since_ms":1795205862477,"at":{"waiting":{"message":"go","key":"call","due_ms":null,"visit":null}}}},"next_token":3}}');
+INSERT INTO stepwell_old.snapshot VALUES (911711928294834177, '{"form":2,"nodes":{"1":"inner","3":"wait"},"instance":{"version":1,"business_key":"each","priority":0,"seq":1,"started_ms":1795205862494,"now_ms":1795205862494,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}},"1":{"within":{"scope":0,"node":3,"host":1},"path":"wait.1/","progress":{"items":{"v":["each-1","each-2","each-3"]},"next":2,"open":2,"results":{}}},"2":{"within":{"scope":1,"node":3,"host":1,"item":{"index":0,"value":{"v":"each-1"}}},"path":"wait.1/0/","visits":{"inner":1}},"3":{"within":{"scope":1,"node":3,"host":1,"item":{"index":1,"value":{"v":"each-2"}}},"path":"wait.1/1/","visits":{"inner":1}}},"next_scope":4,"tokens":{"1":{"node":3,"visit":1,"since_ms":1795205862494,"at":"inside"},"2":{"scope":2,"node":1,"visit":1,"since_ms":1795205862494,"at":{"waiting":{"message":"go","key":"each-1","due_ms":null,"visit":null}}},"3":{"scope":3,"node":1,"visit":1,"since_ms":1795205862494,"at":{"waiting":{"message":"go","key":"each-2","due_ms":null,"visit":null}}}},"next_token":4}}');
+INSERT INTO stepwell_old.subscription VALUES ('go', 'receive', 911711927783129089);
+INSERT INTO stepwell_old.subscription VALUES ('go', 'event', 911711928127062017);
+INSERT INTO stepwell_old.subscription VALUES ('go', 'call', 911711928223531009);
+INSERT INTO stepwell_old.subscription VALUES ('go', 'each-1', 911711928294834177);
+INSERT INTO stepwell_old.subscription VALUES ('go', 'each-2', 911711928294834177);
+INSERT INTO stepwell_old.tally VALUES ('ended', 1, 5, 1, 1);
+INSERT INTO stepwell_old.tally VALUES ('receive', 1, 1, 1, 1);
+INSERT INTO stepwell_old.tally VALUES ('suspended', 1, 1, 1, 0);
+INSERT INTO stepwell_old.tally VALUES ('suspended', 1, 3, 1, 1);
+INSERT INTO stepwell_old.tally VALUES ('timer', 1, 1, 1, 1);
+INSERT INTO stepwell_old.tally VALUES ('event', 1, 1, 1, 1);
+INSERT INTO stepwell_old.tally VALUES ('call', 1, 1, 1, 1);
+INSERT INTO stepwell_old.tally VALUES ('each', 1, 1, 1, 1);
+INSERT INTO stepwell_old.version VALUES ('ended', 1, 'e07277660ad2ba8ef9da31642d2b508919550d3183fe78a8771089440909badd', NULL, 1795205862315, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"ended","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"type":"set","vars":{"a":1}}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
+INSERT INTO stepwell_old.version VALUES ('receive', 1, 'f4db7cf80014a297847b80c90697abd0bc6ae7e1a3d9b4d686aeb1b421177653', NULL, 1795205862365, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"receive","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"key":"=input.key","message":"go","type":"receive"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
+INSERT INTO stepwell_old.version VALUES ('suspended', 1, 'f8f765f7217ce35f61a9b801108cad1817ba83329acd7431fe79e7e9a257450a', NULL, 1795205862378, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"suspended","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"key":"=input.key","message":"go","type":"receive"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
+INSERT INTO stepwell_old.version VALUES ('timer', 1, 'b24ca64e8d493009e2e6b2bd4b92edac7e5bc1029517a432acd874009830dbb0', NULL, 1795205862425, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"timer","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"after":"2m","type":"timer"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
+INSERT INTO stepwell_old.version VALUES ('event', 1, '2a7405fbc573566bb58d89e709f02162a6688c88ee549e452fcdab3dad883969', NULL, 1795205862448, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"come"},{"from":"wait","to":"late"},{"from":"come","to":"end"},{"from":"late","to":"end"}],"key":"event","kind":"graph","nodes":{"come":{"key":"=input.key","message":"go","type":"receive"},"end":{"output":{"key":"=input.key"},"type":"end"},"late":{"after":"300d","type":"timer"},"start":{"type":"start"},"wait":{"type":"event-gateway"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
+INSERT INTO stepwell_old.version VALUES ('call', 1, '690b5c8ce704c079239ca935a8aaa68b80ce480aa3889deaeb99f7165381784c', NULL, 1795205862467, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"call","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"flow":"receive","type":"call","with":{"key":"=input.key"}}},"stepwell":1}', '{"flows":{"receive":{"catalog":{"nodeTypes":{}},"document":{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"receive","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"key":"=input.key","message":"go","type":"receive"}},"stepwell":1},"hash":"f4db7cf80014a297847b80c90697abd0bc6ae7e1a3d9b4d686aeb1b421177653","key":"receive","version":1}},"nodeTypes":{}}', NULL);
+INSERT INTO stepwell_old.version VALUES ('each', 1, 'dea169ce781bc35ba3c7fb514ebebefdaef4cbb7eb01b81bebff5278295e3ced', NULL, 1795205862487, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"each","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"inner":{"in":"wait","key":"=item","message":"go","type":"receive"},"start":{"type":"start"},"wait":{"items":["each-1","each-2","each-3"],"limit":2,"output":"=item","type":"for-each"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
+ALTER TABLE ONLY stepwell_old.audit
+    ADD CONSTRAINT audit_pkey PRIMARY KEY (n);
+ALTER TABLE ONLY stepwell_old.binding
+    ADD CONSTRAINT binding_pkey PRIMARY KEY (flow);
+ALTER TABLE ONLY stepwell_old.connection
+    ADD CONSTRAINT connection_pkey PRIMARY KEY (name);
+ALTER TABLE ONLY stepwell_old.draft
+    ADD CONSTRAINT draft_pkey PRIMARY KEY (flow);
+ALTER TABLE ONLY stepwell_old.engine
+    ADD CONSTRAINT engine_name_key UNIQUE (name);
+ALTER TABLE ONLY stepwell_old.engine
+    ADD CONSTRAINT engine_pkey PRIMARY KEY (number);
+ALTER TABLE ONLY stepwell_old.flow
+    ADD CONSTRAINT flow_pkey PRIMARY KEY (key);
+ALTER TABLE ONLY stepwell_old.http_trigger
+    ADD CONSTRAINT http_trigger_pkey PRIMARY KEY (path);
+ALTER TABLE ONLY stepwell_old.idempotency
+    ADD CONSTRAINT idempotency_pkey PRIMARY KEY (flow, key);
+ALTER TABLE ONLY stepwell_old.inbox
+    ADD CONSTRAINT inbox_pkey PRIMARY KEY (n);
+ALTER TABLE ONLY stepwell_old.instance
+    ADD CONSTRAINT instance_id_key UNIQUE (id);
+ALTER TABLE ONLY stepwell_old.instance
+    ADD CONSTRAINT instance_pkey PRIMARY KEY (n);
+ALTER TABLE ONLY stepwell_old.journal
+    ADD CONSTRAINT journal_pkey PRIMARY KEY (n);
+ALTER TABLE ONLY stepwell_old.meeting
+    ADD CONSTRAINT meeting_pkey PRIMARY KEY (message, key);
+ALTER TABLE ONLY stepwell_old.migration
+    ADD CONSTRAINT migration_pkey PRIMARY KEY (number);
+ALTER TABLE ONLY stepwell_old.notice
+    ADD CONSTRAINT notice_pkey PRIMARY KEY (n);
+ALTER TABLE ONLY stepwell_old.plugin_grant
+    ADD CONSTRAINT plugin_grant_pkey PRIMARY KEY (plugin, connection);
+ALTER TABLE ONLY stepwell_old.plugin
+    ADD CONSTRAINT plugin_pkey PRIMARY KEY (digest);
+ALTER TABLE ONLY stepwell_old.published_file
+    ADD CONSTRAINT published_file_pkey PRIMARY KEY (flow, content);
+ALTER TABLE ONLY stepwell_old.route
+    ADD CONSTRAINT route_pkey PRIMARY KEY (path);
+ALTER TABLE ONLY stepwell_old.schedule
+    ADD CONSTRAINT schedule_pkey PRIMARY KEY (flow, name);
+ALTER TABLE ONLY stepwell_old.seen
+    ADD CONSTRAINT seen_pkey PRIMARY KEY (message, id);
+ALTER TABLE ONLY stepwell_old.setting
+    ADD CONSTRAINT setting_pkey PRIMARY KEY (name);
+ALTER TABLE ONLY stepwell_old.snapshot
+    ADD CONSTRAINT snapshot_pkey PRIMARY KEY (instance);
+ALTER TABLE ONLY stepwell_old.subscription
+    ADD CONSTRAINT subscription_pkey PRIMARY KEY (message, key, instance);
+ALTER TABLE ONLY stepwell_old.tally_by_choice
+    ADD CONSTRAINT tally_by_choice_pkey PRIMARY KEY (flow, version, bound_by, state, engine);
+ALTER TABLE ONLY stepwell_old.tally
+    ADD CONSTRAINT tally_by_engine_pkey PRIMARY KEY (flow, version, state, engine);
+ALTER TABLE ONLY stepwell_old.version
+    ADD CONSTRAINT version_pkey PRIMARY KEY (flow, version);
+CREATE INDEX audit_by_target ON stepwell_old.audit USING btree (target, n);
+CREATE INDEX http_trigger_by_flow ON stepwell_old.http_trigger USING btree (flow);
+CREATE INDEX idempotency_by_expiry ON stepwell_old.idempotency USING btree (expires_ms);
+CREATE INDEX inbox_by_expiry ON stepwell_old.inbox USING btree (expires_ms) WHERE (expires_ms IS NOT NULL);
+CREATE INDEX inbox_by_instance ON stepwell_old.inbox USING btree (instance) WHERE (instance IS NOT NULL);
+CREATE INDEX inbox_by_message ON stepwell_old.inbox USING btree (message, key) WHERE (message IS NOT NULL);
+CREATE INDEX instance_by_business_key ON stepwell_old.instance USING btree (business_key) WHERE (business_key IS NOT NULL);
+CREATE INDEX instance_by_flow ON stepwell_old.instance USING btree (flow, n, version);
+CREATE INDEX instance_by_state ON stepwell_old.instance USING btree (state, n, flow, version) WHERE (state <> 5);
+CREATE INDEX instance_by_wake ON stepwell_old.instance USING btree (owner, wake_ms, priority) WHERE (state <= 4);
+CREATE UNIQUE INDEX instance_one_ever ON stepwell_old.instance USING btree (flow, business_key) WHERE (unique_key = 2);
+CREATE UNIQUE INDEX instance_one_live ON stepwell_old.instance USING btree (flow, business_key) WHERE ((unique_key >= 1) AND (state <= 4));
+CREATE INDEX journal_by_instance ON stepwell_old.journal USING btree (instance, first_seq);
+CREATE INDEX meeting_by_touch ON stepwell_old.meeting USING btree (touched_ms);
+CREATE INDEX plugin_by_name ON stepwell_old.plugin USING btree (name, version);
+CREATE INDEX schedule_by_due ON stepwell_old.schedule USING btree (due_ms) WHERE (paused = 0);
+CREATE INDEX seen_by_expiry ON stepwell_old.seen USING btree (expires_ms);
+CREATE INDEX subscription_by_instance ON stepwell_old.subscription USING btree (instance);
+ALTER TABLE ONLY stepwell_old.binding
+    ADD CONSTRAINT binding_flow_fkey FOREIGN KEY (flow) REFERENCES stepwell_old.flow(key);
+ALTER TABLE ONLY stepwell_old.draft
+    ADD CONSTRAINT draft_flow_fkey FOREIGN KEY (flow) REFERENCES stepwell_old.flow(key);
+ALTER TABLE ONLY stepwell_old.http_trigger
+    ADD CONSTRAINT http_trigger_flow_fkey FOREIGN KEY (flow) REFERENCES stepwell_old.flow(key);
+ALTER TABLE ONLY stepwell_old.instance
+    ADD CONSTRAINT instance_flow_version_fkey FOREIGN KEY (flow, version) REFERENCES stepwell_old.version(flow, version);
+ALTER TABLE ONLY stepwell_old.plugin_grant
+    ADD CONSTRAINT plugin_grant_connection_fkey FOREIGN KEY (connection) REFERENCES stepwell_old.connection(name);
+ALTER TABLE ONLY stepwell_old.schedule
+    ADD CONSTRAINT schedule_flow_fkey FOREIGN KEY (flow) REFERENCES stepwell_old.flow(key);
+ALTER TABLE ONLY stepwell_old.version
+    ADD CONSTRAINT version_flow_fkey FOREIGN KEY (flow) REFERENCES stepwell_old.flow(key);
