@@ -99,7 +99,7 @@ fn worlds(core: &[u8]) -> Result<Vec<&'static str>, Error> {
 }
 
 /// The contract, with one more world that has all of these.
-fn contract_with(worlds: &[&str]) -> Result<(Resolve, wit_parser::WorldId), Error> {
+pub(crate) fn contract_with(worlds: &[&str]) -> Result<(Resolve, wit_parser::WorldId), Error> {
     let mut contract = Resolve::default();
     let [(host_path, host), parts @ ..] = WIT;
     contract.push_str(host_path, host).map_err(module)?;
