@@ -75,19 +75,19 @@ fn type_def(out: &mut String, contract: &Resolve, name: &str, def: &TypeDef) {
         // Lent from another interface, where it is explained.
         TypeDefKind::Type(Type::Id(_)) => return,
         TypeDefKind::Type(other) => {
-            let _ = writeln!(out, "\n### `{name}`: {}\n", shown(contract, other));
+            let _ = writeln!(out, "\n### `{name}`: `{}`\n", shown(contract, other));
             return said(out, "", def.docs.contents.as_deref());
         }
         TypeDefKind::Record(record) => {
             let fields = record.fields.iter();
-            let shown = |ty| format!(": {}", shown(contract, ty));
+            let shown = |ty| format!(": `{}`", shown(contract, ty));
             (
                 "record",
                 fields.map(|one| (format!("`{}`{}", one.name, shown(&one.ty)), one.docs.contents.as_deref())).collect(),
             )
         }
         TypeDefKind::Variant(variant) => {
-            let of = |ty: Option<&Type>| ty.map(|ty| format!(" of {}", shown(contract, ty))).unwrap_or_default();
+            let of = |ty: Option<&Type>| ty.map(|ty| format!(" of `{}`", shown(contract, ty))).unwrap_or_default();
             let cases = variant.cases.iter();
             (
                 "one of",
@@ -164,8 +164,8 @@ mod tests {
         for part in [
             "## `stepwell:node/node@0.1.0`",
             "### `run(node-type: string, call: call, config: json, input: json) -> result<outcome, failure>`",
-            "- `rejected` of rejection",
-            "- `timeout-ms`: option<u64>",
+            "- `rejected` of `rejection`",
+            "- `timeout-ms`: `option<u64>`",
             "## `stepwell:host/records-write@0.1.0`",
             "- external: `wasi:http/outgoing-handler@0.2`.",
         ] {
