@@ -120,8 +120,10 @@ impl Script {
         if plan.vanishes {
             return;
         }
+        // A request that is doubled on its way is looked at twice at the same time.
         for _ in 0..=u32::from(plan.twice) {
-            self.answer(name, &id, task.attempt, answer.clone()).await;
+            let (script, id, answer) = (self.clone(), id.clone(), answer.clone());
+            tokio::spawn(async move { script.answer(name, &id, task.attempt, answer).await });
         }
     }
 
@@ -162,7 +164,7 @@ impl Script {
     /// Between the look at the lock and the command the engine may stand still.
     fn late_ms(&self) -> u64 {
         let mut world = self.sim.world();
-        let late = world.faults.late;
+        let late = world.faults.late + world.faults.duplicate;
         if world.chance.permille(late) { world.chance.below(6_000) } else { 0 }
     }
 
