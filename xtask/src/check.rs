@@ -13,8 +13,11 @@ use crate::steps::Steps;
 use crate::{browser, licences, needs, paths, suites};
 
 /// Files that a program of ours writes: the file, and how to have it printed.
-const GENERATED: [(&str, [&str; 2]); 2] =
-    [("flows/flow.schema.json", ["print", "schema"]), ("engine/server/openapi.json", ["print", "openapi"])];
+const GENERATED: [(&str, [&str; 2]); 3] = [
+    ("flows/flow.schema.json", ["print", "schema"]),
+    ("engine/server/openapi.json", ["print", "openapi"]),
+    ("docs/plugins/contract.md", ["print", "contract"]),
+];
 
 /// Cargo workspaces beside the root's, each built for WebAssembly.
 const GUESTS: [&str; 2] = ["plugins", browser::PART];

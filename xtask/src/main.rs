@@ -10,6 +10,7 @@
 //! Not here: what the parts themselves do; the rules of the repository (`tests/tidy`).
 
 mod artifacts;
+mod authors;
 mod bench;
 mod browser;
 mod check;

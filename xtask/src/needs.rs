@@ -65,6 +65,16 @@ pub(crate) fn chromium(steps: &mut Steps) -> Result<PathBuf> {
     debian_package(steps, "chromium", &["chromium", "chromium-browser", "google-chrome"])
 }
 
+/// Python's installer of packages.
+pub(crate) fn pip(steps: &mut Steps) -> Result<()> {
+    let mut pip = Command::new("python3");
+    pip.args(["-m", "pip", "--version"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    if pip.status().is_ok_and(|status| status.success()) {
+        return Ok(());
+    }
+    debian_package(steps, "python3-pip", &["pip3"]).map(|_| ())
+}
+
 fn debian_package(steps: &mut Steps, package: &str, programs: &[&str]) -> Result<PathBuf> {
     if let Some(path) = programs.iter().find_map(|name| program(name)) {
         return Ok(path);

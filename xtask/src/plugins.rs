@@ -7,7 +7,7 @@
 //! Not here: the examples and schemas in the manifests; `cargo test` in `plugins/` plays them on the host, and the
 //! engine in its sandbox when it loads a plugin.
 
-mod c_compiler;
+pub(crate) mod c_compiler;
 
 use std::env;
 use std::ffi::OsString;
@@ -58,7 +58,7 @@ const BUNDLED: [Bundled; 6] = [
 ];
 
 /// What runs plugins in other languages: a module that `stepwell plugin build` gives a program, once without and once
-/// with the way out. QuickJS as in `script`.
+/// with the way out. `QuickJS` as in `script`.
 const RUNTIMES: [(&str, Bundled, &[&str]); 2] = [
     ("js", Bundled { stack_bytes: 256 * 1024, has_c: true, ..Bundled::pure("js") }, &[]),
     ("js-http", Bundled { stack_bytes: 256 * 1024, has_c: true, ..Bundled::external("js") }, &["--features", "http"]),

@@ -16,7 +16,7 @@ use crate::launch::System;
 use crate::postgres::Postgres;
 use crate::steps::Steps;
 use crate::suites::Suite;
-use crate::{needs, paths, suites};
+use crate::{authors, needs, paths, suites};
 
 /// These need neither plugins nor the designer, so a person who asks for one does not wait for those.
 const ALONE: [&str; 7] = ["core", "runtime", "store", "sim", "tidy", "docs", "xtask"];
@@ -58,6 +58,9 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         let mut command = suite.command();
         if args.long && suite.name == "sim:seeds" {
             command.env("STEPWELL_SIM_STEPS", LONG_STEPS).env("STEPWELL_SIM_FIRST", todays_seed().to_string());
+        }
+        if suite.name == "authors" {
+            command.envs(authors::tools(&mut steps)?);
         }
         steps.attempt(&suite.name, &mut command)?;
     }

@@ -3,6 +3,8 @@
 //! Compilers with a generator for WIT leave a section that says so. C and other languages need none: by the names of
 //! the exports, which are fixed, the section is made here.
 
+use std::fmt::Write as _;
+
 use wit_component::{ComponentEncoder, DecodedWasm, StringEncoding, embed_component_metadata};
 use wit_parser::{Resolve, WorldItem};
 
@@ -99,13 +101,16 @@ fn worlds(core: &[u8]) -> Result<Vec<&'static str>, Error> {
 }
 
 /// The contract, with one more world that has all of these.
-fn contract_with(worlds: &[&str]) -> Result<(Resolve, wit_parser::WorldId), Error> {
+pub(crate) fn contract_with(worlds: &[&str]) -> Result<(Resolve, wit_parser::WorldId), Error> {
     let mut contract = Resolve::default();
     let [(host_path, host), parts @ ..] = WIT;
     contract.push_str(host_path, host).map_err(module)?;
     // The files of one package, as one: only the first may carry its name.
     let text: String = parts.iter().flat_map(|(_, part)| [*part, "\n"]).collect();
-    let includes: String = worlds.iter().map(|world| format!("  include {world};\n")).collect();
+    let mut includes = String::new();
+    for world in worlds {
+        let _ = writeln!(includes, "  include {world};");
+    }
     let text = format!("{text}\nworld exported {{\n{includes}}}\n");
     let package = contract.push_str("contract.wit", &text).map_err(module)?;
     let world = contract.select_world(&[package], Some("exported")).map_err(module)?;
@@ -116,20 +121,19 @@ fn contract_with(worlds: &[&str]) -> Result<(Resolve, wit_parser::WorldId), Erro
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+    use std::fmt::Write as _;
+
     use super::{component, imports};
 
     /// A module with these exports, all of the form that `run` and `describe` have.
     fn exporting(exports: &[&str], import: &str) -> Vec<u8> {
-        let exports: String = exports
-            .iter()
-            .map(|name| {
-                let (params, result) =
-                    if name.ends_with("describe") { ("", "(result i32)") } else { ("(param i32)", "(result i32)") };
-                format!("(func (export \"{name}\") {params} {result} i32.const 0)")
-            })
-            .collect();
+        let mut functions = String::new();
+        for name in exports {
+            let given = if name.ends_with("describe") { "" } else { "(param i32)" };
+            let _ = write!(functions, "(func (export \"{name}\") {given} (result i32) i32.const 0)");
+        }
         wat::parse_str(format!(
-            "(module {import} (memory (export \"memory\") 1) {exports}
+            "(module {import} (memory (export \"memory\") 1) {functions}
                (func (export \"cabi_realloc\") (param i32 i32 i32 i32) (result i32) i32.const 0))"
         ))
         .unwrap()
@@ -151,7 +155,7 @@ mod tests {
         ] {
             match (component(&exporting(&exports, import)), expected) {
                 (Ok(made), Ok(())) => {
-                    assert_eq!(imports(&made).unwrap().len(), import.len().min(1), "{exports:?} {import}")
+                    assert_eq!(imports(&made).unwrap().len(), import.len().min(1), "{exports:?} {import}");
                 }
                 (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{exports:?}: {error}"),
                 (made, _) => panic!("{exports:?} {import}: {:?}", made.map(|made| made.len())),

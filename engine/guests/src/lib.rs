@@ -11,10 +11,12 @@
 mod anatomy;
 mod component;
 mod prestart;
+mod reference;
 
 pub use anatomy::{Anatomy, anatomy};
 pub use component::{WIT, component, imports};
 pub use prestart::{started, started_with};
+pub use reference::reference;
 
 /// Why there is no component.
 #[derive(Debug, thiserror::Error)]

@@ -142,9 +142,9 @@ impl<'a> Parts<'a> {
         let mut config = Config::default();
         config.consume_fuel(true);
         let engine = Engine::new(&config);
-        let code = wasmi::Module::new(&engine, self.opened(core)?).map_err(module)?;
+        let parsed = wasmi::Module::new(&engine, self.opened(core)?).map_err(module)?;
         let mut linker = Linker::new(&engine);
-        for import in code.imports() {
+        for import in parsed.imports() {
             let (from, name) = (import.module().to_owned(), import.name().to_owned());
             let ExternType::Func(ty) = import.ty() else {
                 return Err(Error::Module(format!("cannot be started when it is built: it imports {from} {name}")));
@@ -155,7 +155,7 @@ impl<'a> Parts<'a> {
         }
         let mut store = Store::new(&engine, ());
         store.set_fuel(FUEL).map_err(module)?;
-        let instance = linker.instantiate_and_start(&mut store, &code).map_err(module)?;
+        let instance = linker.instantiate_and_start(&mut store, &parsed).map_err(module)?;
         Ok((store, instance))
     }
 

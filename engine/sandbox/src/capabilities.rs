@@ -190,7 +190,7 @@ fn remedy(interface: &str) -> &'static str {
             "take a number from the input or derive it from `call.key`; Rust: build for wasm32-unknown-unknown, \
              without the crates `rand` and `getrandom`, and hash with fixed keys"
         }
-        "wasi:http" => "Rust: leave out the feature `http` of stepwell-sdk; JavaScript: do not import `request`",
+        "wasi:http" => "Rust: leave out the feature `http` of stepwell-sdk; JavaScript: do not import `stepwell/http`",
         "wasi:io" => "it comes with the other WASI imports and goes with them",
         "stepwell:host" => "it is harmless: log lines have no effect on results",
         "wasi:cli" => {

@@ -98,8 +98,7 @@ pub(crate) async fn play(plugin: &Plugin, limits: &Limits, case: &Case) -> Resul
         Export::Run => Operation::Run { input: input() },
         Export::Query => Operation::Query { input: input() },
         Export::Undo { output } => {
-            context.forward_key = Some(context.key);
-            context.key = "example-undo".to_owned();
+            context.forward_key = Some(std::mem::replace(&mut context.key, "example-undo".to_owned()));
             Operation::Undo { input: input(), output: output.as_ref().map(Value::to_string) }
         }
         Export::Resume { memo, signal } => {

@@ -1,6 +1,7 @@
 //! The program's modules, by the path they are imported with.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::rc::Rc;
 
 use rquickjs::loader::{ImportAttributes, Loader, Resolver};
@@ -60,7 +61,7 @@ impl Loader for Files {
             return Module::declare(ctx.clone(), name, *source);
         }
         let source = self.0.get(name).ok_or_else(|| Error::new_loading(name))?;
-        if name.ends_with(".json") {
+        if Path::new(name).extension().is_some_and(|extension| extension == "json") {
             return Module::declare(ctx.clone(), name, format!("export default {source}"));
         }
         Module::declare(ctx.clone(), name, source.as_bytes())

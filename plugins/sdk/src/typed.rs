@@ -4,6 +4,43 @@
 //! Words for people come from doc comments: of the node its title (first line) and summary (the rest), of a field its
 //! title and description. `#[schemars(extend("x-ui" = …))]` adds hints for the form.
 //!
+//! ```
+//! use stepwell_sdk::typed::*;
+//!
+//! /// Greet
+//! ///
+//! /// Says hello to somebody.
+//! #[derive(JsonSchema)]
+//! struct Greet;
+//! #[derive(Deserialize, JsonSchema)]
+//! struct Input {
+//!     /// Who is greeted
+//!     name: String,
+//! }
+//! #[derive(Serialize, JsonSchema)]
+//! struct Output {
+//!     text: String,
+//! }
+//! impl Node for Greet {
+//!     const NAME: &'static str = "greet";
+//!     type Config = NoConfig;
+//!     type Input = Input;
+//!     type Output = Output;
+//!     type Refusal = NoRefusal;
+//!     fn about() -> About {
+//!         About::category("text").example("Ada", json!({}), json!({ "name": "Ada" }), json!({ "text": "Hello, Ada" }))
+//!     }
+//!     fn run(_: &Call, _: NoConfig, input: Input) -> Result<Output, Error> {
+//!         Ok(Output { text: format!("Hello, {}", input.name) })
+//!     }
+//! }
+//! plugin!(Greet);
+//!
+//! fn main() {
+//!     stepwell_sdk::testing::examples::<StepwellPlugin>();
+//! }
+//! ```
+//!
 //! Invariant: what `describe` says of a node and what `run` reads and writes come from the same types.
 //!
 //! Not here: reading manifests from a file (`manifest`), for nodes whose input is best borrowed.

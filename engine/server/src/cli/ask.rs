@@ -136,7 +136,7 @@ impl At {
         body: Vec<u8>,
         told: impl Fn(u64, u64) + Send + Sync + 'static,
     ) -> anyhow::Result<Value> {
-        self.answer("POST", path, content_type, Told { left: body.into(), told: Box::new(told), of: None })
+        self.answer("POST", path, content_type, Told { left: body.into(), hears: Box::new(told), of: None })
     }
 
     #[tokio::main(flavor = "current_thread")]
@@ -167,7 +167,12 @@ impl At {
     {
         let token = match &self.token {
             Some(token) => token.clone(),
-            None => token::read(&self.data)?.context("no token: give --token or STEPWELL_TOKEN")?,
+            None => token::read(&self.data)?.with_context(|| {
+                format!(
+                    "no token in {}\nhint: give --token, or the engine's data folder with --data",
+                    self.data.display()
+                )
+            })?,
         };
         let request = Request::builder()
             .method(method)
@@ -182,20 +187,19 @@ impl At {
 
 /// What a refusal lists, a line for each.
 fn problems(answer: &Value) -> String {
-    let problems = answer["problems"].as_array().into_iter().flatten();
-    problems
-        .map(|problem| {
-            let text = |name: &str| problem[name].as_str().unwrap_or_default();
-            let fix = problem["fix"].as_str().map(|fix| format!("\n  hint: {fix}")).unwrap_or_default();
-            format!("\n{} {}: {}{fix}", text("code"), text("pointer"), text("message"))
-        })
-        .collect()
+    let mut lines = String::new();
+    for problem in answer["problems"].as_array().into_iter().flatten() {
+        let text = |name: &str| problem[name].as_str().unwrap_or_default();
+        let fix = problem["fix"].as_str().map(|fix| format!("\n  hint: {fix}")).unwrap_or_default();
+        let _ = write!(lines, "\n{} {}: {}{fix}", text("code"), text("pointer"), text("message"));
+    }
+    lines
 }
 
 /// A body in parts, so that somebody can be told how far it is.
 struct Told {
     left: Bytes,
-    told: Box<dyn Fn(u64, u64) + Send + Sync>,
+    hears: Box<dyn Fn(u64, u64) + Send + Sync>,
     of: Option<u64>,
 }
 
@@ -206,7 +210,7 @@ impl Body for Told {
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let left = self.left.len() as u64;
         let of = *self.of.get_or_insert(left);
-        (self.told)(of - left, of);
+        (self.hears)(of - left, of);
         let bytes = self.left.len().min(PART_BYTES);
         let part = self.left.split_to(bytes);
         Poll::Ready((!part.is_empty()).then(|| Ok(Frame::data(part))))

@@ -11,12 +11,15 @@ pub(super) enum What {
     Openapi,
     /// The flow document's JSON Schema
     Schema,
+    /// The contract with plugins, as a page
+    Contract,
 }
 
 pub(super) fn run(what: What) -> anyhow::Result<()> {
     match what {
         What::Openapi => super::result(openapi::text()),
         What::Schema => super::result(&(serde_json::to_string_pretty(&document::schema())? + "\n")),
+        What::Contract => super::result(&stepwell_guests::reference()?),
     }
     Ok(())
 }

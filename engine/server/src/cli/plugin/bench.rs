@@ -27,12 +27,11 @@ pub(in super::super) struct Test {
 
 #[tokio::main(flavor = "current_thread")]
 pub(super) async fn run(asked: &Test) -> anyhow::Result<()> {
-    let (component, cache) = match &asked.component {
-        Some(file) => (std::fs::read(file).with_context(|| file.display().to_string())?, None),
-        None => {
-            let project = Project::find(&asked.dir)?;
-            (build::if_changed(&project)?.component, Some(project.build_folder()?.join("cache")))
-        }
+    let (component, cache) = if let Some(file) = &asked.component {
+        (std::fs::read(file).with_context(|| file.display().to_string())?, None)
+    } else {
+        let project = Project::find(&asked.dir)?;
+        (build::if_changed(&project)?.component, Some(project.build_folder()?.join("cache")))
     };
     let sandbox = super::sandbox(cache)?;
     let line = progress::Line::new("compiling");
@@ -40,22 +39,24 @@ pub(super) async fn run(asked: &Test) -> anyhow::Result<()> {
     drop(line);
     let ready = examined.map_err(|problems| {
         let mut text = String::new();
-        problems.iter().for_each(|problem| inspect::show_problem(&mut text, problem));
+        for problem in &problems {
+            inspect::show_problem(&mut text, problem);
+        }
         anyhow::anyhow!("an engine would refuse the component\n{}", text.trim_end())
     })?;
     let given = given(asked, &ready)?;
     let mut failed = 0;
     for one in &given {
         let played = Box::pin(sandbox.play(&ready, &one.case)).await;
-        let (lines, logs, took_us) = judged(one, played);
+        let (lines, logs, micros) = judged(one, played);
         let Case { title, node_type, .. } = &one.case;
         let mark = if lines.is_empty() { "ok    " } else { "FAILED" };
-        let took_ms = format!("{}.{:01} ms", took_us / 1000, took_us % 1000 / 100);
-        result(&format!("{mark}  {}  {node_type}: {title}  {took_ms}\n", one.file));
+        let took = format!("{}.{:01} ms", micros / 1000, micros % 1000 / 100);
+        result(&format!("{mark}  {}  {node_type}: {title}  {took}\n", one.file));
         failed += usize::from(!lines.is_empty());
-        lines.iter().for_each(|line| result(&format!("          {line}\n")));
-        if asked.logs || !lines.is_empty() {
-            logs.iter().for_each(|line| result(&format!("          log {line}\n")));
+        let heard = if asked.logs || !lines.is_empty() { logs } else { Vec::new() };
+        for line in lines.into_iter().chain(heard.into_iter().map(|line| format!("log {line}"))) {
+            result(&format!("          {line}\n"));
         }
     }
     let all = given.len();

@@ -28,7 +28,11 @@ pub(super) fn run(project: &Project) -> anyhow::Result<Built> {
     let imports = stepwell_guests::imports(&component)?;
     project.build_folder()?;
     let path = project.component();
-    write(&path, &component)?;
+    if std::fs::read(&path).ok().as_ref() != Some(&component) {
+        // The machine code of what was there before is of no more use.
+        let _ = std::fs::remove_dir_all(project.build_folder()?.join("cache"));
+        write(&path, &component)?;
+    }
     Ok(Built { path, component, took: begun.elapsed(), imports })
 }
 

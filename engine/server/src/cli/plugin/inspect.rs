@@ -31,7 +31,9 @@ struct Found {
 
 pub(super) fn run(asked: &Inspect) -> anyhow::Result<()> {
     let wasm = std::fs::read(&asked.file).with_context(|| asked.file.display().to_string())?;
-    let found = find(wasm).with_context(|| asked.file.display().to_string())?;
+    // Beside a component that was tested lies its machine code.
+    let cache = asked.file.parent().map(|folder| folder.join("cache")).filter(|folder| folder.is_dir());
+    let found = find(wasm, cache).with_context(|| asked.file.display().to_string())?;
     if asked.json {
         result(&(serde_json::to_string_pretty(&found.json())? + "\n"));
     } else {
@@ -42,21 +44,21 @@ pub(super) fn run(asked: &Inspect) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn find(wasm: Vec<u8>) -> anyhow::Result<Found> {
+fn find(wasm: Vec<u8>, cache: Option<PathBuf>) -> anyhow::Result<Found> {
     let component = if wasm.starts_with(b"\0asm\x01\0\0\0") { stepwell_guests::component(&wasm)? } else { wasm };
     let anatomy = stepwell_guests::anatomy(&component)?;
     let imports = stepwell_guests::imports(&component)?;
     let imports = imports.into_iter().map(|name| (imported(&name), name)).map(|(it, name)| (name, it)).collect();
     let digest = Digest::of(&component);
     let line = progress::Line::new("compiling");
-    let described = described(component)?;
+    let described = described(component, cache)?;
     drop(line);
     Ok(Found { digest, anatomy, imports, described })
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn described(component: Vec<u8>) -> anyhow::Result<Result<PluginInfo, Vec<Problem>>> {
-    let sandbox = super::sandbox(None)?;
+async fn described(component: Vec<u8>, cache: Option<PathBuf>) -> anyhow::Result<Result<PluginInfo, Vec<Problem>>> {
+    let sandbox = super::sandbox(cache)?;
     Ok(Box::pin(sandbox.examine(component)).await.map(|ready| ready.info()))
 }
 

@@ -1,4 +1,4 @@
-//! JavaScript: the binary carries QuickJS as a module (`plugins/js`). A build gives it the project's files, starts it,
+//! JavaScript: the binary carries `QuickJS` as a module (`plugins/js`). A build gives it the project's files, starts it,
 //! and keeps what stands then in memory: no other tool is needed, and a call pays for no start.
 
 use std::path::Path;
@@ -43,7 +43,7 @@ fn read(folder: &Path, prefix: &str, files: &mut Map<String, Value>) -> anyhow::
         let path = entry.path();
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             read(&path, &format!("{prefix}{name}/"), files)?;
-        } else if name.ends_with(".js") || name.ends_with(".json") {
+        } else if path.extension().is_some_and(|extension| extension == "js" || extension == "json") {
             let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
             files.insert(format!("{prefix}{name}"), Value::String(text));
         }
