@@ -98,8 +98,8 @@ pub(crate) async fn play(plugin: &Plugin, limits: &Limits, case: &Case) -> Resul
         Export::Run => Operation::Run { input: input() },
         Export::Query => Operation::Query { input: input() },
         Export::Undo { output } => {
-            context.forward_key = Some(context.key);
-            context.key = "example-undo".to_owned();
+            context.forward_key = Some(std::mem::take(&mut context.key));
+            "example-undo".clone_into(&mut context.key);
             Operation::Undo { input: input(), output: output.as_ref().map(Value::to_string) }
         }
         Export::Resume { memo, signal } => {
