@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use stepwell_tests::{Client, Options, Stepwell, binary, until};
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 const CALLERS: usize = 8;
 /// Acknowledged before the copy is asked for.
 const BEFORE: usize = 100;

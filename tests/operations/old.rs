@@ -7,6 +7,7 @@
 //! Not here: what an engine of that time wrote itself (`upgrade` has one such file).
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -164,14 +165,14 @@ fn dump_of_file(path: &std::path::Path, schema: u32) -> String {
         );
         dump.push('\n');
         for row in rows {
-            dump.push_str(&format!("insert into {table} values ({row});\n"));
+            writeln!(dump, "insert into {table} values ({row});").unwrap();
         }
     }
     for sql in shape.iter().filter(|sql| !sql.to_lowercase().starts_with("create table")) {
         dump.push_str(sql);
         dump.push('\n');
     }
-    dump.push_str(&format!("commit;\npragma application_id = {APPLICATION_ID};\npragma user_version = {schema};\n"));
+    write!(dump, "commit;\npragma application_id = {APPLICATION_ID};\npragma user_version = {schema};\n").unwrap();
     dump
 }
 

@@ -57,12 +57,12 @@ async fn a_look_for_work_goes_past_the_writer_and_work_rings() {
     published(&store, "f", "1").await;
     let id = put_out(&store, "a", 1).await;
     // The writer is at work for as long as we like.
-    let ((let_go, stays), (says, begun)) = (mpsc::channel::<()>(), mpsc::channel());
+    let ((let_go, stays), (tells, begun)) = (mpsc::channel::<()>(), mpsc::channel());
     let stays = std::sync::Mutex::new(stays);
     let busy = store.clone();
     let busy = tokio::spawn(async move {
         busy.write(move |_| {
-            let _ = says.send(());
+            let _ = tells.send(());
             let _ = stays.lock().unwrap().recv();
             Ok(())
         })
