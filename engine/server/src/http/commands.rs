@@ -125,13 +125,11 @@ async fn standing(app: &App, id: &str, token: Option<TokenId>, node: Option<&Str
         token.is_none_or(|id| one.token == id) && node.is_none_or(|node| one.node == *node)
     };
     let found: Vec<TokenId> = replay.tokens().iter().filter(|one| stands(one)).map(|one| one.token).collect();
-    match found[..] {
-        [token] => Ok(token),
-        _ => {
-            let text = format!("{} tokens stand there; name one by `token`", found.len());
-            Err(Refusal::say(Code::CommandDoesNotFit, text))
-        }
-    }
+    let [token] = found[..] else {
+        let text = format!("{} tokens stand there; name one by `token`", found.len());
+        return Err(Refusal::say(Code::CommandDoesNotFit, text));
+    };
+    Ok(token)
 }
 
 /// Migrate an instance to another version of its flow
