@@ -35,6 +35,7 @@ mod pauses;
 mod plugins;
 mod post;
 mod readers;
+mod records;
 mod rows;
 mod schedules;
 mod seat;
@@ -61,6 +62,7 @@ pub use needs::{Garbage, Need, Removed, Unneeded, UnneededPlugin, UsedBy, Versio
 pub use open::{AbortAt, OpenError, Options};
 pub use pauses::{NewPause, Pause, Paused};
 pub use plugins::{NewPlugin, Plugin, PluginKept};
+pub use records::Record;
 pub use schedules::{NewSchedule, Schedule};
 pub use store::{Act, Store};
 pub use sweep::Swept;
