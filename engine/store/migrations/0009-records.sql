@@ -14,5 +14,3 @@ create table record (
     updated_ms integer not null,
     primary key (type, id)
 ) strict;
-
-create index record_by_status on record (type, status_code, id);
