@@ -68,6 +68,8 @@ pub struct Writes {
 /// Something done beside the way of a flow, where it comes by.
 #[derive(Debug, Clone)]
 pub struct Listener {
+    /// Where in the document's list it stands.
+    pub place: usize,
     pub on: Heard,
     pub call: Option<ListenerCall>,
     /// Written once the call, if there is one, has answered.

@@ -146,7 +146,7 @@ pub struct Scope {
     /// How far a `for-each` or a `stage` with steps has come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Box<Progress>>,
-    /// Joins that went on before all had come: the edges still to come, by node.
+    /// Joins that went on before all had come: the edges of the tokens still to come, by node.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub joins: BTreeMap<NodeIx, Vec<EdgeIx>>,
     /// Completed; kept for what may have to be undone.

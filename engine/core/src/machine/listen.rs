@@ -1,6 +1,6 @@
 //! Listeners: what is called or written beside the way of a flow, and what comes of one that fails.
 //!
-//! The listeners of one moment are heard in document order. While one of them is called, a token stands on its
+//! The listeners of one moment are heard in document order, those of an end last. While one of them is called, a token stands on its
 //! node ([`Op::Listen`]); then what they were called before goes on. Listeners of the flow stand on its start.
 //!
 //! | failed | tries left | `ignore` | `incident` (unless said) | `fail` |
@@ -165,6 +165,10 @@ impl Walk<'_> {
     /// Lets all hear that have not yet, as far as that goes without a call.
     pub(super) fn listen(&mut self, here: Here, mut hook: Hook) {
         let flow = self.flow;
+        if self.it.suspended {
+            let (id, visit) = (self.next_token(), self.hook_visit(here, &hook));
+            return self.stand_in_race(id, here, self.it.now_ms, At::Halted(visit), self.race);
+        }
         let listeners = all(flow, here.node, &hook.then);
         loop {
             let Some(index) = (hook.index..listeners.len()).find(|&index| hook.then.hears(listeners[index].on)) else {
@@ -251,7 +255,8 @@ impl Walk<'_> {
         match policy {
             Some(ListenerFailure::Ignore) | None => self.next_listener(here, *hook),
             Some(ListenerFailure::Incident) => {
-                self.stand(id, here, since_ms, At::Incident { error, visit: Some(visit), stopped: None });
+                let at = At::Incident { error, visit: Some(visit), stopped: None };
+                self.stand_in_race(id, here, since_ms, at, self.race);
             }
             Some(ListenerFailure::Fail) if hook.then.is_of_the_flow() => self.fail(here.scope, error),
             Some(ListenerFailure::Fail) => self.give_up(here, error),
@@ -268,7 +273,9 @@ impl Walk<'_> {
         let Some(token) = self.it.tokens.remove(&id) else { return };
         let here = token.here();
         if let Some(hook) = token.at.visit().and_then(|visit| visit.hook.clone()) {
+            self.race = token.race;
             self.next_listener(here, *hook);
+            self.race = None;
         }
     }
 

@@ -32,7 +32,7 @@ pub(super) struct Walk<'f> {
     /// Tokens about to enter a node.
     arrivals: VecDeque<Arrival>,
     /// The event gateway whose waits are being entered.
-    race: Option<TokenId>,
+    pub(super) race: Option<TokenId>,
     steps: u32,
 }
 
@@ -449,7 +449,10 @@ impl<'f> Walk<'f> {
         for token in self.it.tokens.values_mut() {
             let (visit, stopped) = match &token.at {
                 // Its answer will come too late to be taken.
-                At::Calling(visit) => (Some(Box::new(Visit { maybe_done: true, ..(**visit).clone() })), None),
+                At::Calling(visit) => {
+                    let maybe_done = visit.maybe_done || visit.op != Op::Listen;
+                    (Some(Box::new(Visit { maybe_done, ..(**visit).clone() })), None)
+                }
                 At::Retrying { visit, .. } | At::Halted(visit) => (Some(visit.clone()), None),
                 At::Waiting { message, key, due_ms, visit } => {
                     let wait = Wait::Message { message: message.clone(), key: key.clone(), due_ms: *due_ms };
