@@ -98,9 +98,12 @@ function beginning(graph: Graph, path: Path, name: string, types: Types): Value 
   const node = path[0] === 'nodes' ? graph.nodes[path[1] ?? ''] : undefined;
   // Inside an undo by another node type, its own inputs are meant.
   const undo = path[2] === 'undo' && typeof node?.undo === 'object' ? node.undo : null;
-  const uses = undo?.uses ?? node?.uses;
+  // So of a listener, of a node or of the flow itself.
+  const list = path.indexOf('listeners');
+  const listener = list === 0 || list === 2 ? at(graph, path.slice(0, list + 2)) : null;
+  const uses = isObject(listener) ? String(listener.uses ?? '') : (undo?.uses ?? node?.uses);
   const type = uses ? types(uses) : undefined;
-  const below = path.slice(undo ? 3 : 2);
+  const below = path.slice(listener ? list + 2 : undo ? 3 : 2);
   const part = below[0] === 'config' ? 'config' : 'input';
   const inside = below.slice(1);
   if (part === 'input' && inside.length === 0 && isObject(graph.input?.properties) && name in graph.input.properties)
