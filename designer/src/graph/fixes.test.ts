@@ -34,7 +34,10 @@ const flow = (change: Record<string, unknown> = {}): Graph =>
       wait: { type: 'receive', message: 'm', key: '=1', listeners: [{ on: 'enter', uses: 'shop/take@1', with: {} }] },
       end: { type: 'end', output: {} },
     },
-    listeners: [{ on: 'end', uses: 'shop/take@1' }],
+    listeners: [
+      { on: 'end', uses: 'shop/take@1', onFailure: 'fail' },
+      { on: 'enter', set: { a: 1 }, timeout: '1s' },
+    ],
     edges: [
       { from: 'start', to: 'take' },
       { from: 'take', to: 'choice' },
@@ -55,6 +58,18 @@ const rows: [string, Partial<Trouble>, string[], unknown][] = [
     },
     ['nodes', 'wait', 'listeners', '0', 'with', 'quantity'],
     3,
+  ],
+  [
+    'takes a failure away that comes too late',
+    { code: 'LISTENER_FORM', pointer: '/listeners/0/onFailure', fix: 'use `ignore` or `incident`' },
+    ['listeners', '0', 'onFailure'],
+    undefined,
+  ],
+  [
+    'takes away what only a call has',
+    { code: 'LISTENER_FORM', pointer: '/listeners/1/timeout', fix: 'add `uses`, or remove it' },
+    ['listeners', '1'],
+    { on: 'enter', set: { a: 1 } },
   ],
   [
     'and of the flow’s',

@@ -233,6 +233,9 @@ function remedy(graph: Graph, problem: Trouble, types: Types): Mend | null {
       return { kind: 'remove', name: last, edit: removeBoundary(graph, id, last) };
     case 'NO_UNDO':
       return node?.uses && types(node.uses)?.undo ? set(['nodes', id, 'undo'], 'undo: true', true) : null;
+    case 'LISTENER_FORM':
+      if (last === 'onFailure') return { kind: 'replace', name: 'incident', edit: edited(graph, path, undefined) };
+      return fix.endsWith('or remove it') ? { kind: 'remove', name: last, edit: edited(graph, path, undefined) } : null;
     case 'UNDO_NOT_OFFERED':
       return { kind: 'remove', name: 'undo', edit: edited(graph, ['nodes', id, 'undo'], undefined) };
     case 'RECEIVE_WITHOUT_TIMEOUT':
@@ -247,12 +250,12 @@ function remedy(graph: Graph, problem: Trouble, types: Types): Mend | null {
       return uses ? { kind: 'replace', name: uses, edit: edited(graph, path, uses) } : null;
     }
   }
-  const added = /^add `(.+)`$/.exec(fix)?.[1];
+  const added = /^add `([^`]+)`$/.exec(fix)?.[1];
   if (added !== undefined) {
     const where = [...path, added];
     return { kind: 'add', name: added, edit: edited(graph, where, beginning(graph, path, added, types)) };
   }
-  const removed = /^remove `(.+)`$/.exec(fix)?.[1] ?? (fix === 'remove it' ? last : undefined);
+  const removed = /^remove `([^`]+)`$/.exec(fix)?.[1] ?? (fix === 'remove it' ? last : undefined);
   if (removed === undefined || at(graph, path) === undefined) return null;
   const where = last === removed ? path : [...path, removed];
   return { kind: 'remove', name: removed, edit: edited(graph, where, undefined) };
