@@ -1,11 +1,11 @@
-import { settled } from './browser.mjs';
+import { quiet, settled } from './browser.mjs';
 
 // The places worth looking at, each a way to get there from a signed-in page. What is `alike` is made of the same parts
 // as another: it is looked at, and not tested for accessibility again.
 const visit = (path, ready) => async (page, engine) => {
   await page.goto(engine.url + path);
   await page.waitForSelector(ready);
-  await page.waitForLoadState('networkidle').catch(() => {});
+  await quiet(page);
 };
 
 export const scenes = [
