@@ -141,3 +141,18 @@ fn a_plugin_that_sends_is_played_from_a_tape() {
         assert!(inspected.out.contains(line), "{line}: {inspected:?}");
     }
 }
+
+#[test]
+fn a_component_that_reaches_for_files_is_refused_with_the_way_out() {
+    let desk = Desk::new("js");
+    let component = r#"(component (import "wasi:filesystem/types@0.2.0" (instance (export "open" (func)))))"#;
+    std::fs::write(desk.project().join("files.wasm"), wat::parse_str(component).unwrap()).unwrap();
+    let inspected = desk.run(&["inspect", "files.wasm"]);
+    assert!(!inspected.ok && inspected.err.contains("an engine would refuse it"), "{inspected:?}");
+    for line in [
+        "imports  wasi:filesystem/types@0.2.0  REFUSED\n         to drop it: Rust: build for wasm32-unknown-unknown",
+        "PLUGIN_IMPORT",
+    ] {
+        assert!(inspected.out.contains(line), "{line}: {inspected:?}");
+    }
+}

@@ -255,6 +255,10 @@ async fn a_flow_is_called_as_it_was_when_its_caller_was_published() {
     // Published again, it calls the newest.
     assert_eq!(engine.publish(&caller).await, 2);
     assert_eq!(start(json!(2)).await, json!([102, 103, 104]));
+    for (version, called) in [(1, 1), (2, 2)] {
+        let shown = engine.get(&format!("/api/v1/flows/caller/versions/{version}")).await.expect(200).json();
+        assert_eq!(shown["calls"], json!({ "sum": called }));
+    }
 }
 
 #[tokio::test]

@@ -91,6 +91,8 @@ impl Drop for Waiting<'_> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::expect_used, reason = "tests fail by panicking")]
+
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
 

@@ -91,6 +91,8 @@ pub(super) struct VersionDetail {
     document: Arc<Value>,
     /// By `uses`: the plugin and digest it is pinned to.
     digests: BTreeMap<String, Pin>,
+    /// By the name that its calls give: the version they are pinned to.
+    calls: BTreeMap<String, u32>,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -212,6 +214,7 @@ pub(super) async fn version(
         published_by: version.published_by,
         document: version.definition.document,
         digests: catalog.node_types.into_values().map(pin).collect(),
+        calls: catalog.flows.into_iter().map(|(name, called)| (name, called.version)).collect(),
     }))
 }
 
