@@ -358,6 +358,8 @@ export const tests = [
       await listener(0).locator('summary').click();
       await listener(0).getByPlaceholder('variable').fill('rush');
       await listener(0).getByRole('button', { name: 'Add' }).click();
+      // The editor is fetched, and takes the keyboard when it is there.
+      await page.waitForFunction(() => document.activeElement?.matches('.listener .cm-content'));
       await page.keyboard.type('input.emergency');
       await listener(1).getByLabel('When').selectOption('error');
       await page.waitForSelector('[data-face=user_task] .heard[title="listener: enter, error"]');
