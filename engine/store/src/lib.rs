@@ -64,4 +64,4 @@ pub use plugins::{NewPlugin, Plugin, PluginKept};
 pub use schedules::{NewSchedule, Schedule};
 pub use store::{Act, Store};
 pub use sweep::Swept;
-pub use tasks::{Grasp, OpenTask, TaskFilter};
+pub use tasks::{Grasp, Lock, OpenTask, TaskFilter};
