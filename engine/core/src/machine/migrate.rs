@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::instance::{Instance, Scope, ScopeId};
 use super::snapshot::{EdgeName, Index, each_index};
 use super::token::{At, Token, Wait};
-use crate::flow::{BodyIx, Catch, Flow, Kind, NodeIx, Undo};
+use crate::flow::{BodyIx, Catch, EdgeIx, Flow, Kind, NodeIx, Undo};
 
 /// Why an instance cannot go on with the other version: everything that stands in the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +63,7 @@ pub fn migrate(
         }
         None
     };
-    let mut edges: Vec<usize> = Vec::new();
+    let mut edges: Vec<EdgeIx> = Vec::new();
     each_index(&mut it, &mut |index| match index {
         Index::Node(ix) => {
             if let Some(found) = find(*ix) {
@@ -72,16 +72,7 @@ pub fn migrate(
         }
         Index::Edge(ix) => edges.push(*ix),
     });
-    for edge in edges {
-        if EdgeName::of(from, edge).renamed(nodes).find(to).is_none() {
-            let node = from.name(from.edges[edge].to);
-            let message = format!("the other version has no such edge from `{}`", from.name(from.edges[edge].from));
-            let one = Unfit { node, code: "EDGE_MISSING", message };
-            if !unfit.contains(&one) {
-                unfit.push(one);
-            }
-        }
-    }
+    unfit.extend(edges_missing(from, to, edges, nodes));
     unfit.extend(listeners_changed(from, to, instance, &it));
     unfit.extend(handlers_changed(from, to, instance, &it));
     if !unfit.is_empty() {
@@ -100,6 +91,21 @@ pub fn migrate(
     }
     drop_guards_without_handler(&mut it, to);
     Ok(it)
+}
+
+fn edges_missing(from: &Flow, to: &Flow, edges: Vec<EdgeIx>, nodes: &BTreeMap<String, String>) -> Vec<Unfit> {
+    let mut unfit: Vec<Unfit> = Vec::new();
+    for edge in edges {
+        if EdgeName::of(from, edge).renamed(nodes).find(to).is_none() {
+            let node = from.name(from.edges[edge].to);
+            let message = format!("the other version has no such edge from `{}`", from.name(from.edges[edge].from));
+            let one = Unfit { node, code: "EDGE_MISSING", message };
+            if !unfit.contains(&one) {
+                unfit.push(one);
+            }
+        }
+    }
+    unfit
 }
 
 /// Whether a token on the one can stand on the other.
