@@ -72,9 +72,13 @@ pub(super) async fn follow(
     // store is read, so that nothing falls between the two.
     let feed = store.feed();
     let (heads, passed) = (store.feed_heads().await?, store.feed_passed().await?);
-    let resumed = last.as_deref().map(|last| resume(&app.engine_id, last, &heads, &passed));
+    let begins = match last.as_deref().map(|last| resume(&app.engine_id, last, &heads, &passed)) {
+        None => Begins::Here,
+        Some(None) => Begins::Anew,
+        Some(Some(places)) => Begins::After(places),
+    };
     let reader = Reader { app, query, frames, sent: heads, replay: None };
-    tokio::spawn(reader.run(feed, resumed, slot));
+    tokio::spawn(reader.run(feed, begins, slot));
     let body = stream::unfold(reading, |mut reading| async move {
         reading.recv().await.map(|frame: Bytes| (Ok::<_, std::convert::Infallible>(frame), reading))
     });
@@ -129,6 +133,15 @@ struct Reader {
 
 type Feed = broadcast::Receiver<FeedItem>;
 
+/// Where a stream begins.
+enum Begins {
+    /// With what is committed from now on.
+    Here,
+    /// There as well, but its reader has missed something and must read everything anew.
+    Anew,
+    After(Places),
+}
+
 /// Why a reader is told nothing more.
 enum Over {
     Gone,
@@ -142,22 +155,22 @@ impl From<Unavailable> for Over {
 }
 
 impl Reader {
-    async fn run(mut self, feed: Feed, resumed: Option<Option<Places>>, _slot: Slot) {
+    async fn run(mut self, feed: Feed, begins: Begins, _slot: Slot) {
         let mut stop = self.app.stop.clone();
         tokio::select! {
-            over = self.tell(feed, resumed) => if let Err(Over::Unavailable(error)) = over {
+            over = self.tell(feed, begins) => if let Err(Over::Unavailable(error)) = over {
                 tracing::warn!(%error, "a reader of events is cut off");
             },
             () = told(&mut stop) => {}
         }
     }
 
-    async fn tell(&mut self, mut feed: Feed, resumed: Option<Option<Places>>) -> Result<(), Over> {
+    async fn tell(&mut self, mut feed: Feed, begins: Begins) -> Result<(), Over> {
         let heads = self.sent.clone();
-        match resumed {
-            None => self.begin(heads, false).await?,
-            Some(None) => self.begin(heads, true).await?,
-            Some(Some(places)) => {
+        match begins {
+            Begins::Here => self.begin(heads, false).await?,
+            Begins::Anew => self.begin(heads, true).await?,
+            Begins::After(places) => {
                 self.begin(places, false).await?;
                 self.catch_up().await?;
             }
