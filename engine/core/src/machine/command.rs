@@ -85,13 +85,12 @@ impl Walk<'_> {
                 self.resume();
             }
             Command::SkipUndo { token } => {
-                let heard = self
-                    .it
-                    .tokens
-                    .get(token)
-                    .and_then(|token| token.at.visit())
-                    .is_some_and(|visit| visit.hook.is_some());
-                if heard { self.skip_listener(*token) } else { self.skip_undo(*token) }
+                let visit = self.it.tokens.get(token).and_then(|token| token.at.visit());
+                if visit.is_some_and(|visit| visit.hook.is_some()) {
+                    self.skip_listener(*token);
+                } else {
+                    self.skip_undo(*token);
+                }
             }
             Command::Suspend { .. } => self.it.suspended = true,
             Command::Resume => self.resume(),
@@ -125,9 +124,7 @@ impl Walk<'_> {
             let here = token.here();
             let At::Halted(visit) = token.at else { continue };
             if let Some(hook) = visit.hook {
-                self.race = token.race;
-                self.listen(here, *hook);
-                self.race = None;
+                self.listen_in_race(here, *hook, token.race);
             } else {
                 self.call(id, here, token.since_ms, visit);
             }
@@ -149,10 +146,7 @@ impl Walk<'_> {
         }
         self.it.tokens.remove(&id);
         if let Some(hook) = visit.as_ref().and_then(|visit| visit.hook.clone()) {
-            self.race = race;
-            self.listen(here, *hook);
-            self.race = None;
-            return;
+            return self.listen_in_race(here, *hook, race);
         }
         match (visit, stopped) {
             // Nothing was called: the wait goes on as it stood, with the end it had.

@@ -160,8 +160,12 @@ pub struct Scope {
 impl Error {
     /// As expressions read it, where a handler caught it or a result is missing: `nodes.pay.error.code`.
     pub(super) fn seen(&self) -> Held {
+        Held::computed(json!({ "error": self.fields() }))
+    }
+
+    pub(super) fn fields(&self) -> Value {
         let Self { code, message, data, .. } = self;
-        Held::computed(json!({ "error": { "code": code, "message": message, "data": data } }))
+        json!({ "code": code, "message": message, "data": data })
     }
 }
 

@@ -176,7 +176,6 @@ impl Walk<'_> {
             };
             hook.index = index;
             let listener = &listeners[index];
-            let visit = self.hook_visit(here, &hook);
             let failed = match &listener.call {
                 None => match self.write(here, listener, &hook, None) {
                     Ok(()) => None,
@@ -186,8 +185,8 @@ impl Walk<'_> {
                     Ok(input) => match call.contract.refuses_input(&input) {
                         None => {
                             let id = self.next_token();
-                            let visit = Box::new(Visit { input: Held::computed(input), ..*visit });
-                            return self.call(id, here, self.it.now_ms, visit);
+                            let visit = Visit { input: Held::computed(input), ..*self.hook_visit(here, &hook) };
+                            return self.call(id, here, self.it.now_ms, Box::new(visit));
                         }
                         Some(refused) => Some(self.error(FailureClass::Flow, "INPUT_INVALID", refused, here.node)),
                     },
@@ -197,11 +196,18 @@ impl Walk<'_> {
             if let Some(error) = failed
                 && listener.on_failure != ListenerFailure::Ignore
             {
-                let id = self.next_token();
+                let (id, visit) = (self.next_token(), self.hook_visit(here, &hook));
                 return self.listener_failed(id, here, self.it.now_ms, visit, error);
             }
             hook.index += 1;
         }
+    }
+
+    /// As [`listen`](Self::listen), of a token that is in a race: what is entered then stays in it.
+    pub(super) fn listen_in_race(&mut self, here: Here, hook: Hook, race: Option<TokenId>) {
+        self.race = race;
+        self.listen(here, hook);
+        self.race = None;
     }
 
     fn hook_visit(&self, here: Here, hook: &Hook) -> Box<Visit> {
@@ -273,9 +279,8 @@ impl Walk<'_> {
         let Some(token) = self.it.tokens.remove(&id) else { return };
         let here = token.here();
         if let Some(hook) = token.at.visit().and_then(|visit| visit.hook.clone()) {
-            self.race = token.race;
-            self.next_listener(here, *hook);
-            self.race = None;
+            let index = hook.index + 1;
+            self.listen_in_race(here, Hook { index, ..*hook }, token.race);
         }
     }
 
@@ -335,11 +340,10 @@ impl Walk<'_> {
             Next::Leave { port } => Some(port),
             _ => None,
         };
-        let error = hook.error.as_ref();
         let event = json!({
             "on": on, "node": self.flow.nodes[here.node].id, "visit": here.visit, "port": port,
             "output": hook.output.as_ref().map(|held| &*held.value),
-            "error": error.map(|error| json!({ "code": error.code, "message": error.message, "data": error.data })),
+            "error": hook.error.as_ref().map(Error::fields),
         });
         let null = Value::Null;
         let result = result.map_or(&null, |result| &**result);
