@@ -59,7 +59,7 @@ pub enum Kind {
 /// What is written into the state of a flow.
 #[derive(Debug, Default, Clone)]
 pub struct Writes {
-    /// In document order; later entries see earlier ones.
+    /// In document order. None reads a variable that another one writes.
     pub vars: Vec<(Arc<str>, Template)>,
     /// The instance's from then on: a whole number, smaller is more urgent.
     pub priority: Option<Template>,

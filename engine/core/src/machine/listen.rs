@@ -23,7 +23,7 @@ use super::instance::{Error, ScopeId, TokenId};
 use super::token::{At, Visit};
 use super::walk::{Here, Walk};
 use super::{Cut, CutReason, FailureClass, Op, Outcome};
-use crate::expr::{Root, ValueError};
+use crate::expr::{Root, Template, ValueError};
 use crate::flow::{EdgeIx, Flow, Heard, Listener, ListenerFailure, NodeIx};
 use crate::value::Held;
 
@@ -177,7 +177,7 @@ impl Walk<'_> {
             hook.index = index;
             let listener = &listeners[index];
             let failed = match &listener.call {
-                None => match self.write(here, listener, &hook, None) {
+                None => match self.told(here, listener, &hook, None) {
                     Ok(()) => None,
                     Err(error) => Some(self.error(FailureClass::Flow, "EXPRESSION_FAILED", error.message, here.node)),
                 },
@@ -231,7 +231,7 @@ impl Walk<'_> {
         let fault = match outcome {
             Outcome::Done { port, output } => match refused(port, output) {
                 Some(message) => self.fault(FailureClass::Trap, "BAD_OUTPUT", &message, here.node),
-                None => match self.write(here, listener, &hook, Some(output)) {
+                None => match self.told(here, listener, &hook, Some(output)) {
                     Ok(()) => return self.next_listener(here, *hook),
                     Err(error) => self.fault(FailureClass::Flow, "EXPRESSION_FAILED", &error.message, here.node),
                 },
@@ -306,25 +306,15 @@ impl Walk<'_> {
         }
     }
 
-    fn write(
+    fn told(
         &mut self,
         here: Here,
         listener: &Listener,
         hook: &Hook,
         result: Option<&Arc<Value>>,
     ) -> Result<(), ValueError> {
-        let mut vars = Vec::with_capacity(listener.writes.vars.len());
-        for (name, template) in &listener.writes.vars {
-            vars.push((name, self.seen(here, hook, result, |scope| template.eval(scope))?));
-        }
-        if let Some(priority) = &listener.writes.priority {
-            let priority = self.seen(here, hook, result, |scope| priority.eval(scope))?;
-            self.set_priority(&priority)?;
-        }
-        for (name, value) in vars {
-            self.set_var(here.scope, name, Held::computed(value));
-        }
-        Ok(())
+        let value = |walk: &Self, template: &Template| walk.seen(here, hook, result, |scope| template.held(scope));
+        self.write(here.scope, &listener.writes, value)
     }
 
     /// Evaluates what a listener sees.

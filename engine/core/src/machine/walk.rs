@@ -17,7 +17,7 @@ use super::instance::{Arrival, Done, End, Error, Instance, ROOT, ScopeId, Step, 
 use super::token::{At, Token, Visit, Wait};
 use super::{Effect, FailureClass, Hook, Next, Op, STEPS_PER_EVENT_MAX, VISITS_MAX};
 use crate::expr::{Template, ValueError};
-use crate::flow::{DONE, EdgeIx, Flow, Kind, NodeIx, Task, Throw, TimerKind, Undo, Writes};
+use crate::flow::{DONE, EdgeIx, Flow, Kind, NodeIx, Task, Throw, TimerKind, Undo};
 use crate::planted;
 use crate::value::Held;
 
@@ -181,7 +181,10 @@ impl<'f> Walk<'f> {
             Kind::EventGateway => self.race(here),
             Kind::Throw(throw) => self.throw(here, throw)?,
             Kind::Parallel(join) => self.join(here, join, by),
-            Kind::Set(writes) => self.set(here, writes)?,
+            Kind::Set(writes) => {
+                self.write(here.scope, writes, |walk, template| walk.held(here.scope, template))?;
+                self.leave(here, DONE);
+            }
             Kind::Timer(timer) => {
                 let due_ms = self.time(here.scope, timer)?;
                 self.place(here, At::Timer { due_ms });
@@ -211,19 +214,6 @@ impl<'f> Walk<'f> {
             Kind::ForEach(each) => self.enter_each(here, each)?,
             Kind::Stage(stage) => self.enter_stage(here, stage)?,
         }
-        Ok(())
-    }
-
-    fn set(&mut self, here: Here, writes: &Writes) -> Result<(), ValueError> {
-        for (name, template) in &writes.vars {
-            let value = self.held(here.scope, template)?;
-            self.set_var(here.scope, name, value);
-        }
-        if let Some(priority) = &writes.priority {
-            let priority = self.template(here.scope, priority)?;
-            self.set_priority(&priority)?;
-        }
-        self.leave(here, DONE);
         Ok(())
     }
 

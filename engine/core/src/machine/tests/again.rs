@@ -184,3 +184,16 @@ fn a_migration_says_what_waits_for_something_else() {
     let play = Play::of(&two, &json!({}));
     assert_eq!(codes(&two, &play.it, &two, &[("b", "a")]), "b NODE_TWICE");
 }
+
+#[test]
+fn a_set_that_has_no_value_writes_nothing() {
+    let flow = flow(
+        "start=start; one=set {\"vars\":{\"n\":1}}; two=set {\"vars\":{\"n\":\"=vars.n + 1\"},\"priority\":\"=1.5\"}; end=end",
+        "start>one one>two two>end",
+    );
+    let mut play = Play::of(&flow, &json!({}));
+    for _ in 0..3 {
+        assert_eq!(*play.it.root().vars["n"].value, json!(1));
+        play.word("retry");
+    }
+}
