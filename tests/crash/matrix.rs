@@ -21,20 +21,60 @@ struct Story {
     input: fn(order: &str) -> Value,
     /// Told by the number of its orders, which the shop acts on.
     prefix: &'static str,
+    /// The state it comes to.
+    ends: &'static str,
 }
 
-const STORIES: [Story; 5] = [
-    Story { name: "order-5, accepted", flow: "order-5", input: five, prefix: "FIVE" },
-    Story { name: "community order, shipped", flow: "community_order", input: community_order, prefix: "PAID" },
-    Story { name: "community order, not paid", flow: "community_order", input: community_order, prefix: "UNPAID" },
-    Story { name: "community order, no locker", flow: "community_order", input: no_locker, prefix: "FULL" },
-    Story { name: "community order, sold out", flow: "community_order", input: sold_out, prefix: "NONE" },
+const STORIES: [Story; 7] = [
+    Story { name: "order-5, accepted", flow: "order-5", input: five, prefix: "FIVE", ends: "completed" },
+    Story {
+        name: "community order, shipped",
+        flow: "community_order",
+        input: community_order,
+        prefix: "PAID",
+        ends: "completed",
+    },
+    Story {
+        name: "community order, not paid",
+        flow: "community_order",
+        input: community_order,
+        prefix: "UNPAID",
+        ends: "completed",
+    },
+    Story {
+        name: "community order, no locker",
+        flow: "community_order",
+        input: no_locker,
+        prefix: "FULL",
+        ends: "compensated",
+    },
+    Story {
+        name: "community order, sold out",
+        flow: "community_order",
+        input: sold_out,
+        prefix: "NONE",
+        ends: "completed",
+    },
+    Story {
+        name: "in containers, shipped",
+        flow: "contained",
+        input: community_order,
+        prefix: "BOX",
+        ends: "completed",
+    },
+    Story {
+        name: "in containers, not paid",
+        flow: "contained",
+        input: community_order,
+        prefix: "UNPAID-BOX",
+        ends: "compensated",
+    },
 ];
 
 fn five(order: &str) -> Value {
     json!({
-        "order_id": order, "type": "physical", "region": "domestic", "customer": { "id": "C-1", "tier": "gold" },
-        "items": [{ "sku": "A-1", "qty": 2, "price_cents": 15_000, "weight_g": 300 }],
+        "order_id": order, "type": "physical", "region": "north", "customer": { "id": "C-1", "tier": "gold" },
+        "items": [{ "sku": "A-1", "qty": 2, "unit_cents": 15_000, "weight_g": 300 }],
     })
 }
 
@@ -49,6 +89,47 @@ fn sold_out(order: &str) -> Value {
 fn with(mut input: Value, field: &str, value: &str) -> Value {
     input[field] = json!(value);
     input
+}
+
+/// The same order in a stage, a for-each and a called flow, with listeners: what fails in the one undoes the others.
+fn contained() -> [Value; 2] {
+    let settle = json!({
+        "stepwell": 1, "kind": "graph", "key": "settle",
+        "nodes": {
+            "start": { "type": "start" },
+            "begin": { "type": "task", "uses": "payment/begin@1", "with": { "order": "=input.order", "amount_cents": "=input.amount_cents" }, "undo": true },
+            "paid": { "type": "receive", "message": "payment", "key": "=input.order", "timeout": "30m" },
+            "check": { "type": "exclusive" },
+            "refused": { "type": "throw", "code": "UNPAID" },
+            "done": { "type": "end", "output": "=nodes.paid.status" },
+        },
+        "edges": [
+            { "from": "start", "to": "begin" }, { "from": "begin", "to": "paid" }, { "from": "paid", "to": "check" },
+            { "from": "paid", "port": "timeout", "to": "refused" },
+            { "from": "check", "to": "done", "when": "nodes.paid.status == 'PAID'" }, { "from": "check", "to": "refused", "default": true },
+        ],
+    });
+    let whole = json!({
+        "stepwell": 1, "kind": "graph", "key": "contained", "businessKey": "=input.orderId",
+        "listeners": [{ "on": "enter", "priority": -3 }, { "on": "end", "set": { "over": true }, "onFailure": "ignore" }],
+        "nodes": {
+            "start": { "type": "start" },
+            "take": { "type": "stage", "steps": [{ "run": "stock", "sync": true }, { "run": "lockers" }] },
+            "stock": { "type": "task", "in": "take", "uses": "commerce/reserve-stock@1", "with": { "sku": "=input.sku", "quantity": "=input.quantity" }, "timeout": "3s", "undo": true },
+            "lockers": { "type": "for-each", "in": "take", "items": "=[input.communityId]", "limit": 2, "output": "=nodes.locker" },
+            "locker": { "type": "task", "in": "lockers", "uses": "commerce/lock-locker@1", "with": { "community": "=item" }, "undo": true },
+            "settle": { "type": "call", "flow": "settle", "with": { "order": "=input.orderId", "amount_cents": "=input.amount_cents" } },
+            "ship": {
+                "type": "task", "uses": "commerce/ship@1", "with": { "order": "=input.orderId" }, "timeout": "3s", "undo": true,
+                "listeners": [{ "on": "leave", "set": { "parcel": "=event.output.parcel" } }],
+            },
+            "done": { "type": "end", "output": { "status": "SHIPPED" } },
+        },
+        "edges": [
+            { "from": "start", "to": "take" }, { "from": "take", "to": "settle" }, { "from": "settle", "to": "ship" }, { "from": "ship", "to": "done" },
+        ],
+    });
+    [settle, whole]
 }
 
 /// What an order came to, as far as two runs of it must agree.
@@ -129,10 +210,14 @@ async fn outcome(orders: &Orders, id: &str, order: &str) -> Outcome {
 async fn a_death_at_any_commit_changes_nothing() {
     let mut orders = Orders::start().await;
     orders.settings(&json!({ "auto_settle": "paid", "settle_after_ms": 5 })).await;
+    for flow in contained() {
+        orders.engine.publish(&flow).await;
+    }
     let mut deaths = 0;
     println!("| flow | deaths before a commit | deaths after a commit |\n|---|--:|--:|");
     for story in &STORIES {
         let (wanted, _) = play(&mut orders, story, &format!("{}-undisturbed", story.prefix), None).await;
+        assert_eq!(wanted.state, story.ends, "{}: {wanted:?}", story.name);
         let mut died = [0, 0];
         for (which, when) in ["before", "after"].into_iter().enumerate() {
             for n in 1.. {

@@ -57,6 +57,9 @@ export async function open(
   );
   const page = await context.newPage();
   page.troubles = [];
+  page.asking = new Set();
+  page.on('request', (request) => request.resourceType() !== 'eventsource' && page.asking.add(request));
+  for (const done of ['requestfinished', 'requestfailed']) page.on(done, (request) => page.asking.delete(request));
   page.on('pageerror', (error) => page.troubles.push(String(error)));
   page.on('console', (message) => {
     if (message.type() === 'error' && !/Failed to load resource/.test(message.text()))
@@ -79,6 +82,15 @@ export async function settled(page) {
       await frame();
     }
   });
+}
+
+/** Waits until the page has asked for nothing any more over some frames: what an answer leads to is asked for by then. */
+export async function quiet(page) {
+  const frames = () =>
+    page.evaluate(
+      () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done)))),
+    );
+  for (let calm = 0; calm < 3; calm = page.asking.size === 0 ? calm + 1 : 0) await frames();
 }
 
 /** Presses the plus on the flow's first line, as one who moves the pointer onto it. */

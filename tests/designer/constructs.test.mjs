@@ -323,6 +323,65 @@ export const tests = [
     },
   },
   {
+    name: 'listeners of a node and of the flow are written by their form, marked, and skipped where one failed',
+    needsMock: true,
+    run: async (page, engine) => {
+      const title = unique();
+      await newFlow(page, engine, title);
+      const form = page.locator('aside.right');
+      const listener = (index) => form.locator('.listener').nth(index);
+      await page.keyboard.press('i');
+      await form.locator('summary:has-text("Listeners")').click();
+      await form.getByRole('button', { name: 'end', exact: true }).click();
+      await listener(0).getByLabel('Calls').selectOption('http/request@1');
+      await listener(0).getByLabel('Timeout').fill('2s');
+      await listener(0).getByLabel('Attempts').fill('2');
+      await listener(0).getByLabel('If it fails').selectOption('ignore');
+      assert.deepEqual(
+        await listener(0)
+          .getByLabel('If it fails')
+          .locator('option')
+          .evaluateAll((all) => all.map((one) => one.value)),
+        ['incident', 'ignore'],
+      );
+      await page.waitForSelector('[data-face=start] .heard');
+      await add(page, 'start', 'set variables', 'set');
+      await page.click('[data-face=set]');
+      await form.getByLabel('Priority', { exact: true }).fill('-5');
+      await add(page, 'set', 'user task', 'user_task');
+      await page.click('[data-face=user_task]');
+      await form.locator('summary:has-text("Listeners")').click();
+      await form.getByRole('button', { name: 'leave', exact: true }).click();
+      await form.getByRole('button', { name: 'enter', exact: true }).click();
+      await listener(1).getByRole('button', { name: 'Move up' }).click();
+      await listener(0).getByLabel('If it fails').selectOption('fail');
+      await listener(0).locator('summary').click();
+      await listener(0).getByPlaceholder('variable').fill('rush');
+      await listener(0).getByRole('button', { name: 'Add' }).click();
+      // The editor is fetched, and takes the keyboard when it is there.
+      await page.waitForFunction(() => document.activeElement?.matches('.listener .cm-content'));
+      await page.keyboard.type('input.emergency');
+      await listener(1).getByLabel('When').selectOption('error');
+      await page.waitForSelector('[data-face=user_task] .heard[title="listener: enter, error"]');
+      await saved(page);
+      const { listeners, nodes } = await draft(page, title);
+      assert.deepEqual(listeners, [
+        { on: 'end', uses: 'http/request@1', timeout: '2s', retry: { attempts: 2 }, onFailure: 'ignore' },
+      ]);
+      assert.equal(nodes.set.priority, -5);
+      assert.deepEqual(nodes.user_task.listeners, [
+        { on: 'enter', onFailure: 'fail', set: { rush: '=input.emergency' } },
+        { on: 'error' },
+      ]);
+      const { items } = await ask(page, 'GET', '/instances?businessKey=B-10');
+      await page.goto(`${engine.url}/instances/${items[0].id}`);
+      await page.click('.canvas aside .note.red:has-text("listener: enter") .btn:has-text("Skip")');
+      assert.match(await page.textContent('dialog'), /goes on without it/);
+      await page.click('dialog .btn.danger');
+      await page.waitForSelector('[data-face=each][data-run=active]');
+    },
+  },
+  {
     name: 'a called flow is looked into from the drawing that calls it, and back',
     run: async (page, engine) => {
       const [inner, outer] = [unique(), unique()];

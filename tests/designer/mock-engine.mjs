@@ -167,6 +167,14 @@ export class Engine extends Work {
       instance.nodes[token.node].state = 'skipped';
       this.enter(instance, to);
       this.settle(instance);
+    } else if (what === 'skip') {
+      const token = instance.tokens.find((one) => one.token === named && one.listener);
+      if (!token) throw refuse(409, 'COMMAND_DOES_NOT_FIT', 'The instance does not stand where the command says');
+      // Its node begins as if nothing had listened.
+      Object.assign(token, { state: 'inside', listener: null, error: null });
+      Object.assign(instance.nodes[token.node], { state: 'active', error: null });
+      this.settle(instance);
+      this.touch(instance);
     } else {
       const token = instance.tokens.find(
         (one) => one.state === 'incident' && (!node || one.node === node) && (!named || one.token === named),

@@ -194,6 +194,7 @@ const instance = (id, more) => ({
   ...more,
 });
 const broken = { code: 'OUT_OF_STOCK', message: 'SKU-1004 is out of stock', class: 'permanent', node: 'reserve' };
+const unheard = { code: 'CONNECTION_REFUSED', message: 'nobody answers there', class: 'transient', node: 'each' };
 const before = {
   start: run('done', 9, 9),
   prepare: run('done', 9, 8),
@@ -202,7 +203,7 @@ const before = {
   goods: run('done', 8.6, 8),
 };
 
-/** In the middle of its lines; later, in a called flow; and the same, held by an operator. */
+/** In the middle of its lines; later, in a called flow; held by an operator; and before a listener that failed. */
 export const instances = [
   instance('0199c0de-0000-7000-8000-000000000001', {
     state: 'incident',
@@ -259,6 +260,13 @@ export const instances = [
       approve: run('waiting', 6, null),
     },
     tokens: [token(31, 'approve', 'halted')],
+  }),
+  instance('0199c0de-0000-7000-8000-000000000004', {
+    businessKey: 'B-10',
+    state: 'incident',
+    error: unheard,
+    nodes: { ...before, each: run('incident', 8, null) },
+    tokens: [token(35, 'each', 'incident', { listener: 'enter', error: unheard })],
   }),
   ...[20, -30, -300].map((late, n) =>
     instance(`0199c0de-0000-7000-8000-00000000001${n}`, {

@@ -259,7 +259,10 @@ async function instances(engine, request, response, [, id, what], url) {
       throw refuse(409, 'MIGRATION_UNFIT', 'The instance cannot go on with that version', { unfit: report.unfit });
     return answer(response, 202, engine.migrate(id, asked));
   }
-  if (request.method === 'POST' && ['cancel', 'retry', 'compensate', 'suspend', 'resume', 'move'].includes(what)) {
+  if (
+    request.method === 'POST' &&
+    ['cancel', 'retry', 'compensate', 'suspend', 'resume', 'move', 'skip'].includes(what)
+  ) {
     return answer(response, 202, engine.command(id, what, await body(request)));
   }
   throw refuse(404, 'NOT_FOUND', 'There is no such resource');

@@ -1,11 +1,11 @@
-import { settled } from './browser.mjs';
+import { quiet, settled } from './browser.mjs';
 
 // The places worth looking at, each a way to get there from a signed-in page. What is `alike` is made of the same parts
 // as another: it is looked at, and not tested for accessibility again.
 const visit = (path, ready) => async (page, engine) => {
   await page.goto(engine.url + path);
   await page.waitForSelector(ready);
-  await page.waitForLoadState('networkidle').catch(() => {});
+  await quiet(page);
 };
 
 export const scenes = [
@@ -145,6 +145,24 @@ scenes.push({
     await settled(page);
   },
 });
+scenes.push({
+  name: 'designer-listeners',
+  show: async (page, engine) => {
+    await inBatch('prepare')(page, engine);
+    // Once written it is saved, and the form is open.
+    if ((await page.locator('[data-face=prepare] .heard').count()) === 0) {
+      await page.locator('aside.right summary').last().click();
+      await page.click('aside.right .adds:not([id]) .btn >> nth=0');
+      await page.locator('aside.right .listener select').nth(1).selectOption('http/request@1');
+      await page.click('aside.right .listener .more summary');
+      await page.fill('aside.right .listener .more .adder input', 'rush');
+      await page.press('aside.right .listener .more .adder input', 'Enter');
+    }
+    await page.waitForSelector('aside.right .listener .cm-content');
+    await page.evaluate(() => document.querySelector('aside.right .listener').scrollIntoView());
+    await settled(page);
+  },
+});
 for (const id of ['prepare', 'each', 'approve', 'pick', 'pay', 'join'])
   scenes.push({ name: `designer-${id}`, show: inBatch(id) });
 scenes.push(
@@ -152,6 +170,7 @@ scenes.push(
   { name: 'instance-items', show: standing('B-7', 'each') },
   { name: 'instance-call', show: standing('B-8', 'pay') },
   { name: 'instance-suspended', show: standing('B-9') },
+  { name: 'instance-listener', alike: true, show: standing('B-10', 'each') },
 );
 /** One of the commands of the menu, by its place: words follow the language. */
 const chosen = (place, ready) => async (page) => {

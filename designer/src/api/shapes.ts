@@ -160,6 +160,8 @@ export interface Token {
   scope?: string | null;
   visit: number;
   state: TokenState;
+  /** A listener of this moment is under way, not the node itself. */
+  listener?: 'enter' | 'leave' | 'error' | 'end' | null;
   attempt: number;
   since: string;
   dueAt: string | null;

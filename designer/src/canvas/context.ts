@@ -24,6 +24,8 @@ export interface NodeData extends Record<string, unknown> {
   /** Of a for-each that runs: how its items stand. */
   items: Items | null;
   undo: boolean;
+  /** What is listened for, in words; empty where nothing is. */
+  heard: string;
   missing: boolean;
   problems: Problem[];
   run?: NodeRun;

@@ -5,6 +5,7 @@ import type { NodeRun, Token } from '../api/shapes';
 import { around, hidden, inOrder, isCollapsed, isContainer, parents } from '../graph/containers';
 import { edgeId, type FlowNode, type Graph, type NodeId } from '../graph/document';
 import { type Box, FRAME, shapeOf } from '../graph/layout';
+import { heardAt } from '../graph/listeners';
 import { hasInput, manyEdges, type Port, portOf, portsOf } from '../graph/ports';
 import { type MessageKey, t, text } from '../shell/i18n.svelte';
 import { CONSTRUCT_ICON, catalogue, nodeTitle } from './catalogue.svelte';
@@ -182,8 +183,12 @@ export function drawNodes(
     const tokens = run?.tokens.filter((token) => token.node === id) ?? [];
     const selected = chosen.has(id);
     const target = run?.targets ? run.targets.has(id) : null;
+    const heard = heardAt(graph, id)
+      .map((moment) => t(`listener.${moment}`))
+      .join(', ');
     const parts = [
       node,
+      heard,
       at.x,
       at.y,
       at.width,
@@ -204,7 +209,7 @@ export function drawNodes(
       runs[id],
       run === null,
       free.join(),
-      tokens.map((token) => token.state).join(),
+      tokens.map((token) => `${token.state} ${token.listener ?? ''}`).join(),
       problems.map((problem) => problem.message).join('\n'),
     ];
     const known = cache.get(id);
@@ -225,6 +230,7 @@ export function drawNodes(
       container ? t('node.holds', { n: held.get(id) ?? 0 }) : '',
       parent === undefined ? '' : t('node.inside', { name: editor.title(parent) }),
       own ? t(`node.${own.state}`) : '',
+      heard === '' ? '' : t('listener.mark', { on: heard }),
       target ? t('canvas.target') : '',
       problems.length > 0 ? t('problems.count', { n: problems.length }) : '',
     ].filter(Boolean);
@@ -242,6 +248,7 @@ export function drawNodes(
       step,
       items,
       undo: Boolean(node.undo),
+      heard,
       missing: node.type === 'task' && catalogue.loaded && !type,
       problems,
       run: runs[id],

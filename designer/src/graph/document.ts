@@ -54,6 +54,10 @@ export interface FlowNode {
   on?: Record<string, Boundary>;
   output?: Value;
   vars?: Record<string, Value>;
+  /** Of a set node: how urgent the instance is from then on. */
+  priority?: Value;
+  /** Read by `listeners.ts`. */
+  listeners?: unknown;
   after?: string;
   /** A timer's expression; how many items of a for-each are enough. */
   until?: string | number;

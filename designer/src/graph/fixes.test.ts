@@ -31,9 +31,13 @@ const flow = (change: Record<string, unknown> = {}): Graph =>
       start: { type: 'start' },
       take: { type: 'task', uses: 'shop/take@1', with: { skku: 'A', note: '=nodes.tkae.x + vars.grade' } },
       choice: { type: 'exclusive' },
-      wait: { type: 'receive', message: 'm', key: '=1' },
+      wait: { type: 'receive', message: 'm', key: '=1', listeners: [{ on: 'enter', uses: 'shop/take@1', with: {} }] },
       end: { type: 'end', output: {} },
     },
+    listeners: [
+      { on: 'end', uses: 'shop/take@1', onFailure: 'fail' },
+      { on: 'enter', set: { a: 1 }, timeout: '1s' },
+    ],
     edges: [
       { from: 'start', to: 'take' },
       { from: 'take', to: 'choice' },
@@ -44,6 +48,40 @@ const flow = (change: Record<string, unknown> = {}): Graph =>
   });
 
 const rows: [string, Partial<Trouble>, string[], unknown][] = [
+  [
+    'begins an input of a listener with the example of its own node type',
+    {
+      code: 'INPUT_MISSING',
+      pointer: '/nodes/wait/listeners/0/with',
+      message: '`quantity` is required',
+      fix: 'add `quantity`',
+    },
+    ['nodes', 'wait', 'listeners', '0', 'with', 'quantity'],
+    3,
+  ],
+  [
+    'takes a failure away that comes too late',
+    { code: 'LISTENER_FORM', pointer: '/listeners/0/onFailure', fix: 'use `ignore` or `incident`' },
+    ['listeners', '0', 'onFailure'],
+    undefined,
+  ],
+  [
+    'takes away what only a call has',
+    { code: 'LISTENER_FORM', pointer: '/listeners/1/timeout', fix: 'add `uses`, or remove it' },
+    ['listeners', '1'],
+    { on: 'enter', set: { a: 1 } },
+  ],
+  [
+    'and of the flow’s',
+    {
+      code: 'CONFIG_MISMATCH',
+      pointer: '/listeners/0/config',
+      message: '`mode` is required',
+      fix: 'add `mode`',
+    },
+    ['listeners', '0', 'config', 'mode'],
+    'fast',
+  ],
   [
     'renames a field',
     {

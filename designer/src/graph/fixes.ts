@@ -98,9 +98,12 @@ function beginning(graph: Graph, path: Path, name: string, types: Types): Value 
   const node = path[0] === 'nodes' ? graph.nodes[path[1] ?? ''] : undefined;
   // Inside an undo by another node type, its own inputs are meant.
   const undo = path[2] === 'undo' && typeof node?.undo === 'object' ? node.undo : null;
-  const uses = undo?.uses ?? node?.uses;
+  // So of a listener, of a node or of the flow itself.
+  const list = path.indexOf('listeners');
+  const listener = list === 0 || list === 2 ? at(graph, path.slice(0, list + 2)) : null;
+  const uses = isObject(listener) ? String(listener.uses ?? '') : (undo?.uses ?? node?.uses);
   const type = uses ? types(uses) : undefined;
-  const below = path.slice(undo ? 3 : 2);
+  const below = path.slice(listener ? list + 2 : undo ? 3 : 2);
   const part = below[0] === 'config' ? 'config' : 'input';
   const inside = below.slice(1);
   if (part === 'input' && inside.length === 0 && isObject(graph.input?.properties) && name in graph.input.properties)
@@ -230,6 +233,9 @@ function remedy(graph: Graph, problem: Trouble, types: Types): Mend | null {
       return { kind: 'remove', name: last, edit: removeBoundary(graph, id, last) };
     case 'NO_UNDO':
       return node?.uses && types(node.uses)?.undo ? set(['nodes', id, 'undo'], 'undo: true', true) : null;
+    case 'LISTENER_FORM':
+      if (last === 'onFailure') return { kind: 'replace', name: 'incident', edit: edited(graph, path, undefined) };
+      return fix.endsWith('or remove it') ? { kind: 'remove', name: last, edit: edited(graph, path, undefined) } : null;
     case 'UNDO_NOT_OFFERED':
       return { kind: 'remove', name: 'undo', edit: edited(graph, ['nodes', id, 'undo'], undefined) };
     case 'RECEIVE_WITHOUT_TIMEOUT':
@@ -244,12 +250,12 @@ function remedy(graph: Graph, problem: Trouble, types: Types): Mend | null {
       return uses ? { kind: 'replace', name: uses, edit: edited(graph, path, uses) } : null;
     }
   }
-  const added = /^add `(.+)`$/.exec(fix)?.[1];
+  const added = /^add `([^`]+)`$/.exec(fix)?.[1];
   if (added !== undefined) {
     const where = [...path, added];
     return { kind: 'add', name: added, edit: edited(graph, where, beginning(graph, path, added, types)) };
   }
-  const removed = /^remove `(.+)`$/.exec(fix)?.[1] ?? (fix === 'remove it' ? last : undefined);
+  const removed = /^remove `([^`]+)`$/.exec(fix)?.[1] ?? (fix === 'remove it' ? last : undefined);
   if (removed === undefined || at(graph, path) === undefined) return null;
   const where = last === removed ? path : [...path, removed];
   return { kind: 'remove', name: removed, edit: edited(graph, where, undefined) };

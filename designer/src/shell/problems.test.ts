@@ -14,6 +14,25 @@ it('knows the same codes as docs/problems.md', () => {
   expect(Object.keys(words.codes).sort()).toEqual(codes.toSorted());
 });
 
+// What the checker advises, as its source has it; what is put together while it runs is left out.
+const sources = import.meta.glob('../../../engine/core/src/{flow,bind}/**/*.rs', {
+  query: '?raw',
+  import: 'default',
+  eager: true,
+}) as Record<string, string>;
+const advice = Object.entries(sources)
+  .filter(([path]) => !path.includes('/tests'))
+  .flatMap(([, text]) => [...text.matchAll(/\.fix\(\s*"((?:[^"\\]|\\.)*)"/g)])
+  .map((found) => (found[1] as string).replaceAll('\\"', '"'));
+
+it('finds what the checker advises', () => expect(advice.length).toBeGreaterThan(80));
+it.each([...new Set(advice)])('tells “%s” wholly in Chinese', (given) => {
+  const { fix } = tell(problem('NEW_CODE', 'x', given), words);
+  expect(fix).toMatch(/[\u4e00-\u9fff]/);
+  // Names of fields stay; an English sentence does not.
+  expect(fix).not.toMatch(/`|\b(a|an|the|and|or|it|of|to|one)\b/);
+});
+
 it.each([
   [problem('INPUT_MISSING', '`sku` is required', 'add `sku`'), '缺少必需的 sku。', '添加 sku'],
   [problem('CONFIG_MISMATCH', '7 is not of type string'), '7 的类型不是 string。', null],

@@ -312,11 +312,16 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         self.it.as_ref()?.taker(name, key)
     }
 
+    /// What one event asked for and a later one of the same batch gave up is not called.
+    fn drop_given_up(&mut self) {
+        let it = self.it.as_ref();
+        self.licensed_by_commit.retain(|call| it.is_some_and(|it| it.awaits(call.token, call.attempt, call.op)));
+    }
+
     /// Commits when something may leave the process only after it. `true`: the instance is parked or ended.
     async fn commit_if_due(&mut self) -> Result<bool, Stop> {
+        self.drop_given_up();
         let Some(it) = &self.it else { return Err(Stop::NotOurs) };
-        // What one event asked for and a later one of the same batch gave up is not called.
-        self.licensed_by_commit.retain(|call| it.awaits(call.token, call.attempt, call.op));
         let ended = it.end.is_some();
         let idle = self.calls.is_empty() && self.licensed_by_commit.is_empty();
         let now_ms = self.engine.0.clock.now_ms();
@@ -454,9 +459,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
             _ => return Ok(text),
         }
         // Calls that no commit has licensed are not made. Those under way come back too late to be taken.
-        let it = self.it.as_ref();
-        let stands = |call: &Call| it.is_some_and(|it| it.awaits(call.token, call.attempt, call.op));
-        self.licensed_by_commit.retain(stands);
+        self.drop_given_up();
         self.text()
     }
 

@@ -163,8 +163,7 @@ impl Library {
             let at = if matches!(node.kind, Kind::Start) { "" } else { &own };
             let heard = listeners
                 .iter()
-                .enumerate()
-                .filter_map(|(index, one)| Some((format!("{at}/listeners/{index}"), &one.call.as_ref()?.call)));
+                .filter_map(|one| Some((format!("{at}/listeners/{}", one.place), &one.call.as_ref()?.call)));
             for (pointer, call) in task.into_iter().chain(heard) {
                 let Ok(digest) = call.digest.parse::<Digest>() else { continue };
                 for mut problem in self.engine.nodes().check(&digest, &call.node_type, &call.config).await {

@@ -66,4 +66,4 @@ pub use records::Record;
 pub use schedules::{NewSchedule, Schedule};
 pub use store::{Act, Store};
 pub use sweep::Swept;
-pub use tasks::{Grasp, OpenTask, TaskFilter};
+pub use tasks::{Grasp, Lock, OpenTask, TaskFilter};

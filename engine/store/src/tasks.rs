@@ -60,6 +60,16 @@ pub struct TaskFilter {
     pub topic: Option<String>,
 }
 
+/// How long a worker's lock is to last from now on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lock {
+    Until(u64),
+    /// Not shorter than it is.
+    AtLeast(u64),
+    /// Anybody may fetch the task.
+    Over,
+}
+
 /// What became of a claim or a lock.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Grasp {
@@ -326,7 +336,7 @@ impl Store {
         .await
     }
 
-    /// Makes a worker's lock last until `locked_ms`, or ends it. A lock that is over can be had again as long as
+    /// Makes a worker's lock last longer, or ends it. A lock that is over can be had again as long as
     /// nobody else has fetched the task.
     pub async fn extend(
         &self,
@@ -334,7 +344,7 @@ impl Store {
         token: u32,
         attempt: u32,
         worker: String,
-        locked_ms: Option<u64>,
+        lock: Lock,
     ) -> std::result::Result<Grasp, Unavailable> {
         let Some(bytes) = id_bytes(instance) else { return Ok(Grasp::Gone) };
         self.write(move |tx| {
@@ -344,6 +354,11 @@ impl Store {
                 Some(holder) if *holder == worker => {}
                 holder => return Ok(Grasp::Taken(holder.clone().unwrap_or_default())),
             }
+            let locked_ms = match lock {
+                Lock::Until(until_ms) => Some(until_ms),
+                Lock::AtLeast(until_ms) => found.locked_ms.max(Some(until_ms)),
+                Lock::Over => None,
+            };
             tx.work |= locked_ms.is_none();
             let holder = locked_ms.map(|_| worker.clone());
             tx.db.execute(

@@ -94,7 +94,7 @@ pub fn golden() -> Vec<(Value, Value)> {
     });
     let item = json!({ "sku": "A", "qty": 2, "unit_cents": 1500, "weight_g": 100 });
     let five = json!({
-        "order_id": "$key", "type": "physical", "region": "domestic",
+        "order_id": "$key", "type": "physical", "region": "north",
         "customer": { "id": "c", "tier": "gold" }, "items": [item],
     });
     let read = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();

@@ -59,7 +59,7 @@ pub enum Kind {
 /// What is written into the state of a flow.
 #[derive(Debug, Default, Clone)]
 pub struct Writes {
-    /// In document order; later entries see earlier ones.
+    /// In document order. None reads a variable that another one writes.
     pub vars: Vec<(Arc<str>, Template)>,
     /// The instance's from then on: a whole number, smaller is more urgent.
     pub priority: Option<Template>,
@@ -68,6 +68,8 @@ pub struct Writes {
 /// Something done beside the way of a flow, where it comes by.
 #[derive(Debug, Clone)]
 pub struct Listener {
+    /// Where in the document's list it stands.
+    pub place: usize,
     pub on: Heard,
     pub call: Option<ListenerCall>,
     /// Written once the call, if there is one, has answered.

@@ -86,7 +86,7 @@ pub struct Body {
     pub compensation: Compensation,
     /// What a called flow's `input` must match.
     pub input: Option<Schema>,
-    /// Of the whole flow, in document order.
+    /// Of the whole flow, in document order, those of an end last.
     pub listeners: Vec<Listener>,
 }
 
@@ -122,7 +122,7 @@ pub struct Node {
     pub lock: Option<Arc<str>>,
     /// Boundary handlers, in document order.
     pub on: Vec<Boundary>,
-    /// In document order.
+    /// In document order, those of an end last.
     pub listeners: Vec<Listener>,
     /// Some expression of the flow reads `nodes.<id>`. Outputs nobody reads are not kept in the
     /// instance (the journal has them all the same).

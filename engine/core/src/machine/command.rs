@@ -2,7 +2,7 @@
 //!
 //! Not here: who may ask (`server`); what an answer to an open task comes to (`open`, `fail`).
 
-use super::instance::{End, Error, Instance, ROOT, State, Then, TokenId};
+use super::instance::{End, Error, Instance, ROOT, Scope, State, Then, TokenId};
 use super::open;
 use super::token::{At, Token, Wait};
 use super::walk::{JOIN_STUCK, Walk};
@@ -43,6 +43,12 @@ fn can_retry(it: &Instance, token: TokenId, new_key: bool) -> bool {
 
 /// Where a token may be put: any node of its graph but the start.
 fn move_to(flow: &Flow, it: &Instance, token: TokenId, to: &str) -> Option<NodeIx> {
+    let left = |scope: &Scope| {
+        scope.within.as_ref().is_some_and(|within| within.host == token) && super::scope::has_left(flow, scope)
+    };
+    if it.scopes.values().any(left) {
+        return None;
+    }
     let token = it.tokens.get(&token)?;
     let body = flow.nodes[token.node].body;
     let to = (0..flow.nodes.len()).find(|&node| flow.nodes[node].body == body && &*flow.nodes[node].id == to)?;
@@ -79,13 +85,12 @@ impl Walk<'_> {
                 self.resume();
             }
             Command::SkipUndo { token } => {
-                let heard = self
-                    .it
-                    .tokens
-                    .get(token)
-                    .and_then(|token| token.at.visit())
-                    .is_some_and(|visit| visit.hook.is_some());
-                if heard { self.skip_listener(*token) } else { self.skip_undo(*token) }
+                let visit = self.it.tokens.get(token).and_then(|token| token.at.visit());
+                if visit.is_some_and(|visit| visit.hook.is_some()) {
+                    self.skip_listener(*token);
+                } else {
+                    self.skip_undo(*token);
+                }
             }
             Command::Suspend { .. } => self.it.suspended = true,
             Command::Resume => self.resume(),
@@ -117,7 +122,10 @@ impl Walk<'_> {
         for id in calls {
             let Some(token) = self.it.tokens.remove(&id) else { continue };
             let here = token.here();
-            if let At::Halted(visit) = token.at {
+            let At::Halted(visit) = token.at else { continue };
+            if let Some(hook) = visit.hook {
+                self.listen_in_race(here, *hook, token.race);
+            } else {
                 self.call(id, here, token.since_ms, visit);
             }
         }
@@ -138,7 +146,7 @@ impl Walk<'_> {
         }
         self.it.tokens.remove(&id);
         if let Some(hook) = visit.as_ref().and_then(|visit| visit.hook.clone()) {
-            return self.listen(here, *hook);
+            return self.listen_in_race(here, *hook, race);
         }
         match (visit, stopped) {
             // Nothing was called: the wait goes on as it stood, with the end it had.

@@ -13,7 +13,7 @@ use super::token::Token;
 use super::walk::Walk;
 use super::{Call, Export, MESSAGE_KEY_BYTES_MAX, Op, fits_message};
 use crate::expr::{Expr, Root, Scope, Template, ValueError};
-use crate::flow::{Decision, Flow, Kind, Undo};
+use crate::flow::{Decision, Flow, Kind, Undo, Writes};
 use crate::value::Held;
 
 /// The scopes an expression sees into, from within: up to that of the flow they belong to.
@@ -88,13 +88,34 @@ impl Walk<'_> {
         within(self.flow, &self.it, scope, more, read)
     }
 
-    pub(super) fn set_var(&mut self, scope: ScopeId, name: &Arc<str>, value: Held) {
+    fn set_var(&mut self, scope: ScopeId, name: &Arc<str>, value: Held) {
         let own = flow_scope(&self.it, scope);
         self.scope_mut(own).vars.insert(name.clone(), value);
     }
 
+    /// All or nothing: where one has no value, a retry computes them all from what there was.
+    pub(super) fn write(
+        &mut self,
+        scope: ScopeId,
+        writes: &Writes,
+        value: impl Fn(&Self, &Template) -> Result<Held, ValueError>,
+    ) -> Result<(), ValueError> {
+        let mut vars = Vec::with_capacity(writes.vars.len());
+        for (name, template) in &writes.vars {
+            vars.push((name, value(self, template)?));
+        }
+        if let Some(priority) = &writes.priority {
+            let priority = value(self, priority)?;
+            self.set_priority(&priority.value)?;
+        }
+        for (name, value) in vars {
+            self.set_var(scope, name, value);
+        }
+        Ok(())
+    }
+
     /// Smaller is more urgent.
-    pub(super) fn set_priority(&mut self, value: &Value) -> Result<(), ValueError> {
+    fn set_priority(&mut self, value: &Value) -> Result<(), ValueError> {
         let priority = value.as_i64().and_then(|number| i32::try_from(number).ok());
         let refused = || ValueError { message: format!("{value} is no priority: a whole number of 32 bits") };
         self.it.priority = priority.ok_or_else(refused)?;

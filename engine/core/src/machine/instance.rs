@@ -146,7 +146,7 @@ pub struct Scope {
     /// How far a `for-each` or a `stage` with steps has come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Box<Progress>>,
-    /// Joins that went on before all had come: the edges still to come, by node.
+    /// Joins that went on before all had come: the edges of the tokens still to come, by node.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub joins: BTreeMap<NodeIx, Vec<EdgeIx>>,
     /// Completed; kept for what may have to be undone.
@@ -160,8 +160,12 @@ pub struct Scope {
 impl Error {
     /// As expressions read it, where a handler caught it or a result is missing: `nodes.pay.error.code`.
     pub(super) fn seen(&self) -> Held {
+        Held::computed(json!({ "error": self.fields() }))
+    }
+
+    pub(super) fn fields(&self) -> Value {
         let Self { code, message, data, .. } = self;
-        Held::computed(json!({ "error": { "code": code, "message": message, "data": data } }))
+        json!({ "code": code, "message": message, "data": data })
     }
 }
 

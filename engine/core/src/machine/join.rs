@@ -137,8 +137,10 @@ impl Walk<'_> {
         for id in round.iter().flat_map(|(_, ids)| ids) {
             self.it.tokens.remove(id);
         }
-        let came = |edge: &EdgeIx| round.iter().any(|(one, _)| one == edge);
-        let missing: Vec<EdgeIx> = flow.nodes[here.node].incoming.iter().copied().filter(|edge| !came(edge)).collect();
+        let came = |edge: EdgeIx| round.iter().find(|(one, _)| *one == edge).map_or(0, |(_, ids)| ids.len());
+        // Each as often as a token of its round is still to come.
+        let owed = |edge: EdgeIx| std::iter::repeat_n(edge, join.tokens.saturating_sub(came(edge)));
+        let missing: Vec<EdgeIx> = flow.nodes[here.node].incoming.iter().copied().flat_map(owed).collect();
         match join.rest {
             Rest::Cancel => self.cancel_branches(here, &missing),
             Rest::Await if !missing.is_empty() => {

@@ -1,6 +1,6 @@
 //! Listeners: what is called or written beside the way of a flow, and what comes of one that fails.
 //!
-//! The listeners of one moment are heard in document order. While one of them is called, a token stands on its
+//! The listeners of one moment are heard in document order, those of an end last. While one of them is called, a token stands on its
 //! node ([`Op::Listen`]); then what they were called before goes on. Listeners of the flow stand on its start.
 //!
 //! | failed | tries left | `ignore` | `incident` (unless said) | `fail` |
@@ -23,7 +23,7 @@ use super::instance::{Error, ScopeId, TokenId};
 use super::token::{At, Visit};
 use super::walk::{Here, Walk};
 use super::{Cut, CutReason, FailureClass, Op, Outcome};
-use crate::expr::{Root, ValueError};
+use crate::expr::{Root, Template, ValueError};
 use crate::flow::{EdgeIx, Flow, Heard, Listener, ListenerFailure, NodeIx};
 use crate::value::Held;
 
@@ -165,6 +165,10 @@ impl Walk<'_> {
     /// Lets all hear that have not yet, as far as that goes without a call.
     pub(super) fn listen(&mut self, here: Here, mut hook: Hook) {
         let flow = self.flow;
+        if self.it.suspended {
+            let (id, visit) = (self.next_token(), self.hook_visit(here, &hook));
+            return self.stand_in_race(id, here, self.it.now_ms, At::Halted(visit), self.race);
+        }
         let listeners = all(flow, here.node, &hook.then);
         loop {
             let Some(index) = (hook.index..listeners.len()).find(|&index| hook.then.hears(listeners[index].on)) else {
@@ -172,9 +176,8 @@ impl Walk<'_> {
             };
             hook.index = index;
             let listener = &listeners[index];
-            let visit = self.hook_visit(here, &hook);
             let failed = match &listener.call {
-                None => match self.write(here, listener, &hook, None) {
+                None => match self.told(here, listener, &hook, None) {
                     Ok(()) => None,
                     Err(error) => Some(self.error(FailureClass::Flow, "EXPRESSION_FAILED", error.message, here.node)),
                 },
@@ -182,8 +185,8 @@ impl Walk<'_> {
                     Ok(input) => match call.contract.refuses_input(&input) {
                         None => {
                             let id = self.next_token();
-                            let visit = Box::new(Visit { input: Held::computed(input), ..*visit });
-                            return self.call(id, here, self.it.now_ms, visit);
+                            let visit = Visit { input: Held::computed(input), ..*self.hook_visit(here, &hook) };
+                            return self.call(id, here, self.it.now_ms, Box::new(visit));
                         }
                         Some(refused) => Some(self.error(FailureClass::Flow, "INPUT_INVALID", refused, here.node)),
                     },
@@ -193,11 +196,18 @@ impl Walk<'_> {
             if let Some(error) = failed
                 && listener.on_failure != ListenerFailure::Ignore
             {
-                let id = self.next_token();
+                let (id, visit) = (self.next_token(), self.hook_visit(here, &hook));
                 return self.listener_failed(id, here, self.it.now_ms, visit, error);
             }
             hook.index += 1;
         }
+    }
+
+    /// As [`listen`](Self::listen), of a token that is in a race: what is entered then stays in it.
+    pub(super) fn listen_in_race(&mut self, here: Here, hook: Hook, race: Option<TokenId>) {
+        self.race = race;
+        self.listen(here, hook);
+        self.race = None;
     }
 
     fn hook_visit(&self, here: Here, hook: &Hook) -> Box<Visit> {
@@ -221,7 +231,7 @@ impl Walk<'_> {
         let fault = match outcome {
             Outcome::Done { port, output } => match refused(port, output) {
                 Some(message) => self.fault(FailureClass::Trap, "BAD_OUTPUT", &message, here.node),
-                None => match self.write(here, listener, &hook, Some(output)) {
+                None => match self.told(here, listener, &hook, Some(output)) {
                     Ok(()) => return self.next_listener(here, *hook),
                     Err(error) => self.fault(FailureClass::Flow, "EXPRESSION_FAILED", &error.message, here.node),
                 },
@@ -251,7 +261,8 @@ impl Walk<'_> {
         match policy {
             Some(ListenerFailure::Ignore) | None => self.next_listener(here, *hook),
             Some(ListenerFailure::Incident) => {
-                self.stand(id, here, since_ms, At::Incident { error, visit: Some(visit), stopped: None });
+                let at = At::Incident { error, visit: Some(visit), stopped: None };
+                self.stand_in_race(id, here, since_ms, at, self.race);
             }
             Some(ListenerFailure::Fail) if hook.then.is_of_the_flow() => self.fail(here.scope, error),
             Some(ListenerFailure::Fail) => self.give_up(here, error),
@@ -268,7 +279,8 @@ impl Walk<'_> {
         let Some(token) = self.it.tokens.remove(&id) else { return };
         let here = token.here();
         if let Some(hook) = token.at.visit().and_then(|visit| visit.hook.clone()) {
-            self.next_listener(here, *hook);
+            let index = hook.index + 1;
+            self.listen_in_race(here, Hook { index, ..*hook }, token.race);
         }
     }
 
@@ -294,25 +306,15 @@ impl Walk<'_> {
         }
     }
 
-    fn write(
+    fn told(
         &mut self,
         here: Here,
         listener: &Listener,
         hook: &Hook,
         result: Option<&Arc<Value>>,
     ) -> Result<(), ValueError> {
-        let mut vars = Vec::with_capacity(listener.writes.vars.len());
-        for (name, template) in &listener.writes.vars {
-            vars.push((name, self.seen(here, hook, result, |scope| template.eval(scope))?));
-        }
-        if let Some(priority) = &listener.writes.priority {
-            let priority = self.seen(here, hook, result, |scope| priority.eval(scope))?;
-            self.set_priority(&priority)?;
-        }
-        for (name, value) in vars {
-            self.set_var(here.scope, name, Held::computed(value));
-        }
-        Ok(())
+        let value = |walk: &Self, template: &Template| walk.seen(here, hook, result, |scope| template.held(scope));
+        self.write(here.scope, &listener.writes, value)
     }
 
     /// Evaluates what a listener sees.
@@ -328,11 +330,10 @@ impl Walk<'_> {
             Next::Leave { port } => Some(port),
             _ => None,
         };
-        let error = hook.error.as_ref();
         let event = json!({
             "on": on, "node": self.flow.nodes[here.node].id, "visit": here.visit, "port": port,
             "output": hook.output.as_ref().map(|held| &*held.value),
-            "error": error.map(|error| json!({ "code": error.code, "message": error.message, "data": error.data })),
+            "error": hook.error.as_ref().map(Error::fields),
         });
         let null = Value::Null;
         let result = result.map_or(&null, |result| &**result);

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use super::instance::{Instance, Scope, ScopeId};
 use super::snapshot::{EdgeName, Index, each_index};
-use super::token::{At, Token};
-use crate::flow::{BodyIx, Flow, Kind, NodeIx, Undo};
+use super::token::{At, Token, Wait};
+use crate::flow::{BodyIx, Catch, EdgeIx, Flow, Kind, NodeIx, Undo};
 
 /// Why an instance cannot go on with the other version: everything that stands in the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +35,7 @@ pub fn migrate(
 ) -> Result<Instance, Vec<Unfit>> {
     let mut it = instance.clone();
     let mut unfit: Vec<Unfit> = Vec::new();
+    let mut taken: BTreeMap<NodeIx, NodeIx> = BTreeMap::new();
     let mut find = |old: NodeIx| -> Option<NodeIx> {
         let name = from.name(old);
         let new = nodes.get(&*name).map_or(&*name, String::as_str);
@@ -51,6 +52,9 @@ pub fn migrate(
                 ("STEPS_CHANGED", format!("the steps of `{new}` are others there"))
             }
             Some(found) if undo_is_lost(from, old, to, found) => ("NO_UNDO", format!("`{new}` cannot be undone there")),
+            Some(found) if *taken.entry(found).or_insert(old) != old => {
+                ("NODE_TWICE", format!("another node goes to `{new}` as well"))
+            }
             Some(found) => return Some(found),
         };
         let one = Unfit { node: name, code, message };
@@ -59,7 +63,7 @@ pub fn migrate(
         }
         None
     };
-    let mut edges: Vec<usize> = Vec::new();
+    let mut edges: Vec<EdgeIx> = Vec::new();
     each_index(&mut it, &mut |index| match index {
         Index::Node(ix) => {
             if let Some(found) = find(*ix) {
@@ -68,17 +72,9 @@ pub fn migrate(
         }
         Index::Edge(ix) => edges.push(*ix),
     });
-    for edge in edges {
-        if EdgeName::of(from, edge).renamed(nodes).find(to).is_none() {
-            let node = from.name(from.edges[edge].to);
-            let message = format!("the other version has no such edge from `{}`", from.name(from.edges[edge].from));
-            let one = Unfit { node, code: "EDGE_MISSING", message };
-            if !unfit.contains(&one) {
-                unfit.push(one);
-            }
-        }
-    }
+    unfit.extend(edges_missing(from, to, edges, nodes));
     unfit.extend(listeners_changed(from, to, instance, &it));
+    unfit.extend(handlers_changed(from, to, instance, &it));
     if !unfit.is_empty() {
         return Err(unfit);
     }
@@ -95,6 +91,21 @@ pub fn migrate(
     }
     drop_guards_without_handler(&mut it, to);
     Ok(it)
+}
+
+fn edges_missing(from: &Flow, to: &Flow, edges: Vec<EdgeIx>, nodes: &BTreeMap<String, String>) -> Vec<Unfit> {
+    let mut unfit: Vec<Unfit> = Vec::new();
+    for edge in edges {
+        if EdgeName::of(from, edge).renamed(nodes).find(to).is_none() {
+            let node = from.name(from.edges[edge].to);
+            let message = format!("the other version has no such edge from `{}`", from.name(from.edges[edge].from));
+            let one = Unfit { node, code: "EDGE_MISSING", message };
+            if !unfit.contains(&one) {
+                unfit.push(one);
+            }
+        }
+    }
+    unfit
 }
 
 /// Whether a token on the one can stand on the other.
@@ -178,10 +189,35 @@ fn places(flow: &Flow, it: &Instance) -> Vec<(ScopeId, BodyIx)> {
     it.scopes.iter().filter_map(|(&id, scope)| Some((id, body(scope)?))).collect()
 }
 
-/// A handler that the other version does not have waits no more.
+/// A handler that waits goes on waiting for the same; one that is new is there from the next visit on.
+fn handlers_changed(from: &Flow, to: &Flow, old: &Instance, new: &Instance) -> Vec<Unfit> {
+    let waits = |flow: &Flow, node: NodeIx, port: &str| {
+        let handler = flow.nodes[node].on.iter().find(|handler| *handler.port == *port)?;
+        match &handler.catches {
+            Catch::Message { message, .. } => Some(message.to_string()),
+            Catch::After { .. } => Some(String::new()),
+            Catch::Error { .. } | Catch::Timeout => None,
+        }
+    };
+    let mut unfit = Vec::new();
+    for (id, token) in &old.tokens {
+        let (At::Guard { port: Some(port), .. }, Some(moved)) = (&token.at, new.tokens.get(id)) else { continue };
+        let there = to.nodes[moved.node].on.iter().any(|handler| handler.port == *port);
+        if there && waits(from, token.node, port) != waits(to, moved.node, port) {
+            let message = format!("its handler `{port}` waits for something else there");
+            unfit.push(Unfit { node: from.name(token.node), code: "HANDLER_CHANGED", message });
+        }
+    }
+    unfit
+}
+
+/// A handler that the other version does not have waits no more, and no more items come where none are taken.
 fn drop_guards_without_handler(it: &mut Instance, to: &Flow) {
     it.tokens.retain(|_, token| match &token.at {
         At::Guard { port: Some(port), .. } => to.nodes[token.node].on.iter().any(|handler| handler.port == *port),
+        At::Guard { port: None, wait: Wait::Message { .. }, .. } => {
+            matches!(&to.nodes[token.node].kind, Kind::ForEach(each) if each.more.is_some())
+        }
         _ => true,
     });
 }

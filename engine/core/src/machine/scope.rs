@@ -15,7 +15,7 @@ use super::token::{At, Token};
 use super::walk::{Here, Walk};
 use super::{FailureClass, ITEMS_MAX, Next, SCOPE_DEPTH_MAX};
 use crate::expr::{Root, ValueError};
-use crate::flow::{CallFlow, DONE, ForEach, Kind, Merge, NodeIx, OnFailure, Rest, Stage, Until};
+use crate::flow::{CallFlow, DONE, Flow, ForEach, Kind, Merge, NodeIx, OnFailure, Rest, Stage, Until};
 use crate::planted;
 use crate::value::Held;
 
@@ -217,9 +217,7 @@ impl Walk<'_> {
 
     /// Whether the container's token has gone on, and what still runs in it changes nothing.
     pub(super) fn has_left(&self, container: ScopeId) -> bool {
-        let Some(scope) = self.it.scopes.get(&container) else { return false };
-        let awaits = |within: &Within| matches!(&self.flow.nodes[within.node].kind, Kind::ForEach(each) if each.rest == Rest::Await);
-        scope.progress.as_ref().is_some_and(|progress| progress.enough) && scope.within.as_ref().is_some_and(awaits)
+        self.it.scopes.get(&container).is_some_and(|scope| has_left(self.flow, scope))
     }
 
     /// A message has brought one more item.
@@ -467,6 +465,12 @@ impl Walk<'_> {
         self.stop(scope, None);
         self.close_inner(scope);
     }
+}
+
+pub(super) fn has_left(flow: &Flow, container: &Scope) -> bool {
+    let awaits =
+        |within: &Within| matches!(&flow.nodes[within.node].kind, Kind::ForEach(each) if each.rest == Rest::Await);
+    container.progress.as_ref().is_some_and(|progress| progress.enough) && container.within.as_ref().is_some_and(awaits)
 }
 
 /// A failed item's place holds its error.

@@ -81,7 +81,7 @@ impl Walk<'_> {
             }
         };
         self.it.tokens.remove(&id);
-        if let Some(state) = state.filter(|state| state.maybe_done) {
+        if let Some(state) = state.filter(|state| state.maybe_done && state.hook.is_none()) {
             self.remember(here, &state, None);
         }
     }

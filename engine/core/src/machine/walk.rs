@@ -17,7 +17,7 @@ use super::instance::{Arrival, Done, End, Error, Instance, ROOT, ScopeId, Step, 
 use super::token::{At, Token, Visit, Wait};
 use super::{Effect, FailureClass, Hook, Next, Op, STEPS_PER_EVENT_MAX, VISITS_MAX};
 use crate::expr::{Template, ValueError};
-use crate::flow::{DONE, EdgeIx, Flow, Kind, NodeIx, Task, Throw, TimerKind, Undo, Writes};
+use crate::flow::{DONE, EdgeIx, Flow, Kind, NodeIx, Task, Throw, TimerKind, Undo};
 use crate::planted;
 use crate::value::Held;
 
@@ -32,7 +32,7 @@ pub(super) struct Walk<'f> {
     /// Tokens about to enter a node.
     arrivals: VecDeque<Arrival>,
     /// The event gateway whose waits are being entered.
-    race: Option<TokenId>,
+    pub(super) race: Option<TokenId>,
     steps: u32,
 }
 
@@ -181,7 +181,10 @@ impl<'f> Walk<'f> {
             Kind::EventGateway => self.race(here),
             Kind::Throw(throw) => self.throw(here, throw)?,
             Kind::Parallel(join) => self.join(here, join, by),
-            Kind::Set(writes) => self.set(here, writes)?,
+            Kind::Set(writes) => {
+                self.write(here.scope, writes, |walk, template| walk.held(here.scope, template))?;
+                self.leave(here, DONE);
+            }
             Kind::Timer(timer) => {
                 let due_ms = self.time(here.scope, timer)?;
                 self.place(here, At::Timer { due_ms });
@@ -211,19 +214,6 @@ impl<'f> Walk<'f> {
             Kind::ForEach(each) => self.enter_each(here, each)?,
             Kind::Stage(stage) => self.enter_stage(here, stage)?,
         }
-        Ok(())
-    }
-
-    fn set(&mut self, here: Here, writes: &Writes) -> Result<(), ValueError> {
-        for (name, template) in &writes.vars {
-            let value = self.held(here.scope, template)?;
-            self.set_var(here.scope, name, value);
-        }
-        if let Some(priority) = &writes.priority {
-            let priority = self.template(here.scope, priority)?;
-            self.set_priority(&priority)?;
-        }
-        self.leave(here, DONE);
         Ok(())
     }
 
@@ -449,7 +439,10 @@ impl<'f> Walk<'f> {
         for token in self.it.tokens.values_mut() {
             let (visit, stopped) = match &token.at {
                 // Its answer will come too late to be taken.
-                At::Calling(visit) => (Some(Box::new(Visit { maybe_done: true, ..(**visit).clone() })), None),
+                At::Calling(visit) => {
+                    let maybe_done = visit.maybe_done || visit.op != Op::Listen;
+                    (Some(Box::new(Visit { maybe_done, ..(**visit).clone() })), None)
+                }
                 At::Retrying { visit, .. } | At::Halted(visit) => (Some(visit.clone()), None),
                 At::Waiting { message, key, due_ms, visit } => {
                     let wait = Wait::Message { message: message.clone(), key: key.clone(), due_ms: *due_ms };

@@ -59,18 +59,9 @@ pub(super) async fn make(State(app): State<App>, Extension(caller): Extension<Ca
     }
     let turn = app.copying.clone().try_lock_owned();
     let turn = turn.map_err(|_| Refusal::say(Code::QueueFull, "a copy is being made already"))?;
-    let folder = folder(&app.config.data);
-    let path = folder.join(uuid::Uuid::now_v7().to_string());
-    let made = async {
-        tokio::fs::create_dir_all(&folder).await.map_err(|error| out_of_reach(&error))?;
-        store.backup(&path).await?;
-        File::open(&path).await.map_err(|error| out_of_reach(&error))
-    };
-    let made = made.await;
-    // It is read on by who has it open. Where nothing was made there is nothing to take away.
-    let _ = tokio::fs::remove_file(&path).await;
-    let file = made?;
-    let bytes = file.metadata().await.map_err(|error| out_of_reach(&error))?.len();
+    // Goes on without its caller: only who has seen the copy made can take it away again.
+    let copied = tokio::spawn(copy(app.clone(), turn));
+    let (file, bytes, turn) = copied.await.map_err(|error| Refusal::say(Code::Internal, error.to_string()))??;
     let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
     store.audit(act, "store.backup", store.kind(), json!({ "bytes": bytes })).await?;
     let (frames, reading) = mpsc::channel(FRAMES_BUFFERED);
@@ -81,6 +72,23 @@ pub(super) async fn make(State(app): State<App>, Extension(caller): Extension<Ca
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/vnd.sqlite3"));
     headers.insert(header::CONTENT_LENGTH, bytes.into());
     Ok(response)
+}
+
+/// The copy, open and without a name, how long it is, and the turn that it is made in.
+async fn copy(app: App, turn: OwnedMutexGuard<()>) -> Answer<(File, u64, OwnedMutexGuard<()>)> {
+    let folder = folder(&app.config.data);
+    let path = folder.join(uuid::Uuid::now_v7().to_string());
+    let made = async {
+        tokio::fs::create_dir_all(&folder).await.map_err(|error| out_of_reach(&error))?;
+        app.engine.journal().backup(&path).await?;
+        File::open(&path).await.map_err(|error| out_of_reach(&error))
+    };
+    let made = made.await;
+    // It is read on by who has it open. Where nothing was made there is nothing to take away.
+    let _ = tokio::fs::remove_file(&path).await;
+    let file = made?;
+    let bytes = file.metadata().await.map_err(|error| out_of_reach(&error))?.len();
+    Ok((file, bytes, turn))
 }
 
 fn out_of_reach(error: &std::io::Error) -> Refusal {

@@ -23,7 +23,7 @@ use stepwell_core::machine::{Command, Entry, Event};
 use stepwell_runtime::journal::Unavailable;
 use stepwell_store::{Change, Committed, FeedItem, Places};
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 
 use super::App;
 use super::extract::Query;
@@ -67,7 +67,18 @@ pub(super) async fn follow(
     let slot = slot.ok_or_else(|| Refusal::say(Code::Overloaded, "too many readers of events"))?;
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let (frames, reading) = mpsc::channel(FRAMES_BUFFERED);
-    tokio::spawn(Reader { app, query, frames, sent: Places::default(), replay: None }.run(last, slot));
+    let store = app.engine.journal();
+    // Whatever is committed once the answer has begun is told: where it begins is settled before. Subscribed before the
+    // store is read, so that nothing falls between the two.
+    let feed = store.feed();
+    let (heads, passed) = (store.feed_heads().await?, store.feed_passed().await?);
+    let begins = match last.as_deref().map(|last| resume(&app.engine_id, last, &heads, &passed)) {
+        None => Begins::Here,
+        Some(None) => Begins::Anew,
+        Some(Some(places)) => Begins::After(places),
+    };
+    let reader = Reader { app, query, frames, sent: heads, replay: None };
+    tokio::spawn(reader.run(feed, begins, slot));
     let body = stream::unfold(reading, |mut reading| async move {
         reading.recv().await.map(|frame: Bytes| (Ok::<_, std::convert::Infallible>(frame), reading))
     });
@@ -120,6 +131,17 @@ struct Reader {
     replay: Option<Replay>,
 }
 
+type Feed = broadcast::Receiver<FeedItem>;
+
+/// Where a stream begins.
+enum Begins {
+    /// With what is committed from now on.
+    Here,
+    /// There as well, but its reader has missed something and must read everything anew.
+    Anew,
+    After(Places),
+}
+
 /// Why a reader is told nothing more.
 enum Over {
     Gone,
@@ -133,25 +155,22 @@ impl From<Unavailable> for Over {
 }
 
 impl Reader {
-    async fn run(mut self, last: Option<String>, _slot: Slot) {
+    async fn run(mut self, feed: Feed, begins: Begins, _slot: Slot) {
         let mut stop = self.app.stop.clone();
         tokio::select! {
-            over = self.tell(last) => if let Err(Over::Unavailable(error)) = over {
+            over = self.tell(feed, begins) => if let Err(Over::Unavailable(error)) = over {
                 tracing::warn!(%error, "a reader of events is cut off");
             },
             () = told(&mut stop) => {}
         }
     }
 
-    async fn tell(&mut self, last: Option<String>) -> Result<(), Over> {
-        let store = self.app.engine.journal().clone();
-        // Subscribed before the store is read, so that nothing falls between the two.
-        let mut feed = store.feed();
-        let (heads, passed) = (store.feed_heads().await?, store.feed_passed().await?);
-        match last.as_deref().map(|last| resume(&self.app.engine_id, last, &heads, &passed)) {
-            None => self.begin(heads, false).await?,
-            Some(None) => self.begin(heads, true).await?,
-            Some(Some(places)) => {
+    async fn tell(&mut self, mut feed: Feed, begins: Begins) -> Result<(), Over> {
+        let heads = self.sent.clone();
+        match begins {
+            Begins::Here => self.begin(heads, false).await?,
+            Begins::Anew => self.begin(heads, true).await?,
+            Begins::After(places) => {
                 self.begin(places, false).await?;
                 self.catch_up().await?;
             }

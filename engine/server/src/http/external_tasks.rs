@@ -16,7 +16,7 @@ use serde_json::Value;
 use stepwell_core::machine::{Command, Failure, fits_message};
 use stepwell_core::problem::Problem;
 use stepwell_runtime::Clock;
-use stepwell_store::{Grasp, OpenTask, TaskFilter};
+use stepwell_store::{Grasp, Lock, OpenTask, TaskFilter};
 
 use super::auth::Caller;
 use super::extract::{Path, Query};
@@ -29,6 +29,8 @@ use super::{App, body};
 
 const LOCK_MS: u64 = 30_000;
 const LOCK_MS_MAX: u64 = 24 * 60 * 60 * 1000;
+/// An answer waits that long for its instance, at most.
+const ANSWERED_MS: u64 = 60 * 60 * 1000;
 const WAIT_MS_MAX: u64 = 60_000;
 const TASKS_MAX: u32 = 100;
 const TOPICS_MAX: usize = 50;
@@ -198,8 +200,8 @@ pub(super) async fn extend(
     if !problems.is_empty() {
         return Err(Refusal::with(Code::BodyInvalid, problems));
     }
-    let locked_ms = (lock_ms > 0).then(|| app.clock.now_ms().saturating_add(lock_ms));
-    held(&app, &id, asked.worker, asked.attempt, locked_ms).await.map(|task| Json(item(task)))
+    let lock = if lock_ms > 0 { Lock::Until(app.clock.now_ms().saturating_add(lock_ms)) } else { Lock::Over };
+    held(&app, &id, asked.worker, asked.attempt, lock).await.map(|task| Json(item(task)))
 }
 
 /// Complete a task
@@ -219,7 +221,7 @@ pub(super) async fn complete(
     if task.topic.is_some() && task.attempt == asked.attempt && task.worker.as_ref() == Some(&asked.worker) {
         fits(&app, &task, &asked.output).await?;
     }
-    let task = held(&app, &id, asked.worker, asked.attempt, Some(app.clock.now_ms() + LOCK_MS)).await?;
+    let task = held(&app, &id, asked.worker, asked.attempt, answered(&app)).await?;
     let (token, attempt) = (task.token, task.attempt);
     send(&app, &task.instance, Command::Complete { token, attempt, output: Arc::new(asked.output) }, caller).await
 }
@@ -242,19 +244,24 @@ pub(super) async fn fail(
         Some(rejected) => Failure::Rejected(rejection(rejected)?),
         None => Failure::Transient { message: asked.message, retry_after_ms: (after > 0).then_some(after) },
     };
-    let task = held(&app, &id, asked.worker, asked.attempt, Some(app.clock.now_ms() + LOCK_MS)).await?;
+    let task = held(&app, &id, asked.worker, asked.attempt, answered(&app)).await?;
     send(&app, &task.instance, Command::Fail { token: task.token, attempt: task.attempt, failure }, caller).await
 }
 
+/// Nobody else gets what is answered until the instance has taken the answer.
+fn answered(app: &App) -> Lock {
+    Lock::AtLeast(app.clock.now_ms().saturating_add(ANSWERED_MS))
+}
+
 /// The task, if the worker has it in this attempt.
-async fn held(app: &App, id: &str, by: String, attempt: u32, locked_ms: Option<u64>) -> Answer<OpenTask> {
+async fn held(app: &App, id: &str, by: String, attempt: u32, lock: Lock) -> Answer<OpenTask> {
     let mut problems = Vec::new();
     worker(&by, &mut problems);
     if !problems.is_empty() {
         return Err(Refusal::with(Code::BodyInvalid, problems));
     }
     let (instance, token) = named(id)?;
-    match app.engine.journal().extend(instance, token, attempt, by, locked_ms).await? {
+    match app.engine.journal().extend(instance, token, attempt, by, lock).await? {
         Grasp::Held(task) => Ok(*task),
         Grasp::Taken(other) if other.is_empty() => Err(Refusal::say(Code::TaskTaken, "no worker has fetched it")),
         Grasp::Taken(other) => Err(Refusal::say(Code::TaskTaken, format!("{other} has it"))),

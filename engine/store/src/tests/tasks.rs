@@ -7,7 +7,7 @@ use stepwell_core::machine::{OpenTask, State};
 use stepwell_runtime::journal::TaskMoves;
 
 use super::{Fixture, admitted, open, published};
-use crate::{Grasp, Store};
+use crate::{Grasp, Lock, Store};
 
 /// Puts out a task of a topic, open since then.
 async fn put_out(store: &Store, topic: &str, since_ms: u64) -> Arc<str> {
@@ -79,7 +79,15 @@ async fn a_look_for_work_goes_past_the_writer_and_work_rings() {
     put_out(&store, "b", 2).await;
     told.as_mut().await;
     told = waiting(store.work());
-    let given = store.extend(&id, 1, 1, "w".to_owned(), None).await.unwrap();
+    for (lock, until_ms) in
+        [(Lock::Until(90_000), 90_000), (Lock::AtLeast(20_000), 90_000), (Lock::AtLeast(95_000), 95_000)]
+    {
+        let Grasp::Held(task) = store.extend(&id, 1, 1, "w".to_owned(), lock).await.unwrap() else {
+            panic!("{lock:?}")
+        };
+        assert_eq!(task.locked_ms, Some(until_ms), "{lock:?}");
+    }
+    let given = store.extend(&id, 1, 1, "w".to_owned(), Lock::Over).await.unwrap();
     assert!(matches!(given, Grasp::Held(_)));
     told.as_mut().await;
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::starts::no_priority;
 use super::{Checker, Entry, Reading, Sees, Write};
 use crate::catalog::{EffectClass, NodeType};
 use crate::decide::Table;
@@ -440,14 +441,13 @@ impl<'d> Checker<'d> {
     ) -> Option<Template> {
         let source = match priority? {
             PriorityDocument::Number(number) => Value::from(*number),
-            PriorityDocument::Expression(text) if text.starts_with('=') => Value::from(text.as_str()),
-            PriorityDocument::Expression(text) => {
-                let problem = Problem::error("PRIORITY", pointer, format!("`{text}` is no priority"));
-                self.on(node, problem.fix("use a whole number, or an expression such as =input.rush ? -10 : 0"));
-                return None;
-            }
+            PriorityDocument::Expression(text) => Value::from(text.as_str()),
         };
-        Some(self.template(node, &source, pointer, sees))
+        let template = self.template(node, &source, pointer, sees);
+        if let Template::Literal(Value::String(_)) = template {
+            self.on(node, no_priority(&source, pointer));
+        }
+        Some(template)
     }
 
     fn timer(&mut self, node: NodeIx, timer: &TimerDocument, pointer: &str) -> Option<Kind> {

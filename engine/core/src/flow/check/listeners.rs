@@ -20,7 +20,12 @@ impl Checker<'_> {
             self.on(node, Problem::error("LISTENER_FORM", pointer, message).fix("put what they do into one"));
         }
         let listeners = all.iter().take(LISTENERS_MAX).enumerate();
-        listeners.filter_map(|(index, one)| self.listener(node, one, &format!("{pointer}/{index}"))).collect()
+        let mut compiled: Vec<Listener> = listeners
+            .filter_map(|(place, one)| self.listener(node, one, place, &format!("{pointer}/{place}")))
+            .collect();
+        // An end is over once what led to it is.
+        compiled.sort_by_key(|one| one.on == Heard::End);
+        compiled
     }
 
     /// Those of the document itself.
@@ -31,7 +36,7 @@ impl Checker<'_> {
         start.map_or_else(Vec::new, |start| self.listeners(start, &all, "/listeners"))
     }
 
-    fn listener(&mut self, node: NodeIx, one: &ListenerDocument, pointer: &str) -> Option<Listener> {
+    fn listener(&mut self, node: NodeIx, one: &ListenerDocument, place: usize, pointer: &str) -> Option<Listener> {
         let on = match one.on {
             HeardDocument::Enter => Heard::Enter,
             HeardDocument::Leave => Heard::Leave,
@@ -73,7 +78,7 @@ impl Checker<'_> {
             None => None,
             Some(uses) => Some(self.listener_call(node, one, uses, pointer)?),
         };
-        Some(Listener { on, call, writes, on_failure })
+        Some(Listener { place, on, call, writes, on_failure })
     }
 
     fn listener_call(
@@ -107,8 +112,8 @@ impl Checker<'_> {
         let raced: Vec<NodeIx> = self.edges.iter().filter(|line| gateway(line.from)).map(|line| line.to).collect();
         for node in raced {
             let calls = |one: &Listener| one.on == Heard::Enter && one.call.is_some();
-            if let Some(index) = self.nodes[node].listeners.iter().position(calls) {
-                let pointer = format!("{}/listeners/{index}", self.nodes[node].pointer);
+            if let Some(place) = self.nodes[node].listeners.iter().find(|one| calls(one)).map(|one| one.place) {
+                let pointer = format!("{}/listeners/{place}", self.nodes[node].pointer);
                 let message = "a wait after an event gateway begins at once, and cannot wait for a listener";
                 let problem = Problem::error("LISTENER_FORM", pointer, message);
                 self.on(node, problem.fix("listen to `leave`, or before the gateway"));

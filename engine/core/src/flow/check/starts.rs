@@ -20,6 +20,11 @@ pub(super) struct Starts {
 /// Shorter, and an instance could be gone before its caller has read what came of it.
 const RETENTION_MS_MIN: u64 = 1_000;
 
+pub(super) fn no_priority(value: &Value, pointer: &str) -> Problem {
+    let problem = Problem::error("PRIORITY", pointer, format!("{value} is no priority"));
+    problem.fix("use a whole number, or an expression such as =input.rush ? -10 : 0")
+}
+
 impl Checker<'_> {
     pub(super) fn starts(&mut self) -> Starts {
         let text = self.reader.field::<String>("businessKey");
@@ -43,9 +48,7 @@ impl Checker<'_> {
                 Some(Expr::literal(Value::Number(number.clone())))
             }
             other => {
-                let message = format!("{other} is no priority");
-                let problem = Problem::error("PRIORITY", AT, message);
-                self.problem(problem.fix("use a whole number, or an expression such as =input.rush ? -10 : 0"));
+                self.problem(no_priority(other, AT));
                 None
             }
         }

@@ -139,3 +139,61 @@ fn a_long_list_is_not_written_again() {
     let text = snapshot(&flow, &play.it).unwrap();
     assert!(text.len() < 4_000, "{} bytes for three items of a list of 120 kB", text.len());
 }
+
+#[test]
+fn what_a_timed_out_round_is_owed_ends_at_the_join() {
+    let flow = flow(
+        "start=start; s=parallel {\"tokens\":2}; a=p; b=p; j=parallel {\"join\":{\"tokens\":2,\"timeout\":\"1m\"}}; late=p; end=end",
+        "start>s s>a s>b a>j b>j j>end j.timeout>late late>end",
+    );
+    // One of four comes in time; the other three are of the same round.
+    table(&flow, &[("a:ok tick a:ok b:ok b:ok late:ok", "a b a b late | completed null")]);
+}
+
+#[test]
+fn what_has_gone_on_is_not_moved() {
+    let flow = flow(
+        "start=start; e=for-each {\"items\":\"=[1,2]\",\"limit\":2,\"until\":1,\"rest\":\"await\"}; a=x {\"in\":\"e\"}; k=p; end=end",
+        "start>e e>k k>end",
+    );
+    table(&flow, &[("e.1/0/a:ok move:e>k", "e.1/0/a e.1/1/a k | nothingtodo | running")]);
+}
+
+#[test]
+fn a_migration_says_what_waits_for_something_else() {
+    let wait = |on: &str| {
+        flow(
+            &format!(
+                "start=start; m=receive {{\"message\":\"m\",\"key\":\"k\",\"timeout\":\"1h\",\"on\":{{\"o\":{on}}}}}; end=end; off=end"
+            ),
+            "start>m m>end m.o>off",
+        )
+    };
+    let (after, message) =
+        ("{\"type\":\"timeout\",\"after\":\"1m\"}", "{\"type\":\"message\",\"message\":\"x\",\"key\":\"k\"}");
+    let one = wait(after);
+    let play = Play::of(&one, &json!({}));
+    let codes = |to: &Flow, it: &Instance, from: &Flow, nodes: &[(&str, &str)]| {
+        let nodes = nodes.iter().map(|&(old, new)| (old.to_owned(), new.to_owned())).collect();
+        let unfit = migrate(from, to, it, &nodes).err().unwrap_or_default();
+        unfit.iter().map(|one| format!("{} {}", one.node, one.code)).collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(codes(&wait(message), &play.it, &one, &[]), "m HANDLER_CHANGED");
+    assert_eq!(codes(&wait("{\"type\":\"timeout\",\"after\":\"2m\"}"), &play.it, &one, &[]), "");
+    let two = flow("start=start; s=parallel; a=x; b=x; j=parallel; end=end", "start>s s>a s>b a>j b>j j>end");
+    let play = Play::of(&two, &json!({}));
+    assert_eq!(codes(&two, &play.it, &two, &[("b", "a")]), "b NODE_TWICE");
+}
+
+#[test]
+fn a_set_that_has_no_value_writes_nothing() {
+    let flow = flow(
+        "start=start; one=set {\"vars\":{\"n\":1}}; two=set {\"vars\":{\"n\":\"=vars.n + 1\"},\"priority\":\"=1.5\"}; end=end",
+        "start>one one>two two>end",
+    );
+    let mut play = Play::of(&flow, &json!({}));
+    for _ in 0..3 {
+        assert_eq!(*play.it.root().vars["n"].value, json!(1));
+        play.word("retry");
+    }
+}

@@ -161,3 +161,57 @@ fn an_inclusive_gateway_that_found_no_way_is_tried_again() {
     let flow = flow("start=start; g=inclusive; a=p; b=p; end=end", "start>g g>a?len(input.n)>1 g>b! a>end b>end");
     table(&flow, &[("", " | incident EXPRESSION_FAILED"), ("retry", " | incident EXPRESSION_FAILED")]);
 }
+
+#[test]
+fn an_end_is_heard_after_what_led_to_it_and_once() {
+    let flow = chain(&json!([
+        { "on": "end", "set": { "seen": "=[vars.seen, event.on]" } },
+        { "on": "leave", "uses": "t/pure@1", "set": { "seen": "left" }, "onFailure": "fail" }
+    ]));
+    let shown = |script: &str| {
+        let mut play = Play::of(&flow, &json!({ "n": 5 }));
+        script.split_whitespace().for_each(|word| play.word(word));
+        play.it.root().vars.get("seen").map(|held| held.value.to_string()).unwrap_or_default()
+    };
+    assert_eq!(shown("a:ok"), "");
+    assert_eq!(shown("a:ok a:ok"), "[\"left\",\"leave\"]");
+    assert_eq!(shown("a:ok a:no=OTHER"), "[null,\"error\"]");
+}
+
+#[test]
+fn a_limit_during_a_listener_undoes_nothing_that_was_not_done() {
+    let enter = chain(&json!([{ "on": "enter", "uses": "t/ext@1" }]));
+    let leave = chain(&json!([{ "on": "leave", "uses": "t/ext@1" }]));
+    table(&enter, &[("full compensate", "a! | failed COMPENSATION_REQUESTED")]);
+    table(&leave, &[("a:ok full compensate a:ok", "a a! a~ | compensated COMPENSATION_REQUESTED")]);
+}
+
+#[test]
+fn a_suspended_instance_enters_nothing_behind_a_listener() {
+    let flow = flow(
+        "start=start; u=user-task {\"groups\":[\"g\"],\"listeners\":[{\"on\":\"enter\",\"uses\":\"t/pure@1\"},{\"on\":\"enter\",\"priority\":3}]}; end=end",
+        "start>u u>end",
+    );
+    table(
+        &flow,
+        &[("suspend u:ok done", "u! | nothingtodo | suspended"), ("suspend u:ok resume done", "u! | completed null")],
+    );
+}
+
+#[test]
+fn a_listener_of_a_raced_wait_stays_in_the_race() {
+    let flow = flow(
+        "start=start; g=event-gateway; m=receive {\"message\":\"m\",\"key\":\"k\",\"timeout\":\"1h\",\"listeners\":[{\"on\":\"enter\",\"priority\":\"=1.5\"}]}; \
+         t=timer {\"after\":\"1m\"}; b=p; c=p; end=end",
+        "start>g g>m g>t m>b t>c b>end c>end",
+    );
+    table(
+        &flow,
+        &[
+            ("tick", "c | running"),
+            ("skip msg", "b | running"),
+            ("skip tick", "c | running"),
+            ("tick skip", "c | nothingtodo | running"),
+        ],
+    );
+}
