@@ -20,8 +20,10 @@ pub(crate) async fn a_record_is_written_with_its_commit(subject: impl Subject) -
     same("of another type", subject.record("refund", "1").await?, None)?;
     commit(journal, Commit::after(&id, 1, 1).writes("order", "1", 1, "PAYING")).await?;
     commit(journal, Commit::after(&id, 2, 1).reads("order", "1", 2)).await?;
+    // Written several times since the commit before: each counts.
+    commit(journal, Commit::after(&id, 3, 1).writes_up_to("order", "1", 2, 5, "PAID")).await?;
     let subject = subject.restart().await;
-    same("after a restart", subject.record("order", "1").await?, at("PAYING", 2))
+    same("after a restart", subject.record("order", "1").await?, at("PAID", 5))
 }
 
 pub(crate) async fn a_record_that_moved_refuses_the_whole_commit(subject: impl Subject) -> Result<()> {
@@ -87,10 +89,14 @@ pub(crate) async fn of_many_that_count_at_once_none_is_lost(subject: impl Subjec
 
 pub(crate) async fn a_commit_names_a_record_once(subject: impl Subject) -> Result<()> {
     let journal = subject.journal();
-    let twice = Commit::first(&new_id()).reads("order", "1", 0).writes("order", "1", 0, "NEW");
-    match journal.append(twice.0).await {
-        Err(AppendError::Malformed(_)) => {}
-        other => bail!("expected a refusal for good, got {other:?}"),
+    let first = || Commit::first(&new_id());
+    let twice = first().reads("order", "1", 0).writes("order", "1", 0, "NEW");
+    let not_counted = first().writes_up_to("order", "1", 0, 0, "NEW");
+    for wrong in [twice, not_counted] {
+        match journal.append(wrong.0).await {
+            Err(AppendError::Malformed(_)) => {}
+            other => bail!("expected a refusal for good, got {other:?}"),
+        }
     }
     same("nothing", subject.record("order", "1").await?, None)
 }

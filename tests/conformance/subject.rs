@@ -147,8 +147,13 @@ impl Commit {
 
     /// Writes a record that it saw at revision `seen`.
     pub(crate) fn writes(self, kind: &str, id: &str, seen: u64, status: &str) -> Self {
+        self.writes_up_to(kind, id, seen, seen + 1, status)
+    }
+
+    /// More than once.
+    pub(crate) fn writes_up_to(self, kind: &str, id: &str, seen: u64, revision: u64, status: &str) -> Self {
         let mut it = self.reads(kind, id, seen);
-        let write = RecordWrite { status: status.to_owned(), status_code: 20, body: "{}".to_owned() };
+        let write = RecordWrite { revision, status: status.to_owned(), status_code: 20, body: "{}".to_owned() };
         it.0.records.last_mut().unwrap().write = Some(write);
         it
     }

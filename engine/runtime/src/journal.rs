@@ -133,12 +133,14 @@ pub struct Touched {
     pub id: String,
     /// The revision it must still be at; 0: there must be none.
     pub seen: u64,
-    /// What becomes of it, at the next revision. `None`: it was read alone.
+    /// What becomes of it. `None`: it was read alone.
     pub write: Option<RecordWrite>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordWrite {
+    /// As many above the one that was seen as it was written since: at least one.
+    pub revision: u64,
     pub status: String,
     /// The status's ordered code.
     pub status_code: i32,

@@ -337,8 +337,8 @@ impl Commit {
         if snapshot.is_none() && !state.ended() && !entries.is_empty() {
             return Err(AppendError::Malformed(format!("{instance}: a live instance needs a snapshot")));
         }
-        if records::named_twice(&records) {
-            return Err(AppendError::Malformed(format!("{instance}: a record is named twice")));
+        if records::contradict(&records) {
+            return Err(AppendError::Malformed(format!("{instance}: its records contradict one another")));
         }
         let output = match (&reply, output) {
             (Some(reply), Some(output)) if *reply == output => Some("=".to_owned()),

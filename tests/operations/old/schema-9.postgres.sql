@@ -208,6 +208,22 @@ CREATE TABLE stepwell_old.record (
     CONSTRAINT record_body_check CHECK (stepwell_old.json_valid(body)),
     CONSTRAINT record_revision_check CHECK ((revision > 0))
 );
+CREATE TABLE stepwell_old.record_grant (
+    plugin text NOT NULL COLLATE pg_catalog."C",
+    type text NOT NULL COLLATE pg_catalog."C",
+    granted_ms bigint NOT NULL,
+    granted_by text NOT NULL COLLATE pg_catalog."C"
+);
+CREATE TABLE stepwell_old.record_type (
+    key text NOT NULL COLLATE pg_catalog."C",
+    version bigint NOT NULL,
+    document text NOT NULL COLLATE pg_catalog."C",
+    hash text NOT NULL COLLATE pg_catalog."C",
+    published_ms bigint NOT NULL,
+    published_by text NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT record_type_document_check CHECK (stepwell_old.json_valid(document)),
+    CONSTRAINT record_type_version_check CHECK ((version > 0))
+);
 CREATE TABLE stepwell_old.route (
     path text NOT NULL COLLATE pg_catalog."C",
     spec text NOT NULL COLLATE pg_catalog."C",
@@ -282,6 +298,7 @@ CREATE TABLE stepwell_old.task (
     groups text NOT NULL COLLATE pg_catalog."C",
     worker text COLLATE pg_catalog."C",
     locked_ms bigint,
+    key text COLLATE pg_catalog."C",
     CONSTRAINT task_groups_check CHECK (stepwell_old.json_valid(groups)),
     CONSTRAINT task_input_check CHECK (stepwell_old.json_valid(input)),
     CONSTRAINT task_users_check CHECK (stepwell_old.json_valid(users))
@@ -300,80 +317,80 @@ CREATE TABLE stepwell_old.version (
     CONSTRAINT version_document_check CHECK (stepwell_old.json_valid(document)),
     CONSTRAINT version_version_check CHECK ((version > 0))
 );
-INSERT INTO stepwell_old.audit VALUES (911737694269210625, 1795212005592, 'admin', 'flow.publish', 'ended', '{"hash":"e07277660ad2ba8ef9da31642d2b508919550d3183fe78a8771089440909badd","label":null,"version":1}');
-INSERT INTO stepwell_old.audit VALUES (911737694416011521, 1795212005616, 'admin', 'instance.start', '01a1faf9-50f0-735c-bff1-a512371e6f60', '{"flow":"ended","version":1}');
-INSERT INTO stepwell_old.audit VALUES (911737694416011777, 1795212005635, 'admin', 'flow.publish', 'receive', '{"hash":"f4db7cf80014a297847b80c90697abd0bc6ae7e1a3d9b4d686aeb1b421177653","label":null,"version":1}');
-INSERT INTO stepwell_old.audit VALUES (911737694525063425, 1795212005642, 'admin', 'instance.start', '01a1faf9-510a-754e-ab16-70f2178a19ad', '{"flow":"receive","version":1}');
-INSERT INTO stepwell_old.audit VALUES (911737694525063681, 1795212005650, 'admin', 'flow.publish', 'suspended', '{"hash":"f8f765f7217ce35f61a9b801108cad1817ba83329acd7431fe79e7e9a257450a","label":null,"version":1}');
-INSERT INTO stepwell_old.audit VALUES (911737694592172289, 1795212005658, 'admin', 'instance.start', '01a1faf9-511a-72af-abc0-768b096cbeba', '{"flow":"suspended","version":1}');
-INSERT INTO stepwell_old.audit VALUES (911737694613143809, 1795212005663, 'admin', 'instance.suspend', '01a1faf9-511a-72af-abc0-768b096cbeba', '{"command":"suspend","reason":"later"}');
-INSERT INTO stepwell_old.audit VALUES (911737694650892289, 1795212005683, 'admin', 'flow.publish', 'timer', '{"hash":"b24ca64e8d493009e2e6b2bd4b92edac7e5bc1029517a432acd874009830dbb0","label":null,"version":1}');
-INSERT INTO stepwell_old.audit VALUES (911737694713807105, 1795212005687, 'admin', 'instance.start', '01a1faf9-5137-710d-a78f-6a74d1019ba4', '{"flow":"timer","version":1}');
-INSERT INTO stepwell_old.audit VALUES (911737694718001153, 1795212005697, 'admin', 'flow.publish', 'event', '{"hash":"2a7405fbc573566bb58d89e709f02162a6688c88ee549e452fcdab3dad883969","label":null,"version":1}');
-INSERT INTO stepwell_old.audit VALUES (911737694776721665, 1795212005702, 'admin', 'instance.start', '01a1faf9-5146-7769-9f9d-49972e78d86a', '{"flow":"event","version":1}');
-INSERT INTO stepwell_old.audit VALUES (911737694776721921, 1795212005706, 'admin', 'flow.publish', 'call', '{"hash":"690b5c8ce704c079239ca935a8aaa68b80ce480aa3889deaeb99f7165381784c","label":null,"version":1}');
-INSERT INTO stepwell_old.audit VALUES (911737694814470401, 1795212005711, 'admin', 'instance.start', '01a1faf9-514f-704b-bd6a-2d542b07c2f8', '{"flow":"call","version":1}');
-INSERT INTO stepwell_old.audit VALUES (911737694814470657, 1795212005717, 'admin', 'flow.publish', 'each', '{"hash":"dea169ce781bc35ba3c7fb514ebebefdaef4cbb7eb01b81bebff5278295e3ced","label":null,"version":1}');
-INSERT INTO stepwell_old.audit VALUES (911737694856413441, 1795212005721, 'admin', 'instance.start', '01a1faf9-5159-74dd-a0b4-074f78c78f37', '{"flow":"each","version":1}');
-INSERT INTO stepwell_old.audit VALUES (911737694856413697, 1795212005725, 'admin', 'flow.publish', 'person', '{"hash":"7ce57a657b64509fbeff45a04d958d1c98228b4821551beda755663682c55f77","label":null,"version":1}');
-INSERT INTO stepwell_old.audit VALUES (911737694885773569, 1795212005728, 'admin', 'instance.start', '01a1faf9-5160-7258-9a08-8b297d80b37d', '{"flow":"person","version":1}');
-INSERT INTO stepwell_old.audit VALUES (911737694885773825, 1795212005735, 'admin', 'flow.publish', 'worker', '{"hash":"9dcf0dd9a0ccb698f1dc4c8a632374463a8f2636704731a65ef925cc327cbe3c","label":null,"version":1}');
-INSERT INTO stepwell_old.audit VALUES (911737694927716609, 1795212005738, 'admin', 'instance.start', '01a1faf9-516a-7164-a13f-15134c2253c8', '{"flow":"worker","version":1}');
-INSERT INTO stepwell_old.engine VALUES (1, '01a1faf9-4db2-7718-bb37-e84609bd1142', 2, 3561475370647554, NULL);
-INSERT INTO stepwell_old.flow VALUES ('ended', 'graph', '"ended"', 1795212005592);
-INSERT INTO stepwell_old.flow VALUES ('receive', 'graph', '"receive"', 1795212005635);
-INSERT INTO stepwell_old.flow VALUES ('suspended', 'graph', '"suspended"', 1795212005650);
-INSERT INTO stepwell_old.flow VALUES ('timer', 'graph', '"timer"', 1795212005683);
-INSERT INTO stepwell_old.flow VALUES ('event', 'graph', '"event"', 1795212005697);
-INSERT INTO stepwell_old.flow VALUES ('call', 'graph', '"call"', 1795212005706);
-INSERT INTO stepwell_old.flow VALUES ('each', 'graph', '"each"', 1795212005717);
-INSERT INTO stepwell_old.flow VALUES ('person', 'graph', '"person"', 1795212005725);
-INSERT INTO stepwell_old.flow VALUES ('worker', 'graph', '"worker"', 1795212005735);
-INSERT INTO stepwell_old.idempotency VALUES ('ended', 'ended', '878389a7e0e2b72ef40c1f904e353ac9364c32ce3bd2323a1a37f2dcf840c40d', 911737694416011265, 1795298405616);
-INSERT INTO stepwell_old.idempotency VALUES ('receive', 'receive', '8533a2245282109c02ba1625cdba7fe57063ee71b087c6307ff5e4b6b8ffc897', 911737694525063169, 1795298405642);
-INSERT INTO stepwell_old.idempotency VALUES ('suspended', 'suspended', '99598e4a4ff459b6a1df93a94ea000b179677bbd6995148dfb58ebba85561133', 911737694592172033, 1795298405658);
-INSERT INTO stepwell_old.idempotency VALUES ('timer', 'timer', '5a31312f3774639e822470e40377ebf92797524505b00e54440f82fc6ee27d90', 911737694713806849, 1795298405687);
-INSERT INTO stepwell_old.idempotency VALUES ('event', 'event', 'b2139bf4bf4615dba60325b322eda73b9e2efb95ab92608374e1bd9c3e913722', 911737694776721409, 1795298405702);
-INSERT INTO stepwell_old.idempotency VALUES ('call', 'call', '4ff2363ceef8dae2728b1a2c293d6ba2b6bc0056145c78e6b329a5c8ab817f74', 911737694814470145, 1795298405711);
-INSERT INTO stepwell_old.idempotency VALUES ('each', 'each', 'c25d7a3e29cbd5cd9cf324ee748dafbe27264615e4f99c4ba45ab404ebf67807', 911737694856413185, 1795298405721);
-INSERT INTO stepwell_old.idempotency VALUES ('person', 'person', 'd41af7502d936b948fff2dbc2495d70e504f94c1c1dd822e572925602cb46294', 911737694885773313, 1795298405728);
-INSERT INTO stepwell_old.idempotency VALUES ('worker', 'worker', 'e94a9cbea9d226834c923e526dd11ceba162238b5273a13e8f5ae7e3bb527ddd', 911737694927716353, 1795298405738);
-INSERT INTO stepwell_old.instance VALUES (911737694416011265, '\x01a1faf950f0735cbff1a512371e6f60', 'ended', 1, 'ended', 0, 5, 1, 1, 0, NULL, 1795212005616, 1795212005616, NULL, NULL, '{"key":"ended"}', NULL, NULL, 0, NULL, NULL);
-INSERT INTO stepwell_old.instance VALUES (911737694525063169, '\x01a1faf9510a754eab1670f2178a19ad', 'receive', 1, 'receive', 0, 1, 1, 1, 0, NULL, 1795212005642, 1795212005642, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
-INSERT INTO stepwell_old.instance VALUES (911737694592172033, '\x01a1faf9511a72afabc0768b096cbeba', 'suspended', 1, 'suspended', 0, 3, 2, 2, 0, NULL, 1795212005658, 1795212005672, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
-INSERT INTO stepwell_old.instance VALUES (911737694713806849, '\x01a1faf95137710da78f6a74d1019ba4', 'timer', 1, 'timer', 0, 1, 1, 1, 0, 1795212125687, 1795212005687, 1795212005687, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
-INSERT INTO stepwell_old.instance VALUES (911737694776721409, '\x01a1faf9514677699f9d49972e78d86a', 'event', 1, 'event', 0, 1, 1, 1, 0, 1821132005702, 1795212005702, 1795212005702, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
-INSERT INTO stepwell_old.instance VALUES (911737694814470145, '\x01a1faf9514f704bbd6a2d542b07c2f8', 'call', 1, 'call', 0, 1, 1, 1, 0, NULL, 1795212005711, 1795212005711, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
-INSERT INTO stepwell_old.instance VALUES (911737694856413185, '\x01a1faf9515974dda0b4074f78c78f37', 'each', 1, 'each', 0, 1, 1, 1, 0, NULL, 1795212005721, 1795212005721, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
-INSERT INTO stepwell_old.instance VALUES (911737694885773313, '\x01a1faf9516072589a088b297d80b37d', 'person', 1, 'person', 0, 1, 1, 1, 0, NULL, 1795212005728, 1795212005728, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
-INSERT INTO stepwell_old.instance VALUES (911737694927716353, '\x01a1faf9516a7164a13f15134c2253c8', 'worker', 1, 'worker', 0, 1, 1, 1, 0, NULL, 1795212005738, 1795212005738, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
-INSERT INTO stepwell_old.journal VALUES (281474976710658, 911737694416011265, 1, 1, 1795212005616, 5, '[{"seq":1,"at_ms":1795212005616,"type":"started","input":{"key":"ended"},"businessKey":"ended"}]');
-INSERT INTO stepwell_old.journal VALUES (281474976710660, 911737694525063169, 1, 1, 1795212005642, 1, '[{"seq":1,"at_ms":1795212005642,"type":"started","input":{"key":"receive"},"businessKey":"receive"}]');
-INSERT INTO stepwell_old.journal VALUES (281474976710662, 911737694592172033, 1, 1, 1795212005658, 1, '[{"seq":1,"at_ms":1795212005658,"type":"started","input":{"key":"suspended"},"businessKey":"suspended"}]');
-INSERT INTO stepwell_old.journal VALUES (281474976710663, 911737694592172033, 2, 2, 1795212005672, 3, '[{"seq":2,"at_ms":1795212005672,"type":"commanded","command":"suspend","reason":"later","by":"admin"}]');
-INSERT INTO stepwell_old.journal VALUES (281474976710665, 911737694713806849, 1, 1, 1795212005687, 1, '[{"seq":1,"at_ms":1795212005687,"type":"started","input":{"key":"timer"},"businessKey":"timer"}]');
-INSERT INTO stepwell_old.journal VALUES (281474976710667, 911737694776721409, 1, 1, 1795212005702, 1, '[{"seq":1,"at_ms":1795212005702,"type":"started","input":{"key":"event"},"businessKey":"event"}]');
-INSERT INTO stepwell_old.journal VALUES (281474976710669, 911737694814470145, 1, 1, 1795212005711, 1, '[{"seq":1,"at_ms":1795212005711,"type":"started","input":{"key":"call"},"businessKey":"call"}]');
-INSERT INTO stepwell_old.journal VALUES (281474976710671, 911737694856413185, 1, 1, 1795212005721, 1, '[{"seq":1,"at_ms":1795212005721,"type":"started","input":{"key":"each"},"businessKey":"each"}]');
-INSERT INTO stepwell_old.journal VALUES (281474976710673, 911737694885773313, 1, 1, 1795212005728, 1, '[{"seq":1,"at_ms":1795212005728,"type":"started","input":{"key":"person"},"businessKey":"person"}]');
-INSERT INTO stepwell_old.journal VALUES (281474976710675, 911737694927716353, 1, 1, 1795212005738, 1, '[{"seq":1,"at_ms":1795212005738,"type":"started","input":{"key":"worker"},"businessKey":"worker"}]');
-INSERT INTO stepwell_old.meeting VALUES ('', 'ended', 1795212005581);
-INSERT INTO stepwell_old.meeting VALUES ('', 'receive', 1795212005616);
-INSERT INTO stepwell_old.meeting VALUES ('go', 'receive', 1795212005642);
-INSERT INTO stepwell_old.meeting VALUES ('', 'suspended', 1795212005642);
-INSERT INTO stepwell_old.meeting VALUES ('go', 'suspended', 1795212005672);
-INSERT INTO stepwell_old.meeting VALUES ('', 'timer', 1795212005672);
-INSERT INTO stepwell_old.meeting VALUES ('', 'event', 1795212005688);
-INSERT INTO stepwell_old.meeting VALUES ('go', 'event', 1795212005702);
-INSERT INTO stepwell_old.meeting VALUES ('', 'call', 1795212005702);
-INSERT INTO stepwell_old.meeting VALUES ('go', 'call', 1795212005711);
-INSERT INTO stepwell_old.meeting VALUES ('', 'each', 1795212005711);
-INSERT INTO stepwell_old.meeting VALUES ('go', 'each-1', 1795212005721);
-INSERT INTO stepwell_old.meeting VALUES ('go', 'each-2', 1795212005721);
-INSERT INTO stepwell_old.meeting VALUES ('', 'person', 1795212005721);
-INSERT INTO stepwell_old.meeting VALUES ('', '/plugins/', 1795212005728);
-INSERT INTO stepwell_old.meeting VALUES ('', '/t/', 1795212005728);
-INSERT INTO stepwell_old.meeting VALUES ('', 'worker', 1795212005728);
+INSERT INTO stepwell_old.audit VALUES (911765713281089537, 1795218685853, 'admin', 'flow.publish', 'ended', '{"hash":"e07277660ad2ba8ef9da31642d2b508919550d3183fe78a8771089440909badd","label":null,"version":1}');
+INSERT INTO stepwell_old.audit VALUES (911765713398530305, 1795218685862, 'admin', 'instance.start', '01a1fb5f-3fa6-729e-9a53-75a65ee39554', '{"flow":"ended","version":1}');
+INSERT INTO stepwell_old.audit VALUES (911765713398530561, 1795218685875, 'admin', 'flow.publish', 'receive', '{"hash":"f4db7cf80014a297847b80c90697abd0bc6ae7e1a3d9b4d686aeb1b421177653","label":null,"version":1}');
+INSERT INTO stepwell_old.audit VALUES (911765713465639169, 1795218685878, 'admin', 'instance.start', '01a1fb5f-3fb6-733e-adf7-b27d9c1d7f4d', '{"flow":"receive","version":1}');
+INSERT INTO stepwell_old.audit VALUES (911765713465639425, 1795218685883, 'admin', 'flow.publish', 'suspended', '{"hash":"f8f765f7217ce35f61a9b801108cad1817ba83329acd7431fe79e7e9a257450a","label":null,"version":1}');
+INSERT INTO stepwell_old.audit VALUES (911765713503387905, 1795218685887, 'admin', 'instance.start', '01a1fb5f-3fbe-71db-b3ee-f4214d0bcdf4', '{"flow":"suspended","version":1}');
+INSERT INTO stepwell_old.audit VALUES (911765713524359425, 1795218685892, 'admin', 'instance.suspend', '01a1fb5f-3fbe-71db-b3ee-f4214d0bcdf4', '{"command":"suspend","reason":"later"}');
+INSERT INTO stepwell_old.audit VALUES (911765713541136385, 1795218685916, 'admin', 'flow.publish', 'timer', '{"hash":"b24ca64e8d493009e2e6b2bd4b92edac7e5bc1029517a432acd874009830dbb0","label":null,"version":1}');
+INSERT INTO stepwell_old.audit VALUES (911765713641799937, 1795218685920, 'admin', 'instance.start', '01a1fb5f-3fe0-7356-b743-824fbd31465d', '{"flow":"timer","version":1}');
+INSERT INTO stepwell_old.audit VALUES (911765713645993985, 1795218685924, 'admin', 'flow.publish', 'event', '{"hash":"2a7405fbc573566bb58d89e709f02162a6688c88ee549e452fcdab3dad883969","label":null,"version":1}');
+INSERT INTO stepwell_old.audit VALUES (911765713671160065, 1795218685927, 'admin', 'instance.start', '01a1fb5f-3fe7-7677-ba74-16dc22b8746d', '{"flow":"event","version":1}');
+INSERT INTO stepwell_old.audit VALUES (911765713671160321, 1795218685931, 'admin', 'flow.publish', 'call', '{"hash":"690b5c8ce704c079239ca935a8aaa68b80ce480aa3889deaeb99f7165381784c","label":null,"version":1}');
+INSERT INTO stepwell_old.audit VALUES (911765713708908801, 1795218685936, 'admin', 'instance.start', '01a1fb5f-3ff0-73b3-bad3-e1ae9b4beec7', '{"flow":"call","version":1}');
+INSERT INTO stepwell_old.audit VALUES (911765713708909057, 1795218685940, 'admin', 'flow.publish', 'each', '{"hash":"dea169ce781bc35ba3c7fb514ebebefdaef4cbb7eb01b81bebff5278295e3ced","label":null,"version":1}');
+INSERT INTO stepwell_old.audit VALUES (911765713763434753, 1795218685949, 'admin', 'instance.start', '01a1fb5f-3ffd-75f1-89ab-3ddc161eca0e', '{"flow":"each","version":1}');
+INSERT INTO stepwell_old.audit VALUES (911765713763435009, 1795218685953, 'admin', 'flow.publish', 'person', '{"hash":"7ce57a657b64509fbeff45a04d958d1c98228b4821551beda755663682c55f77","label":null,"version":1}');
+INSERT INTO stepwell_old.audit VALUES (911765713796989185, 1795218685957, 'admin', 'instance.start', '01a1fb5f-4005-7282-8915-080fdddfc41c', '{"flow":"person","version":1}');
+INSERT INTO stepwell_old.audit VALUES (911765713796989441, 1795218685964, 'admin', 'flow.publish', 'worker', '{"hash":"9dcf0dd9a0ccb698f1dc4c8a632374463a8f2636704731a65ef925cc327cbe3c","label":null,"version":1}');
+INSERT INTO stepwell_old.audit VALUES (911765713851515137, 1795218685970, 'admin', 'instance.start', '01a1fb5f-4012-7301-9f0a-6fd4a03df966', '{"flow":"worker","version":1}');
+INSERT INTO stepwell_old.engine VALUES (1, '01a1fb5f-3dc7-7629-a8ab-39d4c1dbd733', 2, 3561584819519490, NULL);
+INSERT INTO stepwell_old.flow VALUES ('ended', 'graph', '"ended"', 1795218685853);
+INSERT INTO stepwell_old.flow VALUES ('receive', 'graph', '"receive"', 1795218685875);
+INSERT INTO stepwell_old.flow VALUES ('suspended', 'graph', '"suspended"', 1795218685883);
+INSERT INTO stepwell_old.flow VALUES ('timer', 'graph', '"timer"', 1795218685916);
+INSERT INTO stepwell_old.flow VALUES ('event', 'graph', '"event"', 1795218685924);
+INSERT INTO stepwell_old.flow VALUES ('call', 'graph', '"call"', 1795218685931);
+INSERT INTO stepwell_old.flow VALUES ('each', 'graph', '"each"', 1795218685940);
+INSERT INTO stepwell_old.flow VALUES ('person', 'graph', '"person"', 1795218685953);
+INSERT INTO stepwell_old.flow VALUES ('worker', 'graph', '"worker"', 1795218685964);
+INSERT INTO stepwell_old.idempotency VALUES ('ended', 'ended', '878389a7e0e2b72ef40c1f904e353ac9364c32ce3bd2323a1a37f2dcf840c40d', 911765713398530049, 1795305085862);
+INSERT INTO stepwell_old.idempotency VALUES ('receive', 'receive', '8533a2245282109c02ba1625cdba7fe57063ee71b087c6307ff5e4b6b8ffc897', 911765713465638913, 1795305085878);
+INSERT INTO stepwell_old.idempotency VALUES ('suspended', 'suspended', '99598e4a4ff459b6a1df93a94ea000b179677bbd6995148dfb58ebba85561133', 911765713503387649, 1795305085887);
+INSERT INTO stepwell_old.idempotency VALUES ('timer', 'timer', '5a31312f3774639e822470e40377ebf92797524505b00e54440f82fc6ee27d90', 911765713641799681, 1795305085920);
+INSERT INTO stepwell_old.idempotency VALUES ('event', 'event', 'b2139bf4bf4615dba60325b322eda73b9e2efb95ab92608374e1bd9c3e913722', 911765713671159809, 1795305085927);
+INSERT INTO stepwell_old.idempotency VALUES ('call', 'call', '4ff2363ceef8dae2728b1a2c293d6ba2b6bc0056145c78e6b329a5c8ab817f74', 911765713708908545, 1795305085936);
+INSERT INTO stepwell_old.idempotency VALUES ('each', 'each', 'c25d7a3e29cbd5cd9cf324ee748dafbe27264615e4f99c4ba45ab404ebf67807', 911765713763434497, 1795305085949);
+INSERT INTO stepwell_old.idempotency VALUES ('person', 'person', 'd41af7502d936b948fff2dbc2495d70e504f94c1c1dd822e572925602cb46294', 911765713796988929, 1795305085957);
+INSERT INTO stepwell_old.idempotency VALUES ('worker', 'worker', 'e94a9cbea9d226834c923e526dd11ceba162238b5273a13e8f5ae7e3bb527ddd', 911765713851514881, 1795305085970);
+INSERT INTO stepwell_old.instance VALUES (911765713398530049, '\x01a1fb5f3fa6729e9a5375a65ee39554', 'ended', 1, 'ended', 0, 5, 1, 1, 0, NULL, 1795218685862, 1795218685862, NULL, NULL, '{"key":"ended"}', NULL, NULL, 0, NULL, NULL);
+INSERT INTO stepwell_old.instance VALUES (911765713465638913, '\x01a1fb5f3fb6733eadf7b27d9c1d7f4d', 'receive', 1, 'receive', 0, 1, 1, 1, 0, NULL, 1795218685878, 1795218685878, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
+INSERT INTO stepwell_old.instance VALUES (911765713503387649, '\x01a1fb5f3fbe71dbb3eef4214d0bcdf4', 'suspended', 1, 'suspended', 0, 3, 2, 2, 0, NULL, 1795218685887, 1795218685896, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
+INSERT INTO stepwell_old.instance VALUES (911765713641799681, '\x01a1fb5f3fe07356b743824fbd31465d', 'timer', 1, 'timer', 0, 1, 1, 1, 0, 1795218805920, 1795218685920, 1795218685920, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
+INSERT INTO stepwell_old.instance VALUES (911765713671159809, '\x01a1fb5f3fe77677ba7416dc22b8746d', 'event', 1, 'event', 0, 1, 1, 1, 0, 1821138685927, 1795218685927, 1795218685927, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
+INSERT INTO stepwell_old.instance VALUES (911765713708908545, '\x01a1fb5f3ff073b3bad3e1ae9b4beec7', 'call', 1, 'call', 0, 1, 1, 1, 0, NULL, 1795218685936, 1795218685936, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
+INSERT INTO stepwell_old.instance VALUES (911765713763434497, '\x01a1fb5f3ffd75f189ab3ddc161eca0e', 'each', 1, 'each', 0, 1, 1, 1, 0, NULL, 1795218685949, 1795218685949, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
+INSERT INTO stepwell_old.instance VALUES (911765713796988929, '\x01a1fb5f400572828915080fdddfc41c', 'person', 1, 'person', 0, 1, 1, 1, 0, NULL, 1795218685957, 1795218685957, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
+INSERT INTO stepwell_old.instance VALUES (911765713851514881, '\x01a1fb5f401273019f0a6fd4a03df966', 'worker', 1, 'worker', 0, 1, 1, 1, 0, NULL, 1795218685970, 1795218685970, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
+INSERT INTO stepwell_old.journal VALUES (281474976710658, 911765713398530049, 1, 1, 1795218685862, 5, '[{"seq":1,"at_ms":1795218685862,"type":"started","input":{"key":"ended"},"businessKey":"ended"}]');
+INSERT INTO stepwell_old.journal VALUES (281474976710660, 911765713465638913, 1, 1, 1795218685878, 1, '[{"seq":1,"at_ms":1795218685878,"type":"started","input":{"key":"receive"},"businessKey":"receive"}]');
+INSERT INTO stepwell_old.journal VALUES (281474976710662, 911765713503387649, 1, 1, 1795218685887, 1, '[{"seq":1,"at_ms":1795218685887,"type":"started","input":{"key":"suspended"},"businessKey":"suspended"}]');
+INSERT INTO stepwell_old.journal VALUES (281474976710663, 911765713503387649, 2, 2, 1795218685896, 3, '[{"seq":2,"at_ms":1795218685896,"type":"commanded","command":"suspend","reason":"later","by":"admin"}]');
+INSERT INTO stepwell_old.journal VALUES (281474976710665, 911765713641799681, 1, 1, 1795218685920, 1, '[{"seq":1,"at_ms":1795218685920,"type":"started","input":{"key":"timer"},"businessKey":"timer"}]');
+INSERT INTO stepwell_old.journal VALUES (281474976710667, 911765713671159809, 1, 1, 1795218685927, 1, '[{"seq":1,"at_ms":1795218685927,"type":"started","input":{"key":"event"},"businessKey":"event"}]');
+INSERT INTO stepwell_old.journal VALUES (281474976710669, 911765713708908545, 1, 1, 1795218685936, 1, '[{"seq":1,"at_ms":1795218685936,"type":"started","input":{"key":"call"},"businessKey":"call"}]');
+INSERT INTO stepwell_old.journal VALUES (281474976710671, 911765713763434497, 1, 1, 1795218685949, 1, '[{"seq":1,"at_ms":1795218685949,"type":"started","input":{"key":"each"},"businessKey":"each"}]');
+INSERT INTO stepwell_old.journal VALUES (281474976710673, 911765713796988929, 1, 1, 1795218685957, 1, '[{"seq":1,"at_ms":1795218685957,"type":"started","input":{"key":"person"},"businessKey":"person"}]');
+INSERT INTO stepwell_old.journal VALUES (281474976710675, 911765713851514881, 1, 1, 1795218685970, 1, '[{"seq":1,"at_ms":1795218685970,"type":"started","input":{"key":"worker"},"businessKey":"worker"}]');
+INSERT INTO stepwell_old.meeting VALUES ('', 'ended', 1795218685834);
+INSERT INTO stepwell_old.meeting VALUES ('', 'receive', 1795218685862);
+INSERT INTO stepwell_old.meeting VALUES ('go', 'receive', 1795218685878);
+INSERT INTO stepwell_old.meeting VALUES ('', 'suspended', 1795218685878);
+INSERT INTO stepwell_old.meeting VALUES ('go', 'suspended', 1795218685896);
+INSERT INTO stepwell_old.meeting VALUES ('', 'timer', 1795218685896);
+INSERT INTO stepwell_old.meeting VALUES ('', 'event', 1795218685921);
+INSERT INTO stepwell_old.meeting VALUES ('go', 'event', 1795218685927);
+INSERT INTO stepwell_old.meeting VALUES ('', 'call', 1795218685927);
+INSERT INTO stepwell_old.meeting VALUES ('go', 'call', 1795218685936);
+INSERT INTO stepwell_old.meeting VALUES ('', 'each', 1795218685936);
+INSERT INTO stepwell_old.meeting VALUES ('go', 'each-1', 1795218685949);
+INSERT INTO stepwell_old.meeting VALUES ('go', 'each-2', 1795218685949);
+INSERT INTO stepwell_old.meeting VALUES ('', 'person', 1795218685949);
+INSERT INTO stepwell_old.meeting VALUES ('', '/plugins/', 1795218685957);
+INSERT INTO stepwell_old.meeting VALUES ('', '/t/', 1795218685957);
+INSERT INTO stepwell_old.meeting VALUES ('', 'worker', 1795218685957);
 INSERT INTO stepwell_old.migration VALUES (1, '0001-instances', '1e0f5c951e5f7a6c2e05e26df675d36d22bbfac70007f4a6e5ceea8cc4835134');
 INSERT INTO stepwell_old.migration VALUES (2, '0002-administration', '57f192f929103fe600d81a768f6619c51229b21eaaaa56062e78e3e91c3bbabc');
 INSERT INTO stepwell_old.migration VALUES (3, '0003-many-engines', '601313894acfb2895e1e02c70d8c9788c970cd4094ee102808e503e7651dd85e');
@@ -382,30 +399,30 @@ INSERT INTO stepwell_old.migration VALUES (5, '0005-schedules', '828eba8d3a0d74b
 INSERT INTO stepwell_old.migration VALUES (6, '0006-pauses', '5c63a040acf4a296dc39d149250bf1bbcbcc53ad71f3de8d54b8edd5952f49cc');
 INSERT INTO stepwell_old.migration VALUES (7, '0007-tasks', '0eb0de2d7e53a98685174462d7a7dbe77ec6c7a3b56dc8c551fa288a7e4aada4');
 INSERT INTO stepwell_old.migration VALUES (8, '0008-forgetting', '55ab2b1144841c381a134e7624d9cd747c84dcc18dc4858df59fddc5558756d2');
-INSERT INTO stepwell_old.migration VALUES (9, '0009-records', '25b5789615f26c8649b96ba925833952f855577311a2a2088e6f879f59c6a438');
-INSERT INTO stepwell_old.notice VALUES (281474976710657, 1795212005592, '{"kind":"published","flow":"ended","version":1}');
-INSERT INTO stepwell_old.notice VALUES (281474976710659, 1795212005635, '{"kind":"published","flow":"receive","version":1}');
-INSERT INTO stepwell_old.notice VALUES (281474976710661, 1795212005650, '{"kind":"published","flow":"suspended","version":1}');
-INSERT INTO stepwell_old.notice VALUES (281474976710664, 1795212005683, '{"kind":"published","flow":"timer","version":1}');
-INSERT INTO stepwell_old.notice VALUES (281474976710666, 1795212005697, '{"kind":"published","flow":"event","version":1}');
-INSERT INTO stepwell_old.notice VALUES (281474976710668, 1795212005706, '{"kind":"published","flow":"call","version":1}');
-INSERT INTO stepwell_old.notice VALUES (281474976710670, 1795212005717, '{"kind":"published","flow":"each","version":1}');
-INSERT INTO stepwell_old.notice VALUES (281474976710672, 1795212005725, '{"kind":"published","flow":"person","version":1}');
-INSERT INTO stepwell_old.notice VALUES (281474976710674, 1795212005735, '{"kind":"published","flow":"worker","version":1}');
-INSERT INTO stepwell_old.setting VALUES ('engine', '"01a1faf9-50b5-76bc-bb15-250b933569d0"');
-INSERT INTO stepwell_old.snapshot VALUES (911737694525063169, '{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"receive","priority":0,"seq":1,"started_ms":1795212005642,"now_ms":1795212005642,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795212005642,"at":{"waiting":{"message":"go","key":"receive","due_ms":null,"visit":null}}}},"next_token":2}}');
-INSERT INTO stepwell_old.snapshot VALUES (911737694592172033, '{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"suspended","priority":0,"seq":2,"started_ms":1795212005658,"now_ms":1795212005672,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795212005658,"at":{"waiting":{"message":"go","key":"suspended","due_ms":null,"visit":null}}}},"next_token":2,"suspended":true}}');
-INSERT INTO stepwell_old.snapshot VALUES (911737694713806849, '{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"timer","priority":0,"seq":1,"started_ms":1795212005687,"now_ms":1795212005687,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795212005687,"at":{"timer":{"due_ms":1795212125687}}}},"next_token":2}}');
-INSERT INTO stepwell_old.snapshot VALUES (911737694776721409, '{"form":3,"nodes":{"0":"come","2":"late"},"instance":{"version":1,"business_key":"event","priority":0,"seq":1,"started_ms":1795212005702,"now_ms":1795212005702,"scopes":{"0":{"input":{"r":1},"visits":{"come":1,"late":1,"start":1,"wait":1}}},"next_scope":1,"tokens":{"2":{"node":0,"visit":1,"since_ms":1795212005702,"at":{"waiting":{"message":"go","key":"event","due_ms":null,"visit":null}},"race":1},"3":{"node":2,"visit":1,"since_ms":1795212005702,"at":{"timer":{"due_ms":1821132005702}},"race":1}},"next_token":4}}');
-INSERT INTO stepwell_old.snapshot VALUES (911737694814470145, '{"form":3,"nodes":{"2":"wait","5":"receive@1:wait"},"instance":{"version":1,"business_key":"call","priority":0,"seq":1,"started_ms":1795212005711,"now_ms":1795212005711,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}},"1":{"within":{"scope":0,"node":2,"host":1},"path":"wait.1/","input":{"v":{"key":"call"}},"visits":{"start":1,"wait":1}}},"next_scope":2,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795212005711,"at":"inside"},"2":{"scope":1,"node":5,"visit":1,"since_ms":1795212005711,"at":{"waiting":{"message":"go","key":"call","due_ms":null,"visit":null}}}},"next_token":3}}');
-INSERT INTO stepwell_old.snapshot VALUES (911737694856413185, '{"form":3,"nodes":{"1":"inner","3":"wait"},"instance":{"version":1,"business_key":"each","priority":0,"seq":1,"started_ms":1795212005721,"now_ms":1795212005721,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}},"1":{"within":{"scope":0,"node":3,"host":1},"path":"wait.1/","progress":{"items":{"v":["each-1","each-2","each-3"]},"next":2,"open":2,"results":{}}},"2":{"within":{"scope":1,"node":3,"host":1,"item":{"index":0,"value":{"v":"each-1"}}},"path":"wait.1/0/","visits":{"inner":1}},"3":{"within":{"scope":1,"node":3,"host":1,"item":{"index":1,"value":{"v":"each-2"}}},"path":"wait.1/1/","visits":{"inner":1}}},"next_scope":4,"tokens":{"1":{"node":3,"visit":1,"since_ms":1795212005721,"at":"inside"},"2":{"scope":2,"node":1,"visit":1,"since_ms":1795212005721,"at":{"waiting":{"message":"go","key":"each-1","due_ms":null,"visit":null}}},"3":{"scope":3,"node":1,"visit":1,"since_ms":1795212005721,"at":{"waiting":{"message":"go","key":"each-2","due_ms":null,"visit":null}}}},"next_token":4}}');
-INSERT INTO stepwell_old.snapshot VALUES (911737694885773313, '{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"person","priority":0,"seq":1,"started_ms":1795212005728,"now_ms":1795212005728,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795212005728,"at":{"open":{"visit":{"op":"run","attempt":1,"tries":1,"key":"01a1faf9-5160-7258-9a08-8b297d80b37d.wait.1","input":{"v":{"assignee":null,"data":{},"dueAt":null,"groups":[],"users":["ada"]}},"maybe_done":false},"due_ms":null}}}},"next_token":2}}');
-INSERT INTO stepwell_old.snapshot VALUES (911737694927716353, '{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"worker","priority":0,"seq":1,"started_ms":1795212005738,"now_ms":1795212005738,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795212005738,"at":{"open":{"visit":{"op":"run","attempt":1,"tries":1,"key":"01a1faf9-516a-7164-a13f-15134c2253c8.wait.1","input":{"v":{}},"maybe_done":true},"due_ms":null}}}},"next_token":2}}');
-INSERT INTO stepwell_old.subscription VALUES ('go', 'receive', 911737694525063169);
-INSERT INTO stepwell_old.subscription VALUES ('go', 'event', 911737694776721409);
-INSERT INTO stepwell_old.subscription VALUES ('go', 'call', 911737694814470145);
-INSERT INTO stepwell_old.subscription VALUES ('go', 'each-1', 911737694856413185);
-INSERT INTO stepwell_old.subscription VALUES ('go', 'each-2', 911737694856413185);
+INSERT INTO stepwell_old.migration VALUES (9, '0009-records', 'b8c55b5194b87ca6a7f0577077d212be72f2f2e24406930ef94241243034afd0');
+INSERT INTO stepwell_old.notice VALUES (281474976710657, 1795218685853, '{"kind":"published","flow":"ended","version":1}');
+INSERT INTO stepwell_old.notice VALUES (281474976710659, 1795218685875, '{"kind":"published","flow":"receive","version":1}');
+INSERT INTO stepwell_old.notice VALUES (281474976710661, 1795218685883, '{"kind":"published","flow":"suspended","version":1}');
+INSERT INTO stepwell_old.notice VALUES (281474976710664, 1795218685916, '{"kind":"published","flow":"timer","version":1}');
+INSERT INTO stepwell_old.notice VALUES (281474976710666, 1795218685924, '{"kind":"published","flow":"event","version":1}');
+INSERT INTO stepwell_old.notice VALUES (281474976710668, 1795218685931, '{"kind":"published","flow":"call","version":1}');
+INSERT INTO stepwell_old.notice VALUES (281474976710670, 1795218685940, '{"kind":"published","flow":"each","version":1}');
+INSERT INTO stepwell_old.notice VALUES (281474976710672, 1795218685953, '{"kind":"published","flow":"person","version":1}');
+INSERT INTO stepwell_old.notice VALUES (281474976710674, 1795218685964, '{"kind":"published","flow":"worker","version":1}');
+INSERT INTO stepwell_old.setting VALUES ('engine', '"01a1fb5f-3f7d-74d6-a119-ac4bc1d62c27"');
+INSERT INTO stepwell_old.snapshot VALUES (911765713465638913, '{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"receive","priority":0,"seq":1,"started_ms":1795218685878,"now_ms":1795218685878,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795218685878,"at":{"waiting":{"message":"go","key":"receive","due_ms":null,"visit":null}}}},"next_token":2}}');
+INSERT INTO stepwell_old.snapshot VALUES (911765713503387649, '{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"suspended","priority":0,"seq":2,"started_ms":1795218685887,"now_ms":1795218685896,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795218685887,"at":{"waiting":{"message":"go","key":"suspended","due_ms":null,"visit":null}}}},"next_token":2,"suspended":true}}');
+INSERT INTO stepwell_old.snapshot VALUES (911765713641799681, '{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"timer","priority":0,"seq":1,"started_ms":1795218685920,"now_ms":1795218685920,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795218685920,"at":{"timer":{"due_ms":1795218805920}}}},"next_token":2}}');
+INSERT INTO stepwell_old.snapshot VALUES (911765713671159809, '{"form":3,"nodes":{"0":"come","2":"late"},"instance":{"version":1,"business_key":"event","priority":0,"seq":1,"started_ms":1795218685927,"now_ms":1795218685927,"scopes":{"0":{"input":{"r":1},"visits":{"come":1,"late":1,"start":1,"wait":1}}},"next_scope":1,"tokens":{"2":{"node":0,"visit":1,"since_ms":1795218685927,"at":{"waiting":{"message":"go","key":"event","due_ms":null,"visit":null}},"race":1},"3":{"node":2,"visit":1,"since_ms":1795218685927,"at":{"timer":{"due_ms":1821138685927}},"race":1}},"next_token":4}}');
+INSERT INTO stepwell_old.snapshot VALUES (911765713708908545, '{"form":3,"nodes":{"2":"wait","5":"receive@1:wait"},"instance":{"version":1,"business_key":"call","priority":0,"seq":1,"started_ms":1795218685936,"now_ms":1795218685936,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}},"1":{"within":{"scope":0,"node":2,"host":1},"path":"wait.1/","input":{"v":{"key":"call"}},"visits":{"start":1,"wait":1}}},"next_scope":2,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795218685936,"at":"inside"},"2":{"scope":1,"node":5,"visit":1,"since_ms":1795218685936,"at":{"waiting":{"message":"go","key":"call","due_ms":null,"visit":null}}}},"next_token":3}}');
+INSERT INTO stepwell_old.snapshot VALUES (911765713763434497, '{"form":3,"nodes":{"1":"inner","3":"wait"},"instance":{"version":1,"business_key":"each","priority":0,"seq":1,"started_ms":1795218685949,"now_ms":1795218685949,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}},"1":{"within":{"scope":0,"node":3,"host":1},"path":"wait.1/","progress":{"items":{"v":["each-1","each-2","each-3"]},"next":2,"open":2,"results":{}}},"2":{"within":{"scope":1,"node":3,"host":1,"item":{"index":0,"value":{"v":"each-1"}}},"path":"wait.1/0/","visits":{"inner":1}},"3":{"within":{"scope":1,"node":3,"host":1,"item":{"index":1,"value":{"v":"each-2"}}},"path":"wait.1/1/","visits":{"inner":1}}},"next_scope":4,"tokens":{"1":{"node":3,"visit":1,"since_ms":1795218685949,"at":"inside"},"2":{"scope":2,"node":1,"visit":1,"since_ms":1795218685949,"at":{"waiting":{"message":"go","key":"each-1","due_ms":null,"visit":null}}},"3":{"scope":3,"node":1,"visit":1,"since_ms":1795218685949,"at":{"waiting":{"message":"go","key":"each-2","due_ms":null,"visit":null}}}},"next_token":4}}');
+INSERT INTO stepwell_old.snapshot VALUES (911765713796988929, '{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"person","priority":0,"seq":1,"started_ms":1795218685957,"now_ms":1795218685957,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795218685957,"at":{"open":{"visit":{"op":"run","attempt":1,"tries":1,"key":"01a1fb5f-4005-7282-8915-080fdddfc41c.wait.1","input":{"v":{"assignee":null,"data":{},"dueAt":null,"groups":[],"users":["ada"]}},"maybe_done":false},"due_ms":null}}}},"next_token":2}}');
+INSERT INTO stepwell_old.snapshot VALUES (911765713851514881, '{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"worker","priority":0,"seq":1,"started_ms":1795218685970,"now_ms":1795218685970,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795218685970,"at":{"open":{"visit":{"op":"run","attempt":1,"tries":1,"key":"01a1fb5f-4012-7301-9f0a-6fd4a03df966.wait.1","input":{"v":{}},"maybe_done":true},"due_ms":null}}}},"next_token":2}}');
+INSERT INTO stepwell_old.subscription VALUES ('go', 'receive', 911765713465638913);
+INSERT INTO stepwell_old.subscription VALUES ('go', 'event', 911765713671159809);
+INSERT INTO stepwell_old.subscription VALUES ('go', 'call', 911765713708908545);
+INSERT INTO stepwell_old.subscription VALUES ('go', 'each-1', 911765713763434497);
+INSERT INTO stepwell_old.subscription VALUES ('go', 'each-2', 911765713763434497);
 INSERT INTO stepwell_old.tally VALUES ('ended', 1, 5, 1, 1);
 INSERT INTO stepwell_old.tally VALUES ('receive', 1, 1, 1, 1);
 INSERT INTO stepwell_old.tally VALUES ('suspended', 1, 1, 1, 0);
@@ -416,17 +433,17 @@ INSERT INTO stepwell_old.tally VALUES ('call', 1, 1, 1, 1);
 INSERT INTO stepwell_old.tally VALUES ('each', 1, 1, 1, 1);
 INSERT INTO stepwell_old.tally VALUES ('person', 1, 1, 1, 1);
 INSERT INTO stepwell_old.tally VALUES ('worker', 1, 1, 1, 1);
-INSERT INTO stepwell_old.task VALUES (911737694885773313, 1, 1, 1, 'wait', 'wait', NULL, '{"assignee":null,"data":{},"dueAt":null,"groups":[],"users":["ada"]}', 1795212005728, NULL, NULL, NULL, '["ada"]', '[]', NULL, NULL);
-INSERT INTO stepwell_old.task VALUES (911737694927716353, 1, 1, 1, 'wait', 'wait', 'work', '{}', 1795212005738, NULL, NULL, NULL, '[]', '[]', NULL, NULL);
-INSERT INTO stepwell_old.version VALUES ('ended', 1, 'e07277660ad2ba8ef9da31642d2b508919550d3183fe78a8771089440909badd', NULL, 1795212005592, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"ended","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"type":"set","vars":{"a":1}}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
-INSERT INTO stepwell_old.version VALUES ('receive', 1, 'f4db7cf80014a297847b80c90697abd0bc6ae7e1a3d9b4d686aeb1b421177653', NULL, 1795212005635, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"receive","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"key":"=input.key","message":"go","type":"receive"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
-INSERT INTO stepwell_old.version VALUES ('suspended', 1, 'f8f765f7217ce35f61a9b801108cad1817ba83329acd7431fe79e7e9a257450a', NULL, 1795212005650, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"suspended","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"key":"=input.key","message":"go","type":"receive"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
-INSERT INTO stepwell_old.version VALUES ('timer', 1, 'b24ca64e8d493009e2e6b2bd4b92edac7e5bc1029517a432acd874009830dbb0', NULL, 1795212005683, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"timer","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"after":"2m","type":"timer"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
-INSERT INTO stepwell_old.version VALUES ('event', 1, '2a7405fbc573566bb58d89e709f02162a6688c88ee549e452fcdab3dad883969', NULL, 1795212005697, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"come"},{"from":"wait","to":"late"},{"from":"come","to":"end"},{"from":"late","to":"end"}],"key":"event","kind":"graph","nodes":{"come":{"key":"=input.key","message":"go","type":"receive"},"end":{"output":{"key":"=input.key"},"type":"end"},"late":{"after":"300d","type":"timer"},"start":{"type":"start"},"wait":{"type":"event-gateway"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
-INSERT INTO stepwell_old.version VALUES ('call', 1, '690b5c8ce704c079239ca935a8aaa68b80ce480aa3889deaeb99f7165381784c', NULL, 1795212005706, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"call","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"flow":"receive","type":"call","with":{"key":"=input.key"}}},"stepwell":1}', '{"flows":{"receive":{"catalog":{"nodeTypes":{}},"document":{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"receive","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"key":"=input.key","message":"go","type":"receive"}},"stepwell":1},"hash":"f4db7cf80014a297847b80c90697abd0bc6ae7e1a3d9b4d686aeb1b421177653","key":"receive","version":1}},"nodeTypes":{}}', NULL);
-INSERT INTO stepwell_old.version VALUES ('each', 1, 'dea169ce781bc35ba3c7fb514ebebefdaef4cbb7eb01b81bebff5278295e3ced', NULL, 1795212005717, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"each","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"inner":{"in":"wait","key":"=item","message":"go","type":"receive"},"start":{"type":"start"},"wait":{"items":["each-1","each-2","each-3"],"limit":2,"output":"=item","type":"for-each"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
-INSERT INTO stepwell_old.version VALUES ('person', 1, '7ce57a657b64509fbeff45a04d958d1c98228b4821551beda755663682c55f77', NULL, 1795212005725, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"person","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"type":"user-task","users":["ada"]}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
-INSERT INTO stepwell_old.version VALUES ('worker', 1, '9dcf0dd9a0ccb698f1dc4c8a632374463a8f2636704731a65ef925cc327cbe3c', NULL, 1795212005735, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"worker","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"topic":"work","type":"external-task"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
+INSERT INTO stepwell_old.task VALUES (911765713796988929, 1, 1, 1, 'wait', 'wait', NULL, '{"assignee":null,"data":{},"dueAt":null,"groups":[],"users":["ada"]}', 1795218685957, NULL, NULL, NULL, '["ada"]', '[]', NULL, NULL, NULL);
+INSERT INTO stepwell_old.task VALUES (911765713851514881, 1, 1, 1, 'wait', 'wait', 'work', '{}', 1795218685970, NULL, NULL, NULL, '[]', '[]', NULL, NULL, '01a1fb5f-4012-7301-9f0a-6fd4a03df966.wait.1');
+INSERT INTO stepwell_old.version VALUES ('ended', 1, 'e07277660ad2ba8ef9da31642d2b508919550d3183fe78a8771089440909badd', NULL, 1795218685853, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"ended","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"type":"set","vars":{"a":1}}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
+INSERT INTO stepwell_old.version VALUES ('receive', 1, 'f4db7cf80014a297847b80c90697abd0bc6ae7e1a3d9b4d686aeb1b421177653', NULL, 1795218685875, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"receive","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"key":"=input.key","message":"go","type":"receive"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
+INSERT INTO stepwell_old.version VALUES ('suspended', 1, 'f8f765f7217ce35f61a9b801108cad1817ba83329acd7431fe79e7e9a257450a', NULL, 1795218685883, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"suspended","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"key":"=input.key","message":"go","type":"receive"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
+INSERT INTO stepwell_old.version VALUES ('timer', 1, 'b24ca64e8d493009e2e6b2bd4b92edac7e5bc1029517a432acd874009830dbb0', NULL, 1795218685916, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"timer","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"after":"2m","type":"timer"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
+INSERT INTO stepwell_old.version VALUES ('event', 1, '2a7405fbc573566bb58d89e709f02162a6688c88ee549e452fcdab3dad883969', NULL, 1795218685924, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"come"},{"from":"wait","to":"late"},{"from":"come","to":"end"},{"from":"late","to":"end"}],"key":"event","kind":"graph","nodes":{"come":{"key":"=input.key","message":"go","type":"receive"},"end":{"output":{"key":"=input.key"},"type":"end"},"late":{"after":"300d","type":"timer"},"start":{"type":"start"},"wait":{"type":"event-gateway"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
+INSERT INTO stepwell_old.version VALUES ('call', 1, '690b5c8ce704c079239ca935a8aaa68b80ce480aa3889deaeb99f7165381784c', NULL, 1795218685931, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"call","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"flow":"receive","type":"call","with":{"key":"=input.key"}}},"stepwell":1}', '{"flows":{"receive":{"catalog":{"nodeTypes":{}},"document":{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"receive","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"key":"=input.key","message":"go","type":"receive"}},"stepwell":1},"hash":"f4db7cf80014a297847b80c90697abd0bc6ae7e1a3d9b4d686aeb1b421177653","key":"receive","version":1}},"nodeTypes":{}}', NULL);
+INSERT INTO stepwell_old.version VALUES ('each', 1, 'dea169ce781bc35ba3c7fb514ebebefdaef4cbb7eb01b81bebff5278295e3ced', NULL, 1795218685940, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"each","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"inner":{"in":"wait","key":"=item","message":"go","type":"receive"},"start":{"type":"start"},"wait":{"items":["each-1","each-2","each-3"],"limit":2,"output":"=item","type":"for-each"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
+INSERT INTO stepwell_old.version VALUES ('person', 1, '7ce57a657b64509fbeff45a04d958d1c98228b4821551beda755663682c55f77', NULL, 1795218685953, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"person","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"type":"user-task","users":["ada"]}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
+INSERT INTO stepwell_old.version VALUES ('worker', 1, '9dcf0dd9a0ccb698f1dc4c8a632374463a8f2636704731a65ef925cc327cbe3c', NULL, 1795218685964, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"worker","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"topic":"work","type":"external-task"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
 ALTER TABLE ONLY stepwell_old.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (n);
 ALTER TABLE ONLY stepwell_old.binding
@@ -471,8 +488,12 @@ ALTER TABLE ONLY stepwell_old.published_file
     ADD CONSTRAINT published_file_pkey PRIMARY KEY (flow, content);
 ALTER TABLE ONLY stepwell_old.ran_before
     ADD CONSTRAINT ran_before_pkey PRIMARY KEY (flow, version, instance);
+ALTER TABLE ONLY stepwell_old.record_grant
+    ADD CONSTRAINT record_grant_pkey PRIMARY KEY (plugin, type);
 ALTER TABLE ONLY stepwell_old.record
     ADD CONSTRAINT record_pkey PRIMARY KEY (type, id);
+ALTER TABLE ONLY stepwell_old.record_type
+    ADD CONSTRAINT record_type_pkey PRIMARY KEY (key, version);
 ALTER TABLE ONLY stepwell_old.route
     ADD CONSTRAINT route_pkey PRIMARY KEY (path);
 ALTER TABLE ONLY stepwell_old.schedule
@@ -511,6 +532,7 @@ CREATE INDEX journal_by_instance ON stepwell_old.journal USING btree (instance, 
 CREATE INDEX meeting_by_touch ON stepwell_old.meeting USING btree (touched_ms);
 CREATE INDEX plugin_by_name ON stepwell_old.plugin USING btree (name, version);
 CREATE INDEX ran_before_by_instance ON stepwell_old.ran_before USING btree (instance);
+CREATE INDEX record_by_status ON stepwell_old.record USING btree (type, status_code, id);
 CREATE INDEX schedule_by_due ON stepwell_old.schedule USING btree (due_ms) WHERE (paused = 0);
 CREATE INDEX seen_by_expiry ON stepwell_old.seen USING btree (expires_ms);
 CREATE INDEX subscription_by_instance ON stepwell_old.subscription USING btree (instance);
