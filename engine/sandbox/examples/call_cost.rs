@@ -37,6 +37,7 @@ async fn main() -> anyhow::Result<()> {
         version: 1,
         business_key: None,
         traceparent: None,
+        records: None,
     };
     println!("{} with {} bytes of input", node_type.uses, example.input.to_string().len());
     let mut batches = Vec::new();

@@ -27,6 +27,7 @@ mod load;
 mod manifest;
 mod pause;
 mod problems;
+mod records;
 mod registry;
 mod said;
 mod slots;
@@ -51,18 +52,21 @@ use tokio::sync::Mutex;
 pub use crate::breaker::{BreakerState, BreakerView};
 pub use crate::capabilities::{Imported, imported};
 pub use crate::cases::{Case, Expected, Export, Played};
-pub use crate::http::grants::{Connection, ConnectionScheme, Grant, Grants, Secret};
+pub use crate::http::grants::{Connection, ConnectionScheme, Grant, Grants, RecordGrant, Secret};
 pub use crate::limits::Limits;
 pub use crate::pause::Probed;
+pub use crate::records::{Committed, Reading, Told, Wanted};
 
 use crate::call::{Attempt, CallContext, NodeCall, Operation, Stopped, cut};
 use crate::compile::Compiler;
 use crate::engine::Engines;
+use crate::host::Ways;
 use crate::http::client::Client;
 use crate::http::grants::Reach;
 use crate::http::{Network, Outgoing};
 use crate::load::{Examples, Loader, Plugin};
 use crate::pause::Gates;
+use crate::records::Way;
 use crate::registry::Registry;
 use crate::slots::Slots;
 
@@ -153,6 +157,7 @@ pub struct Sandbox {
     gates: Arc<Gates>,
     lease: Lease,
     source: Option<Source>,
+    reading: Option<Arc<Reading>>,
     /// Held while a build is fetched, so that it is once.
     fetching: Mutex<()>,
 }
@@ -173,6 +178,7 @@ impl Sandbox {
             gates: Arc::default(),
             lease: Lease::default(),
             source: None,
+            reading: None,
             fetching: Mutex::default(),
             limits,
         })
@@ -188,6 +194,12 @@ impl Sandbox {
     #[must_use]
     pub fn with_source(self, source: Source) -> Self {
         Self { source: Some(source), ..self }
+    }
+
+    /// Committed records are had from there. Without it, there are no record types.
+    #[must_use]
+    pub fn reading(self, reading: Reading) -> Self {
+        Self { reading: Some(Arc::new(reading)), ..self }
     }
 
     /// Checks, compiles and rehearses a plugin and makes it live; the whole of DESIGN's load order.
@@ -373,8 +385,9 @@ impl Sandbox {
             return busy(format!("no free slot within {} ms: {running} calls are running", call.timeout_ms));
         };
         let deadline = Instant::now() + patience;
-        let outgoing = self.way_out(plugin, &call.context, deadline);
-        let attempt = Attempt { call: &call, class: plugin.class, limits: &self.limits, outgoing, deadline };
+        let records = self.way_to_records(plugin, about);
+        let ways = Ways { outgoing: self.way_out(plugin, &call.context, deadline), records };
+        let attempt = Attempt { call: &call, class: plugin.class, limits: &self.limits, ways, deadline };
         let answered = match attempt.on(&plugin.first).await {
             Err(Stopped::PoolExhausted) => match plugin.spare(&self.engines).await {
                 Ok(spare) => attempt.on(spare).await,
@@ -399,6 +412,13 @@ impl Sandbox {
         let client = Arc::clone(&self.client);
         let route = Network { client, reach, gates: Arc::clone(&self.gates), hold: self.lease.hold() };
         Outgoing::network(route, &plugin.described.name, context, deadline, &self.limits)
+    }
+
+    fn way_to_records(&self, plugin: &Plugin, about: &About) -> Way {
+        let Some(reading) = self.reading.as_ref().filter(|_| plugin.imports.records) else { return Way::Shut };
+        let reach = Arc::clone(&self.reach.read().unwrap_or_else(PoisonError::into_inner));
+        let granted = reach.record_types(&plugin.described.name);
+        Way::Open { reading: Arc::clone(reading), granted, desk: about.records.clone() }
     }
 }
 

@@ -43,9 +43,7 @@ impl Plugin for Hostile {
             "count" => done("out", &CALLS.fetch_add(1, Ordering::Relaxed)),
             "long-message" => Err(permanent("x".repeat(100_000))),
             "recurse" => done("out", &deeper(0)),
-            "not-json" => {
-                Ok(Outcome::Done(stepwell_sdk::Emission { port: "out".into(), output: "{not json".into() }))
-            }
+            "not-json" => Ok(Outcome::Done(stepwell_sdk::Emission { port: "out".into(), output: "{not json".into() })),
             "long-key" => wait("paid", &"k".repeat(501), None, &json!(null)),
             "tell" => done(
                 "out",
