@@ -58,7 +58,12 @@ async fn what_stands_beside_a_guest_has_its_limits_too() {
         (if (i32.eq (i32.const -1) (memory.grow (i32.const 250))) (then unreachable))) (start $s))";
     for (what, module, instances, expected) in [
         ("nothing", "(module)", 1, ""),
-        ("900 memories", "(module (memory 1))", 900, "PLUGIN_NOT_DESCRIBED : `describe` was cut (Trap): resource limit"),
+        (
+            "900 memories",
+            "(module (memory 1))",
+            900,
+            "PLUGIN_NOT_DESCRIBED : `describe` was cut (Trap): resource limit",
+        ),
         (
             "memories that fit one by one",
             pages_that_grow,
