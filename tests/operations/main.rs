@@ -14,6 +14,7 @@ mod end;
 mod forget;
 mod old;
 mod parked;
+mod replayed;
 mod server;
 mod upgrade;
 mod versions;
