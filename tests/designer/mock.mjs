@@ -196,7 +196,14 @@ async function records(engine, request, response, [what, type, id], url) {
   if (what === 'record-types') {
     if (request.method === 'PUT') {
       const { document } = await body(request);
-      engine.recordTypes.set(type, { key: type, version: 1, document, hash: 'mock', publishedAt: now, publishedBy: 'admin' });
+      engine.recordTypes.set(type, {
+        key: type,
+        version: 1,
+        document,
+        hash: 'mock',
+        publishedAt: now,
+        publishedBy: 'admin',
+      });
     }
     return answer(response, 200, type ? engine.recordTypes.get(type) : { items: [...engine.recordTypes.values()] });
   }

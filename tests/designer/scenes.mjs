@@ -360,5 +360,9 @@ async function seedRecords() {
     ['C-20261120-0008', 'PAID'],
     ['C-20261120-0009', 'CREATED'],
   ])
-    await put(`/records/order/${id}`, { 'if-none-match': '*' }, { status: state, body: { sku: 'milk', amount_cents: 1990 } });
+    await put(
+      `/records/order/${id}`,
+      { 'if-none-match': '*' },
+      { status: state, body: { sku: 'milk', amount_cents: 1990 } },
+    );
 }
