@@ -73,6 +73,11 @@ impl Desk {
         revision
     }
 
+    /// What this call alone makes the commit depend on, and writes.
+    pub fn touched(&self) -> Vec<Touched> {
+        touched(&self.own())
+    }
+
     fn own(&self) -> std::sync::MutexGuard<'_, Overlay> {
         self.own.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -151,13 +156,7 @@ impl Staged {
 
     /// For the commit.
     pub(crate) fn touched(&self) -> Vec<Touched> {
-        let touched = |((kind, id), standing): (&Name, &Standing)| Touched {
-            kind: kind.clone(),
-            id: id.clone(),
-            seen: standing.seen,
-            write: standing.write.clone(),
-        };
-        self.overlay.iter().map(touched).collect()
+        touched(&self.overlay)
     }
 
     /// The commit stands.
@@ -166,6 +165,16 @@ impl Staged {
             self.overlay = Arc::default();
         }
     }
+}
+
+fn touched(overlay: &Overlay) -> Vec<Touched> {
+    let one = |((kind, id), standing): (&Name, &Standing)| Touched {
+        kind: kind.clone(),
+        id: id.clone(),
+        seen: standing.seen,
+        write: standing.write.clone(),
+    };
+    overlay.iter().map(one).collect()
 }
 
 /// The answer of a call that is not made because the records it would work on keep moving.
