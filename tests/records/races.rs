@@ -2,9 +2,10 @@
 
 use futures::stream::{self, StreamExt};
 use serde_json::{Value, json};
+use stepwell_tests::until;
 
 use crate::flows::{chain, claim, clerk, patient};
-use crate::{at, count, engine, record, run};
+use crate::{SOON, at, count, engine, record, run};
 
 const BEGINS: usize = 1_000;
 
@@ -87,4 +88,45 @@ async fn each_instance_has_written_once_whenever_the_engine_is_killed() {
     for n in 0..many {
         assert_eq!(at(&engine, &format!("k-{n}")).await, "PAID@3", "k-{n}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_keeps_moving_puts_the_call_off() {
+    let engine = engine().await;
+    // Reads for so long that the record has moved whenever it comes to commit.
+    let read = json!({ "do": "repeat", "times": 900, "deeds": [{ "do": "get", "id": "=input.order" }] });
+    let steps = [("slow", clerk(json!([read, claim(Some("CREATED"), "PAYING")])))];
+    engine.publish(&chain("slow", &steps, "=nodes.slow")).await;
+    let path = "/api/v1/records/order/m-1";
+    let order = json!({ "status": "CREATED", "body": {} });
+    engine.put(path, &[("if-none-match", "*")], &order).await.expect(200);
+    let moves = async {
+        let mut revision = "\"1\"".to_owned();
+        loop {
+            let moved = engine.put(path, &[("if-match", &revision)], &order).await.expect(200);
+            moved.header("etag").clone_into(&mut revision);
+        }
+    };
+    let given_up = async {
+        until("it moves", SOON, async || (at(&engine, "m-1").await != "CREATED@1").then_some(())).await;
+        let begun = json!({ "input": { "order": "m-1" } });
+        let started = engine.post("/api/v1/flows/slow/instances", &begun).await.expect(202).json();
+        let instance = format!("/api/v1/instances/{}", started["id"].as_str().unwrap());
+        until("it is given up", SOON, async || {
+            let shown = engine.get(&instance).await.expect(200).json();
+            assert_ne!(shown["state"], "completed");
+            (shown["state"] == "incident").then_some((instance.clone(), shown))
+        })
+        .await
+    };
+    let (instance, shown) = tokio::select! {
+        () = moves => unreachable!("it moves on and on"),
+        found = given_up => found,
+    };
+    assert!(shown["error"]["message"].as_str().unwrap().contains("records keep moving"), "{shown:#}");
+    assert_eq!(record(&engine, "m-1").await["status"], "CREATED");
+    // Left in peace, it goes through.
+    engine.post(&format!("{instance}/retry"), &json!({})).await.expect(202);
+    count(&engine, "slow", "completed", 1).await;
+    assert_eq!(record(&engine, "m-1").await["status"], "PAYING");
 }
