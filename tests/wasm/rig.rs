@@ -55,6 +55,7 @@ impl Rig {
                 undo: node_type.undo,
                 resume: node_type.resume,
                 query: node_type.query,
+                cache: false,
             },
             key: "key-1".into(),
             forward_key: (op == Op::Undo).then(|| "forward-1".into()),

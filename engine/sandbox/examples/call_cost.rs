@@ -88,6 +88,7 @@ fn call(node_type: &NodeType, example: &Example) -> Call {
             undo: false,
             resume: false,
             query: false,
+            cache: false,
         },
         key: "a".repeat(40),
         forward_key: None,

@@ -12,6 +12,7 @@
 //! Not here: when a node is called, and what follows from its answer (`runtime`, `core`).
 
 mod breaker;
+mod cache;
 mod call;
 mod capabilities;
 mod cases;
@@ -50,6 +51,7 @@ use stepwell_runtime::nodes::{About, Answer};
 use tokio::sync::Mutex;
 
 pub use crate::breaker::{BreakerState, BreakerView};
+pub use crate::cache::CacheView;
 pub use crate::capabilities::{Imported, imported};
 pub use crate::cases::{Case, Expected, Export, Played};
 pub use crate::http::grants::{Connection, ConnectionScheme, Grant, Grants, RecordGrant, Secret};
@@ -57,6 +59,7 @@ pub use crate::limits::Limits;
 pub use crate::pause::Probed;
 pub use crate::records::{Committed, Reading, Told, Wanted};
 
+use crate::cache::Cache;
 use crate::call::{Attempt, CallContext, NodeCall, Operation, Stopped, cut};
 use crate::compile::Compiler;
 use crate::engine::Engines;
@@ -155,6 +158,7 @@ pub struct Sandbox {
     client: Arc<Client>,
     reach: RwLock<Arc<Reach>>,
     gates: Arc<Gates>,
+    cache: Cache,
     lease: Lease,
     source: Option<Source>,
     reading: Option<Arc<Reading>>,
@@ -176,6 +180,7 @@ impl Sandbox {
             client: Arc::new(Client::new().map_err(|error| Error::Tls(error.to_string()))?),
             reach: RwLock::default(),
             gates: Arc::default(),
+            cache: Cache::default(),
             lease: Lease::default(),
             source: None,
             reading: None,
@@ -294,6 +299,11 @@ impl Sandbox {
         Some(self.registry.get(digest)?.breaker.reset())
     }
 
+    /// What became of the answers that may be given again.
+    pub fn cache(&self) -> CacheView {
+        self.cache.view()
+    }
+
     /// From now on no call is made of these: `node-type <plugin>/<type>`, `connection <name>`.
     pub fn set_pauses(&self, keys: impl IntoIterator<Item = String>) {
         self.gates.set(keys);
@@ -376,8 +386,18 @@ impl Sandbox {
             let message = format!("{} keeps trapping and is not called for {left:.0?}", plugin.described.name);
             return unsaid(Outcome::Cut(cut(CutReason::Breaker, message)));
         }
-        let priority = call.priority;
-        let call = node_call(about, call);
+        let (priority, may_be_kept) = (call.priority, call.callee.cache && plugin.class == EffectClass::Pure);
+        let mut call = node_call(about, call);
+        let mut kept_as = None;
+        if let (true, Operation::Run { input }) = (may_be_kept, &call.operation) {
+            let key = cache::key(&plugin.digest, call.node_type, &call.config, input);
+            if let Some(outcome) = self.cache.get(&key) {
+                return unsaid(outcome);
+            }
+            // Whoever asks next is another: the guest learns of nobody.
+            call.context = CallContext::default();
+            kept_as = Some(key);
+        }
         let patience = Duration::from_millis(call.timeout_ms);
         // A slot is waited for as long as the call may take: nothing has happened yet.
         let Ok(_slot) = tokio::time::timeout(patience, self.slots.acquire(priority)).await else {
@@ -401,6 +421,9 @@ impl Sandbox {
             Err(Stopped::PoolExhausted) => busy("no memory for another instance".to_owned()),
         };
         note(plugin, &answer);
+        if let Some(key) = kept_as {
+            self.cache.keep(key, &answer.outcome);
+        }
         answer
     }
 
