@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use stepwell_core::machine::{Command, State as InstanceState};
 use stepwell_core::problem::Problem;
 use stepwell_runtime::CommandError;
-use stepwell_store::Filter;
+use stepwell_store::{Filter, Role};
 
-use super::auth::Caller;
+use super::caller::Caller;
 use super::instances::cursor;
 use super::problem::{Answer, Code, Refusal, RefusalBody};
 use super::{App, body, shapes};
@@ -101,7 +101,8 @@ pub(super) async fn run(
         return Err(Refusal::with(Code::BodyInvalid, vec![problem]));
     }
     let store = app.engine.journal();
-    let filter = Filter { flow, version, state, live: true, business_key, text: q };
+    let filter =
+        Filter { flow, version, state, live: true, business_key, text: q, within: caller.within(Role::Operator) };
     let page = store.instances(filter, cursor(asked.cursor.as_deref())?, RUN_MAX).await?;
     let next = page.next.map(|next| next.to_string());
     let found: Vec<Arc<str>> = page.items.into_iter().map(|row| row.id).collect();
@@ -116,7 +117,7 @@ pub(super) async fn run(
                 BulkCommand::Suspend => Command::Suspend { reason },
                 BulkCommand::Resume => Command::Resume,
             };
-            match app.engine.command(id, command, caller.user).await {
+            match app.engine.command(id, command, &caller.user).await {
                 Ok(()) => commanded += 1,
                 Err(CommandError::Unknown | CommandError::Ended | CommandError::Full) => refused.push(id.clone()),
                 Err(CommandError::Unavailable(error)) => return Err(error.into()),

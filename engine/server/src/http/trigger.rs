@@ -23,10 +23,11 @@ use stepwell_core::machine::{MESSAGE_KEY_BYTES_MAX, fits_message};
 use stepwell_core::problem::Problem;
 use stepwell_runtime::Clock as _;
 use stepwell_runtime::journal::{Idempotency, Message, Posted};
-use stepwell_store::Act;
+use stepwell_store::{Act, Role};
 
 use super::App;
 use super::body;
+use super::caller::Caller;
 use super::choose::Wish;
 use super::extract::Path;
 use super::messages::{ID_BYTES_MAX, TTL_MS};
@@ -60,14 +61,26 @@ pub(super) async fn take(
     let way = app.library.table().way(&path);
     let spec = way.as_ref().map(Way::spec);
     let signed = spec.is_some_and(|spec| spec.signed);
-    let by: Arc<str> = match app.auth.caller(&method, &headers, app.clock.now_ms()) {
-        _ if signed => format!("trigger:{path}").into(),
-        Ok(caller) => caller.user.into(),
-        Err(_) if spec.is_some_and(|spec| spec.open) => ANYONE.into(),
+    let open = spec.is_some_and(|spec| spec.open);
+    let caller = match app.auth.caller(&method, &headers, app.clock.now_ms()).await {
+        _ if signed => None,
+        Ok(caller) => Some(caller),
+        Err(_) if open => None,
         // Who may not ask is not told which paths there are.
         Err(refusal) => return Err(refusal),
     };
-    let way = way.ok_or_else(|| Refusal::new(Code::TriggerNotFound))?;
+    let by: Arc<str> = match &caller {
+        None if signed => format!("trigger:{path}").into(),
+        None => ANYONE.into(),
+        Some(caller) => caller.user.as_str().into(),
+    };
+    // What anyone may do needs no role.
+    let caller = caller.filter(|_| !open);
+    let absent = || Refusal::new(Code::TriggerNotFound);
+    let way = way.ok_or_else(absent)?;
+    if let (Some(caller), Way::Flow(known, _)) = (&caller, &way) {
+        may_start(caller, &known.key)?;
+    }
     let wait = Some(Duration::from_millis(way.spec().wait_ms));
     let flow = match &way {
         // What is said there is said by the newest version, whichever is started.
@@ -98,12 +111,24 @@ pub(super) async fn take(
         Way::Flow(known, _) => (known, Wish::Any),
         Way::Route(route) => {
             body::not_too_deep(&input, "")?;
-            routes::lead(&app, &path, &route, &input, &by).await?
+            let (known, wish) = routes::lead(&app, &path, &route, &input, &by).await?;
+            if let Some(caller) = &caller {
+                may_start(caller, &known.key)?;
+            }
+            (known, wish)
         }
     };
     let start = Start { known, wish, input, input_at: "", business_key: None, priority: None, wait, by, idempotency };
     let ended = start.run(&app, &headers).await?;
     ended.bare()
+}
+
+/// A path of a flow in somebody else's namespaces is not there.
+fn may_start(caller: &Caller, flow: &str) -> Answer<()> {
+    if caller.must_change() {
+        return Err(Refusal::new(Code::PasswordMustChange));
+    }
+    caller.needs(Role::Operator, flow, || Refusal::new(Code::TriggerNotFound))
 }
 
 /// What an expression of the flow makes of a body: a text, or nothing.
