@@ -106,7 +106,7 @@ async fn a_token_reaches_no_further_than_who_made_it() {
     let browser = engine.with_token(None);
     add(&engine, "ada", &json!([{ "namespace": "pay", "role": "operator" }])).await;
     let session = cookie(&log_in(&browser, "ada", PASSWORD).await.expect(200));
-    let make = async |body: Value| with(&browser, &session, "POST", "/api/v1/tokens", &body).await;
+    let asked = async |body: Value| with(&browser, &session, "POST", "/api/v1/tokens", &body).await;
     let roles = |namespace: &str, role: &str| json!([{ "namespace": namespace, "role": role }]);
     for (body, status) in [
         (json!({ "name": "ci", "roles": roles("pay", "designer") }), 403),
@@ -118,11 +118,11 @@ async fn a_token_reaches_no_further_than_who_made_it() {
         (json!({ "name": "ci", "roles": roles("pay", "boss") }), 422),
         (json!({ "name": "ci", "roles": roles("pay", "viewer"), "expiresIn": "9000d" }), 422),
     ] {
-        let reply = make(body.clone()).await;
+        let reply = asked(body.clone()).await;
         assert_eq!(reply.status, status, "{body}: {}", reply.text());
     }
     let made =
-        make(json!({ "name": "ci", "roles": roles("pay", "operator"), "expiresIn": "30d" })).await.expect(201).json();
+        asked(json!({ "name": "ci", "roles": roles("pay", "operator"), "expiresIn": "30d" })).await.expect(201).json();
     let secret = made["token"].as_str().unwrap();
     let ci = engine.with_token(Some(secret));
     let who = ci.get("/api/v1/session").await.expect(200).json();

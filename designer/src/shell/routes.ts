@@ -1,4 +1,5 @@
 // Which page answers which path. Every page is its own chunk.
+import { withPeople } from './i18n.svelte';
 import type { Route } from './router.svelte';
 
 export const routes: Route[] = [
@@ -12,5 +13,8 @@ export const routes: Route[] = [
   { name: 'instance', pattern: '/instances/:id', load: () => import('../pages/Instance.svelte'), full: true },
   { name: 'tasks', pattern: '/tasks', load: () => import('../pages/Tasks.svelte') },
   { name: 'plugins', pattern: '/plugins', load: () => import('../pages/Plugins.svelte') },
-  { name: 'audit', pattern: '/audit', load: () => import('../pages/Audit.svelte') },
+  { name: 'audit', pattern: '/audit', load: () => withPeople(() => import('../pages/Audit.svelte')) },
+  { name: 'users', pattern: '/users', load: () => withPeople(() => import('../pages/Users.svelte')) },
+  { name: 'tokens', pattern: '/tokens', load: () => withPeople(() => import('../pages/Tokens.svelte')) },
+  { name: 'account', pattern: '/account', load: () => withPeople(() => import('../pages/Account.svelte')) },
 ];

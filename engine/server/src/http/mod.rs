@@ -125,15 +125,15 @@ async fn unknown(State(app): State<App>, method: Method, uri: Uri, headers: Head
     {
         return refusal.response();
     }
-    console::fallback(method, uri, headers).await
+    console::fallback(&method, &uri, &headers)
 }
 
 async fn not_allowed(State(app): State<App>, method: Method, uri: Uri, headers: HeaderMap) -> problem::Refusal {
-    let known = match uri.path().starts_with("/api/") {
-        true => app.auth.caller(&method, &headers, app.clock.now_ms()).await.map(drop),
-        false => Ok(()),
-    };
-    known.err().unwrap_or_else(|| problem::Refusal::new(problem::Code::MethodNotAllowed))
+    let mut refused = None;
+    if uri.path().starts_with("/api/") {
+        refused = app.auth.caller(&method, &headers, app.clock.now_ms()).await.err();
+    }
+    refused.unwrap_or_else(|| problem::Refusal::new(problem::Code::MethodNotAllowed))
 }
 
 /// Everything that is served, who may ask for it, and where.

@@ -124,7 +124,7 @@ pub(super) async fn add(
             None
         }
         Err(error) => {
-            problems.push(Problem::error("DURATION", "/expiresIn", error.to_string()));
+            problems.push(Problem::error("DURATION", "/expiresIn", error));
             None
         }
     });
