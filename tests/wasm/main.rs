@@ -8,7 +8,9 @@
     reason = "tests fail by panicking"
 )]
 
+mod beside;
 mod cache;
+mod flood;
 mod hostile;
 mod http;
 mod load;

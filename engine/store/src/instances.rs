@@ -87,6 +87,11 @@ impl InstanceSummary {
     pub fn ended_ms(&self) -> Option<u64> {
         self.state.ended().then_some(self.updated_ms)
     }
+
+    /// A page that ends with this one.
+    pub fn cursor(&self) -> Cursor {
+        Cursor(self.n)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -121,7 +126,7 @@ impl Store {
             let flows = known_flows(db, &filter)?;
             let (sql, values) = listing(&filter, flows.as_deref(), cursor, limit);
             let items = db.query(&sql, &values, summary)?;
-            Ok(Page::new(items, limit, |instance| Cursor(instance.n)))
+            Ok(Page::new(items, limit, InstanceSummary::cursor))
         })
         .await
     }
@@ -267,36 +272,13 @@ pub(crate) fn listing<'f>(
     }
     values.push(limit.saturating_add(1).into());
     let end = format!("order by n desc limit ?{}", values.len());
-    let by_state = index == "none" || index == "instance_by_flow";
     let found = match filter.live {
-        // Flow by flow, so that what other namespaces have is not read.
         false if index == "none" && flows.is_some() => {
-            let of = |(place, flow): (usize, &'f String)| {
-                values.push(flow.into());
-                format!(
-                    "select n from (select n from instance {{by instance_by_flow}}
-                     {conditions} and flow = ?{} {end}) as of_{place}",
-                    values.len()
-                )
-            };
-            let each: Vec<String> = flows.into_iter().flatten().enumerate().map(of).collect();
-            let all = if each.is_empty() {
-                "select n from instance where false".to_owned()
-            } else {
-                each.join(" union all ")
-            };
-            format!("select n from ({all}) as theirs {end}")
+            flow_by_flow(flows.unwrap_or_default(), &conditions, &end, &mut values)
         }
         false => format!("select n from instance {{by {index}}} {conditions} {end}"),
-        // By what each live state is indexed: ended ones, most of the table, are not read.
-        true if by_state && filter.state.is_none() => {
-            let of = |state: u8| {
-                format!(
-                    "select n from (select n from instance {{by instance_by_state}}
-                     {conditions} and state = {state} and state <> 5 {end}) as of_{state}"
-                )
-            };
-            format!("select n from ({}) as live {end}", [0, 1, 2, 3, 4].map(of).join(" union all "))
+        true if filter.state.is_none() && (index == "none" || index == "instance_by_flow") => {
+            state_by_state(&conditions, &end)
         }
         true => format!("select n from instance {{by {index}}} {conditions} and state <= 4 {end}"),
     };
@@ -305,6 +287,34 @@ pub(crate) fn listing<'f>(
          cross join instance as i where i.n = found.n order by found.n desc"
     );
     (sql, values)
+}
+
+/// What other namespaces have is not read.
+fn flow_by_flow<'f>(flows: &'f [String], conditions: &str, end: &str, values: &mut Vec<Value<'f>>) -> String {
+    let mut each = Vec::with_capacity(flows.len());
+    for (place, flow) in flows.iter().enumerate() {
+        values.push(flow.into());
+        each.push(format!(
+            "select n from (select n from instance {{by instance_by_flow}}
+             {conditions} and flow = ?{} {end}) as of_{place}",
+            values.len()
+        ));
+    }
+    if each.is_empty() {
+        each.push(format!("select n from instance {conditions} and false"));
+    }
+    format!("select n from ({}) as theirs {end}", each.join(" union all "))
+}
+
+/// By what each live state is indexed: ended ones, most of the table, are not read.
+fn state_by_state(conditions: &str, end: &str) -> String {
+    let of = |state: u8| {
+        format!(
+            "select n from (select n from instance {{by instance_by_state}}
+             {conditions} and state = {state} and state <> 5 {end}) as of_{state}"
+        )
+    };
+    format!("select n from ({}) as live {end}", [0, 1, 2, 3, 4].map(of).join(" union all "))
 }
 
 fn summary(row: &Row<'_>) -> Result<InstanceSummary> {

@@ -37,6 +37,7 @@ mod passwords;
 mod pauses;
 mod plugins;
 pub(crate) mod problem;
+mod replay;
 mod routes;
 mod schedules;
 mod session;
@@ -223,6 +224,7 @@ fn instance_routes(table: Table) -> Table {
         .post("/api/v1/instances/{id}/move", Operator, Of::Instance, commands::move_token)
         .post("/api/v1/instances/{id}/skip", Operator, Of::Instance, commands::skip)
         .post("/api/v1/instances/{id}/migrate", Operator, Of::Instance, commands::migrate)
+        .post("/api/v1/instances/{id}/replay", Operator, Of::Instance, replay::run)
         .post("/api/v1/bulk", Operator, Of::Any, bulk::run)
 }
 

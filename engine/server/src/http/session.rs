@@ -138,7 +138,15 @@ fn slowed(app: &App, name: &str, address: IpAddr) -> Answer<()> {
 async fn known(app: &App, name: &str, password: String) -> Answer<(Caller, String)> {
     let kept = if name_fits(name) { app.engine.journal().password(name).await? } else { None };
     let fits = app.auth.passwords.matches(password, kept.as_deref()).await?;
-    let caller = if fits { app.auth.book.user(name).await? } else { None };
+    if !fits {
+        return Err(Refusal::new(Code::LoginFailed));
+    }
+    let mut caller = app.auth.book.user(name).await?;
+    if caller.is_none() {
+        // Made at another engine a moment ago; or disabled.
+        app.auth.book.refresh().await?;
+        caller = app.auth.book.user(name).await?;
+    }
     caller.zip(kept).ok_or_else(|| Refusal::new(Code::LoginFailed))
 }
 

@@ -35,7 +35,7 @@ use super::problem::{Answer, Code, Refusal, RefusalBody};
 use super::routes;
 use super::signature::{self, Claim, Unsigned};
 use super::start::{self, Start, StartedBody};
-use crate::table::Way;
+use crate::table::{TriggerSpec, Way};
 
 /// Who asks by an open path.
 const ANYONE: &str = "anyone";
@@ -61,25 +61,12 @@ pub(super) async fn take(
     let way = app.library.table().way(&path);
     let spec = way.as_ref().map(Way::spec);
     let signed = spec.is_some_and(|spec| spec.signed);
-    let open = spec.is_some_and(|spec| spec.open);
-    let caller = match app.auth.caller(&method, &headers, app.clock.now_ms()).await {
-        _ if signed => None,
-        Ok(caller) => Some(caller),
-        Err(_) if open => None,
-        // Who may not ask is not told which paths there are.
-        Err(refusal) => return Err(refusal),
-    };
-    let by: Arc<str> = match &caller {
-        None if signed => format!("trigger:{path}").into(),
-        None => ANYONE.into(),
-        Some(caller) => caller.user.as_str().into(),
-    };
-    // What anyone may do needs no role.
-    let caller = caller.filter(|_| !open);
-    let absent = || Refusal::new(Code::TriggerNotFound);
-    let way = way.ok_or_else(absent)?;
-    if let (Some(caller), Way::Flow(known, _)) = (&caller, &way) {
-        may_start(caller, &known.key)?;
+    let (by, caller) = asking(&app, &path, spec, &method, &headers).await?;
+    let way = way.ok_or_else(|| Refusal::new(Code::TriggerNotFound))?;
+    match (&caller, &way) {
+        (Some(caller), Way::Flow(known, _)) => may_start(caller, Some(&known.key))?,
+        (Some(caller), Way::Route(_)) => may_start(caller, None)?,
+        (None, _) => {}
     }
     let wait = Some(Duration::from_millis(way.spec().wait_ms));
     let flow = match &way {
@@ -113,7 +100,7 @@ pub(super) async fn take(
             body::not_too_deep(&input, "")?;
             let (known, wish) = routes::lead(&app, &path, &route, &input, &by).await?;
             if let Some(caller) = &caller {
-                may_start(caller, &known.key)?;
+                may_start(caller, Some(&known.key))?;
             }
             (known, wish)
         }
@@ -123,12 +110,35 @@ pub(super) async fn take(
     ended.bare()
 }
 
-/// A path of a flow in somebody else's namespaces is not there.
-fn may_start(caller: &Caller, flow: &str) -> Answer<()> {
+/// Who asks, and, where not anyone may, who must have a role for it.
+async fn asking(
+    app: &App,
+    path: &str,
+    spec: Option<TriggerSpec>,
+    method: &http::Method,
+    headers: &HeaderMap,
+) -> Answer<(Arc<str>, Option<Caller>)> {
+    if spec.is_some_and(|spec| spec.signed) {
+        return Ok((format!("trigger:{path}").into(), None));
+    }
+    let open = spec.is_some_and(|spec| spec.open);
+    match app.auth.caller(method, headers, app.clock.now_ms()).await {
+        Ok(caller) => Ok((caller.user.as_str().into(), (!open).then_some(caller))),
+        Err(_) if open => Ok((ANYONE.into(), None)),
+        // Who may not ask is not told which paths there are.
+        Err(refusal) => Err(refusal),
+    }
+}
+
+/// A path of a flow in somebody else's namespaces is not there. Before it is known which flow, any will do.
+fn may_start(caller: &Caller, flow: Option<&str>) -> Answer<()> {
     if caller.must_change() {
         return Err(Refusal::new(Code::PasswordMustChange));
     }
-    caller.needs(Role::Operator, flow, || Refusal::new(Code::TriggerNotFound))
+    match flow {
+        Some(flow) => caller.needs(Role::Operator, flow, || Refusal::new(Code::TriggerNotFound)),
+        None => caller.needs_somewhere(Role::Operator),
+    }
 }
 
 /// What an expression of the flow makes of a body: a text, or nothing.
