@@ -19,7 +19,7 @@ struct Migration {
 }
 
 /// In order; a migration's number is its place, from 1.
-const MIGRATIONS: [Migration; 9] = [
+const MIGRATIONS: [Migration; 10] = [
     Migration { name: "0001-instances", sql: include_str!("../migrations/0001-instances.sql"), to_postgres: "" },
     Migration {
         name: "0002-administration",
@@ -41,6 +41,7 @@ const MIGRATIONS: [Migration; 9] = [
         sql: include_str!("../migrations/0009-records.sql"),
         to_postgres: include_str!("../migrations/0009-records.postgres.sql"),
     },
+    Migration { name: "0010-users", sql: include_str!("../migrations/0010-users.sql"), to_postgres: "" },
 ];
 
 /// The schema this engine writes.
