@@ -15,4 +15,5 @@ mod hostile;
 mod http;
 mod load;
 mod recorded;
+mod records;
 mod rig;

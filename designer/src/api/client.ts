@@ -25,6 +25,8 @@ import type {
   Plugin,
   ProblemBody,
   Published,
+  RecordEntry,
+  RecordTypeVersion,
   RoleGiven,
   RouteEntry,
   RouteRules,
@@ -208,6 +210,11 @@ export const api = {
   plugins: () => json<Page<Plugin>>('/plugins'),
   nodeTypes: () => json<{ items: NodeType[]; hash?: string }>('/node-types'),
   connections: () => json<{ items: { name: string }[] }>('/connections'),
+  recordTypes: () => json<{ items: RecordTypeVersion[] }>('/record-types'),
+  records: (type: string, status?: string, cursor?: string) =>
+    json<Page<RecordEntry>>(`/records/${encodeURIComponent(type)}${query({ status: status || undefined, cursor })}`),
+  record: (type: string, id: string) =>
+    json<RecordEntry>(`/records/${encodeURIComponent(type)}/${encodeURIComponent(id)}`),
   audit: (filter: Record<string, string | undefined>) => json<Page<AuditEntry>>(`/audit${query(filter)}`),
 
   users: () => json<{ items: User[] }>('/users'),

@@ -10,6 +10,7 @@ mod http;
 mod library;
 mod packages;
 mod pauses;
+mod records;
 mod schedules;
 mod serve;
 mod table;

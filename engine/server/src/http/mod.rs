@@ -37,6 +37,7 @@ mod passwords;
 mod pauses;
 mod plugins;
 pub(crate) mod problem;
+mod records;
 mod replay;
 mod routes;
 mod schedules;
@@ -68,6 +69,7 @@ use crate::config::Config;
 use crate::library::Library;
 use crate::packages::Granting;
 use crate::pauses::Pausing;
+use crate::records::RecordTypes;
 use access::{Of, Table};
 use auth::Auth;
 pub(crate) use choose::Wish;
@@ -86,6 +88,7 @@ pub(crate) struct Shared {
     pub clock: SystemClock,
     pub engine: Engine,
     pub library: Library,
+    pub record_types: Arc<RecordTypes>,
     /// This store's name in event ids.
     pub engine_id: Arc<str>,
     pub started_ms: u64,
@@ -143,6 +146,7 @@ pub(crate) fn table() -> Table {
         .with(people)
         .with(flow_routes)
         .with(instance_routes)
+        .with(record_routes)
         .with(task_routes)
         .with(plugin_routes)
         .with(pause_routes)
@@ -210,6 +214,16 @@ fn door_routes(table: Table) -> Table {
         .post("/api/v1/schedules/{id}/run", Operator, Of::Schedule, schedules::run)
 }
 
+fn record_routes(table: Table) -> Table {
+    table
+        .get("/api/v1/record-types", Viewer, Of::Any, records::types)
+        .get("/api/v1/record-types/{key}", Viewer, Of::RecordType, records::show_type)
+        .put("/api/v1/record-types/{key}", Designer, Of::RecordType, records::publish_type)
+        .get("/api/v1/records/{type}", Viewer, Of::RecordType, records::list)
+        .get("/api/v1/records/{type}/{id}", Viewer, Of::RecordType, records::show)
+        .put("/api/v1/records/{type}/{id}", Operator, Of::RecordType, records::put)
+}
+
 fn instance_routes(table: Table) -> Table {
     table
         .get("/api/v1/instances", Viewer, Of::Any, instances::list)
@@ -259,6 +273,8 @@ fn plugin_routes(table: Table) -> Table {
         .get("/api/v1/grants", Designer, Of::Any, connections::grants)
         .put("/api/v1/grants/{plugin}/{connection}", Admin, Of::Everywhere, connections::grant)
         .delete("/api/v1/grants/{plugin}/{connection}", Admin, Of::Everywhere, connections::ungrant)
+        .put("/api/v1/grants/{plugin}/records/{type}", Admin, Of::Everywhere, connections::grant_records)
+        .delete("/api/v1/grants/{plugin}/records/{type}", Admin, Of::Everywhere, connections::ungrant_records)
 }
 
 /// What is paused is paused for every namespace.

@@ -46,6 +46,9 @@ use super::problem::Code;
         super::plugins::node_types,
         super::connections::list, super::connections::show, super::connections::put,
         super::connections::grants, super::connections::grant, super::connections::ungrant,
+        super::connections::grant_records, super::connections::ungrant_records,
+        super::records::types, super::records::show_type, super::records::publish_type, super::records::list,
+        super::records::show, super::records::put,
         super::pauses::list, super::pauses::show_node_type, super::pauses::pause_node_type,
         super::pauses::resume_node_type, super::pauses::probe_node_type, super::pauses::show_connection,
         super::pauses::pause_connection, super::pauses::resume_connection, super::pauses::probe_connection,
@@ -199,7 +202,8 @@ mod tests {
         // A row that takes its namespace from the path has that part in its path.
         for rule in rules {
             let part = match rule.of {
-                Of::Flow => "{key}",
+                Of::RecordType if rule.path.contains("{type}") => "{type}",
+                Of::Flow | Of::RecordType => "{key}",
                 Of::Instance | Of::Task | Of::Schedule => "{id}",
                 Of::Open | Of::Trigger | Of::Oneself | Of::Any | Of::Everywhere => "",
             };
