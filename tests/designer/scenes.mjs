@@ -366,7 +366,6 @@ async function seedRecords() {
       { status: state, body: { sku: 'milk', amount_cents: 1990 } },
     );
 }
-
 scenes.push(
   {
     name: 'setup',

@@ -74,9 +74,7 @@ impl Flows {
     fn of(&mut self, db: &mut Db, entry: &AuditEntry) -> Result<Option<String>> {
         let kind = entry.action.split('.').next().unwrap_or_default();
         match kind {
-            // A record type belongs where a flow of its key would.
-            "record" => Ok(entry.target.split_once('/').map(|(kind, _)| kind.to_owned())),
-            "flow" | "draft" | "binding" | "version" | "record-type" => Ok(Some(entry.target.clone())),
+            "flow" | "draft" | "binding" | "version" => Ok(Some(entry.target.clone())),
             "schedule" => Ok(entry.target.split_once(':').map(|(flow, _)| flow.to_owned())),
             "instance" | "task" | "external-task" => match id_bytes(&entry.target) {
                 // How many of a flow's were forgotten.

@@ -45,8 +45,6 @@ pub(crate) enum Of {
     Task,
     /// In the namespace of the schedule `{id}`, `<flow>:<name>`.
     Schedule,
-    /// In the namespace of the record type `{key}` or `{type}`, which is found as a flow's.
-    RecordType,
 }
 
 impl Of {
@@ -62,7 +60,6 @@ impl Of {
             Self::Instance => "instance",
             Self::Task => "task",
             Self::Schedule => "schedule",
-            Self::RecordType => "record-type",
         }
     }
 }
@@ -163,13 +160,6 @@ async fn allow(app: &App, rule: Rule, caller: &Caller, parts: &mut Parts) -> Ans
             let id = parameter(parts, "id").await?;
             let flow = id.split_once(':').map_or(&*id, |(flow, _)| flow);
             caller.needs(need, flow, || Refusal::say(Code::ScheduleNotFound, format!("no schedule {id}")))
-        }
-        Of::RecordType => {
-            let key = match parameter(parts, "type").await {
-                Ok(key) => key,
-                Err(_) => parameter(parts, "key").await?,
-            };
-            caller.needs(need, &key, || super::records::no_type(&key))
         }
         Of::Instance => {
             let id = parameter(parts, "id").await?;

@@ -202,8 +202,7 @@ mod tests {
         // A row that takes its namespace from the path has that part in its path.
         for rule in rules {
             let part = match rule.of {
-                Of::RecordType if rule.path.contains("{type}") => "{type}",
-                Of::Flow | Of::RecordType => "{key}",
+                Of::Flow => "{key}",
                 Of::Instance | Of::Task | Of::Schedule => "{id}",
                 Of::Open | Of::Trigger | Of::Oneself | Of::Any | Of::Everywhere => "",
             };

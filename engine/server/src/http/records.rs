@@ -18,7 +18,7 @@ use serde_json::Value;
 use stepwell_core::problem::Problem;
 use stepwell_core::record::{self, RECORD_BODY_BYTES_MAX, RecordType, is_record_id};
 use stepwell_runtime::Clock;
-use stepwell_store::{Act, PublishRecordType, PutRecord, Record, RecordFilter, RecordPut, RecordTypeVersion, Role};
+use stepwell_store::{Act, PublishRecordType, PutRecord, Record, RecordFilter, RecordPut, RecordTypeVersion};
 
 use super::caller::Caller;
 use super::drafts::{expectation, tagged};
@@ -116,7 +116,7 @@ fn shown(app: &App, record: Record) -> Answer<RecordItem> {
     })
 }
 
-pub(super) fn no_type(key: &str) -> Refusal {
+fn no_type(key: &str) -> Refusal {
     Refusal::say(Code::RecordTypeNotFound, format!("no record type {key}"))
 }
 
@@ -126,12 +126,8 @@ async fn in_force(app: &App, key: &str) -> Answer<Arc<RecordType>> {
 
 /// List record types
 #[utoipa::path(get, path = "/api/v1/record-types", tag = "records", responses((status = 200, body = RecordTypeList)))]
-pub(super) async fn types(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-) -> Answer<Json<RecordTypeList>> {
-    let (types, within) = (app.engine.journal().record_types().await?, caller.within(Role::Viewer));
-    let items = types.into_iter().filter(|one| within.holds(&one.key)).map(shown_type).collect();
+pub(super) async fn types(State(app): State<App>) -> Answer<Json<RecordTypeList>> {
+    let items = app.engine.journal().record_types().await?.into_iter().map(shown_type).collect();
     Ok(Json(RecordTypeList { items }))
 }
 
