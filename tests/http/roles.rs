@@ -99,6 +99,7 @@ async fn every_route_lets_in_whom_it_says_and_nobody_else() {
             let asked = path
                 .replace("/t/{path}", "/t/hooks/pay.work")
                 .replace("{key}", "pay.work")
+                .replace("{type}", "pay.work")
                 .replace("{id}", named)
                 .replace("{version}", "1")
                 .replace(['{', '}'], "");
