@@ -303,6 +303,6 @@ async fn broken_grants_change_nothing() {
     grant(&rig, open(&server));
     let broken = json!({ "grants": [{ "plugin": "courier", "connections": ["nowhere"] }] });
     let problems = rig.sandbox.set_grants(&serde_json::from_value(broken).unwrap()).unwrap_err();
-    assert_eq!(told(&problems), "CONNECTION_UNKNOWN /grants/0/connections/0: there is no connection `nowhere`");
+    assert_eq!(told(&problems), "CONNECTION_UNKNOWN /grants/0/connections/nowhere: there is no connection `nowhere`");
     assert_eq!(rig.run(send("GET", "/"), json!(null)).await, r#"done out [{"bytes":2,"status":200}]"#);
 }

@@ -69,6 +69,18 @@ impl CallState {
         }
     }
 
+    /// The next call of an instance that serves more than one: nothing that the host kept of the last is left but
+    /// its memory and the handles it holds.
+    pub(crate) fn next_call(&mut self, visit: Visit<'_>, outgoing: Outgoing) {
+        let seed = if self.class == EffectClass::Pure { [0; 32] } else { Sha256::digest(visit.key).into() };
+        self.ledger.refused_bytes = None;
+        self.logs.clear();
+        self.started_ms = visit.started_ms;
+        self.seed = seed;
+        self.wasi = None;
+        self.outgoing = outgoing;
+    }
+
     /// For `describe` and `check`: clocks stand still, randomness is fixed, and nothing can be sent.
     pub(crate) fn inert(memory_bytes_max: usize) -> Self {
         Self::new(EffectClass::Recorded, Visit::default(), Outgoing::default(), memory_bytes_max)

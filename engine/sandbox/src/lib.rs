@@ -20,6 +20,7 @@ mod compile;
 mod contract;
 mod engine;
 mod examples;
+mod grants;
 mod host;
 mod http;
 mod limits;
@@ -27,7 +28,9 @@ mod load;
 mod manifest;
 mod pause;
 mod problems;
+mod reach;
 mod registry;
+mod reuse;
 mod said;
 mod slots;
 
@@ -36,7 +39,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::str::FromStr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
@@ -51,7 +54,9 @@ use tokio::sync::Mutex;
 pub use crate::breaker::{BreakerState, BreakerView};
 pub use crate::capabilities::{Imported, imported};
 pub use crate::cases::{Case, Expected, Export, Played};
-pub use crate::http::grants::{Connection, ConnectionScheme, Grant, Grants, Secret};
+pub use crate::grants::{ALL_NAMESPACES, Allowed, Build, Grant, Grants, MEMORY_MIB_MAX, Narrowed, Taken, allowed};
+pub use crate::http::Tried;
+pub use crate::http::connections::{Connection, ConnectionScheme, Secret};
 pub use crate::limits::Limits;
 pub use crate::pause::Probed;
 
@@ -59,10 +64,10 @@ use crate::call::{Attempt, CallContext, NodeCall, Operation, Stopped, cut};
 use crate::compile::Compiler;
 use crate::engine::Engines;
 use crate::http::client::Client;
-use crate::http::grants::Reach;
 use crate::http::{Network, Outgoing};
 use crate::load::{Examples, Loader, Plugin};
 use crate::pause::Gates;
+use crate::reach::{Caller, InForce};
 use crate::registry::Registry;
 use crate::slots::Slots;
 
@@ -149,7 +154,7 @@ pub struct Sandbox {
     registry: Registry,
     slots: Slots,
     client: Arc<Client>,
-    reach: RwLock<Arc<Reach>>,
+    reach: Arc<InForce>,
     gates: Arc<Gates>,
     lease: Lease,
     source: Option<Source>,
@@ -169,7 +174,7 @@ impl Sandbox {
             registry: Registry::default(),
             slots: Slots::new(limits.calls_max as usize),
             client: Arc::new(Client::new().map_err(|error| Error::Tls(error.to_string()))?),
-            reach: RwLock::default(),
+            reach: Arc::default(),
             gates: Arc::default(),
             lease: Lease::default(),
             source: None,
@@ -248,6 +253,7 @@ impl Sandbox {
 
     /// Takes a plugin out: new calls fail with `PLUGIN_MISSING`, calls in flight finish.
     pub fn remove(&self, digest: &Digest) -> bool {
+        self.reach.now().forget(digest);
         self.registry.remove(digest)
     }
 
@@ -261,15 +267,25 @@ impl Sandbox {
         self.registry.catalog()
     }
 
-    /// Puts grants in force for every request sent from now on.
+    /// Puts grants in force for every call made and every request sent from now on.
     ///
     /// # Errors
     ///
     /// All that is wrong with them; the ones before stay in force.
     pub fn set_grants(&self, grants: &Grants) -> Result<(), Vec<Problem>> {
-        let reach = Arc::new(grants.reach()?);
-        *self.reach.write().unwrap_or_else(PoisonError::into_inner) = reach;
-        Ok(())
+        self.reach.set(grants)
+    }
+
+    /// What all memories and tables of a call may take where nothing else was granted.
+    pub fn memory_bytes_max(&self) -> usize {
+        self.limits.memory_bytes_max
+    }
+
+    /// Sends one request to a connection, as its plugins would, and tells how it was answered; the answer itself is
+    /// not read. `None`: there is no such connection.
+    pub async fn try_out(&self, connection: &str, method: &str, path: &str) -> Option<Tried> {
+        let target = self.reach.now().target(connection)?;
+        Some(http::try_out(&self.client, &target, method, path).await)
     }
 
     /// Whether a build of a plugin is broken off, here. `None`: it is not loaded.
@@ -365,7 +381,10 @@ impl Sandbox {
             return unsaid(Outcome::Cut(cut(CutReason::Breaker, message)));
         }
         let priority = call.priority;
-        let call = node_call(about, call);
+        let caller = Caller::of(plugin, &about.flow);
+        let may = caller.may(&self.reach.now());
+        let mut call = node_call(about, call);
+        call.timeout_ms = may.limits.time_ms.map_or(call.timeout_ms, |most| most.min(call.timeout_ms));
         let patience = Duration::from_millis(call.timeout_ms);
         // A slot is waited for as long as the call may take: nothing has happened yet.
         let Ok(_slot) = tokio::time::timeout(patience, self.slots.acquire(priority)).await else {
@@ -373,9 +392,15 @@ impl Sandbox {
             return busy(format!("no free slot within {} ms: {running} calls are running", call.timeout_ms));
         };
         let deadline = Instant::now() + patience;
-        let outgoing = self.way_out(plugin, &call.context, deadline);
-        let attempt = Attempt { call: &call, class: plugin.class, limits: &self.limits, outgoing, deadline };
-        let answered = match attempt.on(&plugin.first).await {
+        let granted = may.limits.memory_mib.map(|mib| self.limits.with_memory(mib));
+        let limits = granted.as_ref().unwrap_or(&self.limits);
+        let outgoing = self.way_out(plugin, caller, &call.context, deadline);
+        let reuse = may.limits.reuse.map(|calls| (&may.idle, calls));
+        let attempt = Attempt { call: &call, class: plugin.class, limits, outgoing, deadline, reuse };
+        // Slots of the pool are made for the engine's own limit.
+        let fits = limits.memory_bytes_max <= self.limits.memory_bytes_max;
+        let first = if fits { attempt.on(&plugin.first).await } else { Err(Stopped::PoolExhausted) };
+        let answered = match first {
             Err(Stopped::PoolExhausted) => match plugin.spare(&self.engines).await {
                 Ok(spare) => attempt.on(spare).await,
                 Err(error) => Err(Stopped::Cut(cut(CutReason::Trap, format!("{error:#}")))),
@@ -391,14 +416,13 @@ impl Sandbox {
         answer
     }
 
-    fn way_out(&self, plugin: &Plugin, context: &CallContext, deadline: Instant) -> Outgoing {
+    fn way_out(&self, plugin: &Plugin, caller: Caller, context: &CallContext, deadline: Instant) -> Outgoing {
         if plugin.class < EffectClass::External {
             return Outgoing::default();
         }
-        let reach = Arc::clone(&self.reach.read().unwrap_or_else(PoisonError::into_inner));
-        let client = Arc::clone(&self.client);
-        let route = Network { client, reach, gates: Arc::clone(&self.gates), hold: self.lease.hold() };
-        Outgoing::network(route, &plugin.described.name, context, deadline, &self.limits)
+        let (client, reach) = (Arc::clone(&self.client), Arc::clone(&self.reach));
+        let route = Network { client, reach, caller, gates: Arc::clone(&self.gates), hold: self.lease.hold() };
+        Outgoing::network(route, context, deadline, &self.limits)
     }
 }
 

@@ -5,12 +5,15 @@
 mod cli;
 mod config;
 mod follow;
+mod granting;
 mod grants;
 mod http;
 mod library;
 mod packages;
 mod pauses;
 mod schedules;
+mod sealing;
+mod secrets;
 mod serve;
 mod table;
 mod token;

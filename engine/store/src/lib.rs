@@ -24,6 +24,7 @@ mod drafts;
 mod feed;
 mod flows;
 mod forget;
+mod grants;
 mod inbox;
 mod instances;
 mod keeper;
@@ -48,7 +49,7 @@ mod tests;
 mod tx;
 mod writer;
 
-pub use administration::{AuditEntry, Connection, Grant};
+pub use administration::AuditEntry;
 pub use bindings::{Doors, PathOwner, Rules, RulesSaved, SaveRules};
 pub use drafts::{Draft, DraftSaved, Expect, SaveDraft};
 pub use feed::{Change, Committed, FeedItem, Notice, Places, PluginStatus};
@@ -56,6 +57,7 @@ pub use flows::{
     ChoiceCounts, Counts, FlowDetail, FlowSummary, Publish, Published, TriggerRow, Version, VersionSummary,
 };
 pub use forget::Erased;
+pub use grants::{Connection, Dropped, GrantKept, Granted, GrantedKind, KeptSecret, Sealed};
 pub use instances::{Cursor, Filter, InstanceDetail, InstanceSummary, Page};
 pub use needs::{Garbage, Need, Removed, Unneeded, UnneededPlugin, UsedBy, VersionUse, WhereUsed};
 pub use open::{AbortAt, OpenError, Options};

@@ -21,6 +21,7 @@ mod external_tasks;
 mod extract;
 mod flows;
 mod gate;
+mod grants;
 mod instance_view;
 mod instances;
 pub(crate) mod limits;
@@ -32,8 +33,10 @@ mod ops;
 mod pauses;
 mod plugins;
 pub(crate) mod problem;
+mod reach;
 mod routes;
 mod schedules;
+mod secrets;
 mod session;
 mod shapes;
 mod signature;
@@ -52,8 +55,8 @@ use tokio::sync::watch;
 
 use crate::Engine;
 use crate::config::Config;
+use crate::granting::Granting;
 use crate::library::Library;
-use crate::packages::Granting;
 use crate::pauses::Pausing;
 use auth::Auth;
 pub(crate) use choose::Wish;
@@ -188,7 +191,11 @@ fn plugin_routes() -> Router<App> {
         .route("/api/v1/plugins/{digest}/where-used", get(needs::plugin))
         .route("/api/v1/node-types", get(plugins::node_types))
         .route("/api/v1/connections", get(connections::list))
-        .route("/api/v1/connections/{name}", get(connections::show).put(connections::put))
+        .route("/api/v1/connections/{name}", get(connections::show).put(connections::put).delete(connections::delete))
+        .route("/api/v1/connections/{name}/probe", post(connections::probe))
+        .route("/api/v1/secrets", get(secrets::list))
+        .route("/api/v1/secrets/{name}", put(secrets::put).delete(secrets::delete))
+        .route("/api/v1/plugins/{name}/{version}/reach", get(reach::show))
         .route("/api/v1/pauses", get(pauses::list))
         .route(
             "/api/v1/pauses/node-types/{plugin}/{type}",
@@ -200,6 +207,7 @@ fn plugin_routes() -> Router<App> {
             get(pauses::show_connection).put(pauses::pause_connection).delete(pauses::resume_connection),
         )
         .route("/api/v1/pauses/connections/{name}/probe", post(pauses::probe_connection))
-        .route("/api/v1/grants", get(connections::grants))
-        .route("/api/v1/grants/{plugin}/{connection}", put(connections::grant).delete(connections::ungrant))
+        .route("/api/v1/grants", get(grants::list))
+        .route("/api/v1/grants/{plugin}", put(grants::put).delete(grants::delete))
+        .route("/api/v1/grants/{plugin}/{connection}", put(grants::put_connection).delete(grants::delete_connection))
 }
