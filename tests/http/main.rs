@@ -14,6 +14,7 @@ mod listeners;
 mod openapi;
 mod refusals;
 mod schedules;
+mod secrets;
 mod sessions;
 mod starts;
 mod tasks;

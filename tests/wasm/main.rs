@@ -9,8 +9,10 @@
 )]
 
 mod cache;
+mod grants;
 mod hostile;
 mod http;
+mod hurt;
 mod load;
 mod recorded;
 mod rig;

@@ -12,5 +12,7 @@ export const routes: Route[] = [
   { name: 'instance', pattern: '/instances/:id', load: () => import('../pages/Instance.svelte'), full: true },
   { name: 'tasks', pattern: '/tasks', load: () => import('../pages/Tasks.svelte') },
   { name: 'plugins', pattern: '/plugins', load: () => import('../pages/Plugins.svelte') },
+  { name: 'reach', pattern: '/plugins/:name/:version/reach', load: () => import('../pages/Reach.svelte') },
+  { name: 'connections', pattern: '/connections', load: () => import('../pages/Connections.svelte') },
   { name: 'audit', pattern: '/audit', load: () => import('../pages/Audit.svelte') },
 ];
