@@ -123,13 +123,15 @@ impl ConnectionSpec {
             }
         };
         let mut headers = BTreeMap::new();
-        for (header, value) in self.headers {
+        for (header, mut value) in self.headers {
             if value.0 == HIDDEN
-                && let Some(kept) = before.and_then(|before| before.headers.get(&header))
+                && let Some(before) = before
+                && let Some(kept) = before.headers.get(&header)
             {
-                names.extend(placeholders(&kept.0).filter_map(|local| before.and_then(|before| before.named(local))));
-                headers.insert(header, kept.clone());
-            } else if value.0.contains(PLACEHOLDER) || PLAIN.contains(&header.to_ascii_lowercase().as_str()) {
+                names.extend(placeholders(&kept.0).filter_map(|local| before.named(local)));
+                value = kept.clone();
+            }
+            if value.0.contains(PLACEHOLDER) || PLAIN.contains(&header.to_ascii_lowercase().as_str()) {
                 headers.insert(header, value);
             } else {
                 let local = format!(
@@ -148,7 +150,11 @@ impl ConnectionSpec {
 
     /// The whole name of the secret that is called `local` in its headers.
     fn named(&self, local: &str) -> Option<String> {
-        self.secrets().into_iter().find(|name| local_name(name) == local).map(str::to_owned)
+        match &self.secrets {
+            Given::Names(names) => names.iter().find(|name| local_name(name) == local).cloned(),
+            // What lies in clear has no name of its own yet.
+            Given::Values(_) => None,
+        }
     }
 
     /// As the sandbox takes it; a secret that is not at hand is left out.
@@ -352,6 +358,8 @@ mod tests {
     #[test]
     fn values_become_secrets_of_their_own() {
         let before = spec(&json!({ "authorization": "Bearer $secret:T" }), &json!(["T", "shop.OWN"]));
+        // As it was kept before secrets were sealed.
+        let clear = spec(&json!({ "a": "hush" }), &json!({ "T": "hush" }));
         for (headers, secrets, before, expected) in [
             (json!({}), json!({}), None, "{} []"),
             (json!({}), json!(["T"]), None, r#"{} ["T"]"#),
@@ -367,6 +375,7 @@ mod tests {
             // What was hidden stays, be it shared or its own.
             (json!({}), json!({ "T": "***", "OWN": "***" }), Some(&before), r#"{} ["T","shop.OWN"]"#),
             (json!({}), json!({ "OWN": "new" }), Some(&before), r#"{} ["shop.OWN"] shop.OWN=new"#),
+            (json!({ "a": "***" }), json!({ "T": "***" }), Some(&clear), r#"{"a":"$secret:HEADER_A"} ["shop.HEADER_A","shop.T"] shop.HEADER_A=hush"#),
             (
                 json!({ "authorization": "***" }),
                 json!([]),
