@@ -18,7 +18,7 @@ async fn stands(engine: &Client, order: &str) -> String {
     until("the order stands somewhere", SOON, || async {
         let shown = engine.get(&path).await.expect(200).json();
         let state = shown["state"].as_str().unwrap().to_owned();
-        let waits = state == "waiting" && shown["tokens"][0]["node"] == "wait_payment";
+        let waits = state == "waiting" && shown["tokens"][0]["node"] == "paid";
         (waits || state == "incident").then_some(state)
     })
     .await

@@ -43,7 +43,11 @@ fn bytes(folder: &Path) -> Vec<u8> {
     let mut all = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() { all.append(&mut bytes(&path)) } else { all.append(&mut std::fs::read(path).unwrap_or_default()) }
+        if path.is_dir() {
+            all.append(&mut bytes(&path))
+        } else {
+            all.append(&mut std::fs::read(path).unwrap_or_default())
+        }
     }
     all
 }
@@ -62,7 +66,10 @@ async fn a_secret_goes_out_with_requests_and_shows_nowhere() {
     assert_eq!(tried(&engine, &mut told).await, "the connection has no secret `TOKEN`");
     for (value, version) in [(HUSH, 1), ("hush-2", 2)] {
         let put = engine.put("/api/v1/secrets/TOKEN", &[], &json!({ "value": value })).await.expect(200).json();
-        assert_eq!((&put["version"], &put["readable"], &put["usedBy"]), (&json!(version), &json!(true), &json!(["shop"])));
+        assert_eq!(
+            (&put["version"], &put["readable"], &put["usedBy"]),
+            (&json!(version), &json!(true), &json!(["shop"]))
+        );
         assert_eq!(tried(&engine, &mut told).await, format!("Bearer {value}"));
     }
     // Values that come with the connection are its own secrets from then on; what is hidden stays.
@@ -71,7 +78,10 @@ async fn a_secret_goes_out_with_requests_and_shows_nowhere() {
     assert_eq!(shown["headers"], json!({ "authorization": "$secret:HEADER_AUTHORIZATION" }));
     assert_eq!(shown["secrets"], json!(["shop.HEADER_AUTHORIZATION", "shop.PIN"]));
     let again = connection(port, &json!({ "authorization": "***" }), &json!({ "PIN": "***" }));
-    assert_eq!(engine.put("/api/v1/connections/shop", &[], &again).await.expect(200).json()["secrets"], shown["secrets"]);
+    assert_eq!(
+        engine.put("/api/v1/connections/shop", &[], &again).await.expect(200).json()["secrets"],
+        shown["secrets"]
+    );
     assert_eq!(tried(&engine, &mut told).await, "Basic hush-3");
 
     let used = engine.delete("/api/v1/secrets/shop.PIN").await.expect(409);
@@ -123,7 +133,10 @@ async fn a_key_is_exchanged_for_another() {
     let with = |key: &str| vec![("STEPWELL_SECRET_KEY".to_owned(), key.to_owned())];
     let mut engine = Stepwell::start(Options { env: with(&first), ..Options::default() }).await;
     let header = json!({ "authorization": "Bearer $secret:TOKEN" });
-    engine.put("/api/v1/connections/shop", &[], &connection(port, &header, &json!({ "TOKEN": HUSH }))).await.expect(200);
+    engine
+        .put("/api/v1/connections/shop", &[], &connection(port, &header, &json!({ "TOKEN": HUSH })))
+        .await
+        .expect(200);
     let kept = async |engine: &Stepwell| {
         let kept = engine.get("/api/v1/secrets").await.expect(200).json();
         assert_eq!(kept["items"][0]["version"], 1, "a key is no new value");

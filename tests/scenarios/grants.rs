@@ -50,14 +50,18 @@ async fn a_grant_decides_what_a_node_reaches_and_its_lack_is_shown_on_the_node()
     let narrowed = json!({ "methods": ["GET", "POST"], "ratePerSecond": 100 });
     orders.engine.put(&format!("{GRANT}/shop?namespace=default"), &[], &narrowed).await.expect(204);
     let given = reach(&orders, "default").await;
-    assert_eq!((&given["connections"][0]["methods"], &given["connections"][0]["ratePerSecond"]), (&json!(["GET", "POST"]), &json!(100)));
+    assert_eq!(
+        (&given["connections"][0]["methods"], &given["connections"][0]["ratePerSecond"]),
+        (&json!(["GET", "POST"]), &json!(100))
+    );
     orders.engine.post(&format!("/api/v1/instances/{id}/retry"), &json!({})).await.expect(202);
-    stands_at(&orders, &id, "wait_payment").await;
+    stands_at(&orders, &id, "paid").await;
     assert!(!orders.paths("G-1").await.is_empty());
     let used = orders.engine.delete("/api/v1/connections/shop").await.expect(409);
     assert_eq!(used.json()["neededBy"], json!(["commerce", "http"]));
     let audit = orders.engine.get("/api/v1/audit?target=commerce").await.expect(200).json();
-    let actions: Vec<_> = audit["items"].as_array().unwrap().iter().map(|one| one["action"].as_str().unwrap()).collect();
+    let actions: Vec<_> =
+        audit["items"].as_array().unwrap().iter().map(|one| one["action"].as_str().unwrap()).collect();
     assert_eq!(actions[..3], ["grant.put", "grant.put", "grant.delete"]);
     assert_eq!(instance(&orders, &id).await["state"], "waiting");
     orders.stop().await;

@@ -19,7 +19,8 @@ async fn a_grant_holds_for_its_builds_and_its_namespace() {
     let server = Server::start().await;
     let rig = Rig::new("courier").await;
     let (version, digest) = (rig.plugin.version.clone(), rig.plugin.digest.to_string());
-    let of = |plugin: &str, namespace: &str| json!([{ "plugin": plugin, "namespace": namespace, "connections": ["shop"] }]);
+    let of =
+        |plugin: &str, namespace: &str| json!([{ "plugin": plugin, "namespace": namespace, "connections": ["shop"] }]);
     let major = format!("courier@{}", version.split('.').next().unwrap());
     for (grants, flow, passes) in [
         (of("courier", "*"), "eu.orders", true),
@@ -115,7 +116,10 @@ async fn no_more_are_under_way_at_once_than_granted() {
     }
     let quick = Rig { sandbox: Arc::clone(&rig.sandbox), plugin: rig.plugin.clone(), timeout_ms: 300 };
     let shown = quick.run(send("POST", "/"), json!(null)).await;
-    assert_eq!(shown, "transient: 300 ms were over while it waited for a turn at the connection `shop`, which takes 1 at once");
+    assert_eq!(
+        shown,
+        "transient: 300 ms were over while it waited for a turn at the connection `shop`, which takes 1 at once"
+    );
     assert!(server.seen().is_empty());
     server.go_on.notify_one();
     assert!(first.await.unwrap().starts_with("done out"));
@@ -192,9 +196,7 @@ async fn no_guest_sees_a_secret() {
     let all = json!({ "connections": { "shop": mine, "bank": bank },
                       "grants": [{ "plugin": "courier", "connections": ["shop"] }] });
     rig.sandbox.set_grants(&serde_json::from_value(all).unwrap()).unwrap();
-    let ask = |connection: &str, header: &str, text: &str| {
-        json!({ "requests": [{ "method": "POST", "connection": connection, "path": "/echo", "text": text, "headers": [["authorization", header]] }] })
-    };
+    let ask = |connection: &str, header: &str, text: &str| json!({ "requests": [{ "method": "POST", "connection": connection, "path": "/echo", "text": text, "headers": [["authorization", header]] }] });
     for (config, expected) in [
         // A body is the guest's own: nothing is put in, so nothing comes back.
         (ask("shop", "Bearer $secret:TOKEN", "$secret:TOKEN"), r#"done out [{"text":"$secret:TOKEN"}]"#),

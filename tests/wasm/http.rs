@@ -74,7 +74,9 @@ async fn answer(
     log.lock().unwrap().push(line);
     let response = match parts.uri.path() {
         "/redirect" => Response::builder().status(302).header("location", "/elsewhere").body(Full::default()),
-        "/inside" => Response::builder().status(302).header("location", "http://169.254.169.254/").body(Full::default()),
+        "/inside" => {
+            Response::builder().status(302).header("location", "http://169.254.169.254/").body(Full::default())
+        }
         "/gzip" => Response::builder().header("content-encoding", "gzip").body(Full::from(BOMB.to_vec())),
         "/echo" => Response::builder().body(Full::from(body)),
         "/large" => Response::builder().body(Full::from(vec![b'x'; 5 << 20])),

@@ -55,8 +55,23 @@ async fn private_addresses_are_private_however_they_are_written() {
     assert!(rig.run(send("GET", "/"), json!(null)).await.starts_with("done out"));
     server.seen();
     for host in [
-        "127.0.0.1", "localhost", "127.1", "2130706433", "0x7f.0.0.1", "0.0.0.0", "::1", "::ffff:127.0.0.1", "::",
-        "169.254.169.254", "::ffff:169.254.169.254", "10.0.0.1", "192.168.0.1", "172.16.0.1", "fd00::1", "fe80::1", "100.64.0.1",
+        "127.0.0.1",
+        "localhost",
+        "127.1",
+        "2130706433",
+        "0x7f.0.0.1",
+        "0.0.0.0",
+        "::1",
+        "::ffff:127.0.0.1",
+        "::",
+        "169.254.169.254",
+        "::ffff:169.254.169.254",
+        "10.0.0.1",
+        "192.168.0.1",
+        "172.16.0.1",
+        "fd00::1",
+        "fe80::1",
+        "100.64.0.1",
     ] {
         grant(&rig, with(with(open(&server), "allowPrivate", json!(false)), "host", json!(host)));
         let shown = rig.run(send("GET", "/"), json!(null)).await;

@@ -8,8 +8,11 @@
     reason = "tests fail by panicking"
 )]
 
+mod beside;
 mod cache;
+mod flood;
 mod grants;
+
 mod hostile;
 mod http;
 mod hurt;

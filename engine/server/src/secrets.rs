@@ -375,7 +375,12 @@ mod tests {
             // What was hidden stays, be it shared or its own.
             (json!({}), json!({ "T": "***", "OWN": "***" }), Some(&before), r#"{} ["T","shop.OWN"]"#),
             (json!({}), json!({ "OWN": "new" }), Some(&before), r#"{} ["shop.OWN"] shop.OWN=new"#),
-            (json!({ "a": "***" }), json!({ "T": "***" }), Some(&clear), r#"{"a":"$secret:HEADER_A"} ["shop.HEADER_A","shop.T"] shop.HEADER_A=hush"#),
+            (
+                json!({ "a": "***" }),
+                json!({ "T": "***" }),
+                Some(&clear),
+                r#"{"a":"$secret:HEADER_A"} ["shop.HEADER_A","shop.T"] shop.HEADER_A=hush"#,
+            ),
             (
                 json!({ "authorization": "***" }),
                 json!([]),

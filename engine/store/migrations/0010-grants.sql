@@ -23,6 +23,11 @@ select plugin, '*', 'connection', connection, '{}', granted_ms, granted_by from 
 
 drop table plugin_grant_of_all;
 
+insert into plugin_grant (plugin, namespace, kind, name, spec, granted_ms, granted_by)
+select plugin, '*', 'records', type, '{}', granted_ms, granted_by from record_grant;
+
+drop table record_grant;
+
 -- "Who may use this connection", before it goes.
 create index plugin_grant_by_name on plugin_grant (kind, name);
 
