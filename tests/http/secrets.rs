@@ -44,9 +44,9 @@ fn bytes(folder: &Path) -> Vec<u8> {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            all.append(&mut bytes(&path))
+            all.append(&mut bytes(&path));
         } else {
-            all.append(&mut std::fs::read(path).unwrap_or_default())
+            all.append(&mut std::fs::read(path).unwrap_or_default());
         }
     }
     all

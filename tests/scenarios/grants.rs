@@ -43,8 +43,6 @@ async fn a_grant_decides_what_a_node_reaches_and_its_lack_is_shown_on_the_node()
     orders.engine.put(&format!("{GRANT}?namespace=eu"), &[], &elsewhere).await.expect(204);
     assert_eq!((names(&reach(&orders, "default").await).len(), names(&reach(&orders, "eu").await)), (0, vec!["shop"]));
     assert_eq!(reach(&orders, "eu").await["timeMs"], 9000);
-    orders.engine.post(&format!("/api/v1/instances/{id}/retry"), &json!({})).await.expect(202);
-    reaches(&orders, &id, "incident").await;
 
     // Given, and the order goes on from where it stood.
     let narrowed = json!({ "methods": ["GET", "POST"], "ratePerSecond": 100 });
