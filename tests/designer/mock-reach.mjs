@@ -87,7 +87,10 @@ export class Reach {
       digest: plugin.digest,
       namespace,
       effect: plugin.effect,
-      imports: plugin.imports.map((name) => ({ name, class: name.startsWith('wasi:http') ? 'external' : name.startsWith('wasi:clocks') ? 'recorded' : 'pure' })),
+      imports: plugin.imports.map((name) => ({
+        name,
+        class: name.startsWith('wasi:http') ? 'external' : name.startsWith('wasi:clocks') ? 'recorded' : 'pure',
+      })),
       connections: ways,
       records: [...new Set(mine.flatMap((one) => one.records))],
       memoryMiB: said('memoryMiB', 64),

@@ -43,6 +43,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
+use stepwell_core::bind::namespace;
 use stepwell_core::catalog::{Catalog, EffectClass, NodeType};
 use stepwell_core::machine::{self, Call, CutReason, Failure, Outcome, Signal};
 use stepwell_core::problem::Problem;
@@ -381,8 +382,9 @@ impl Sandbox {
             return unsaid(Outcome::Cut(cut(CutReason::Breaker, message)));
         }
         let priority = call.priority;
-        let caller = Caller::of(plugin, &about.flow);
-        let may = caller.may(&self.reach.now());
+        let described = &plugin.described;
+        let namespace = namespace(&about.flow);
+        let may = self.reach.now().of(&described.name, &described.version, &plugin.digest, namespace);
         let mut call = node_call(about, call);
         call.timeout_ms = may.limits.time_ms.map_or(call.timeout_ms, |most| most.min(call.timeout_ms));
         let patience = Duration::from_millis(call.timeout_ms);
@@ -394,7 +396,7 @@ impl Sandbox {
         let deadline = Instant::now() + patience;
         let granted = may.limits.memory_mib.map(|mib| self.limits.with_memory(mib));
         let limits = granted.as_ref().unwrap_or(&self.limits);
-        let outgoing = self.way_out(plugin, caller, &call.context, deadline);
+        let outgoing = self.way_out(plugin, namespace, &call.context, deadline);
         let reuse = may.limits.reuse.map(|calls| (&may.idle, calls));
         let attempt = Attempt { call: &call, class: plugin.class, limits, outgoing, deadline, reuse };
         // Slots of the pool are made for the engine's own limit.
@@ -416,11 +418,12 @@ impl Sandbox {
         answer
     }
 
-    fn way_out(&self, plugin: &Plugin, caller: Caller, context: &CallContext, deadline: Instant) -> Outgoing {
+    fn way_out(&self, plugin: &Plugin, namespace: &str, context: &CallContext, deadline: Instant) -> Outgoing {
         if plugin.class < EffectClass::External {
             return Outgoing::default();
         }
         let (client, reach) = (Arc::clone(&self.client), Arc::clone(&self.reach));
+        let caller = Caller::of(plugin, namespace);
         let route = Network { client, reach, caller, gates: Arc::clone(&self.gates), hold: self.lease.hold() };
         Outgoing::network(route, context, deadline, &self.limits)
     }

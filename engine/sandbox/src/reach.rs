@@ -10,7 +10,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use http::Method;
-use stepwell_core::bind::namespace;
 use stepwell_core::problem::Problem;
 
 use crate::Digest;
@@ -145,11 +144,10 @@ impl Reach {
 }
 
 impl Caller {
-    /// A build that is called for a flow.
-    pub(crate) fn of(plugin: &Plugin, flow: &str) -> Self {
+    /// A build that is called for a flow of a namespace.
+    pub(crate) fn of(plugin: &Plugin, namespace: &str) -> Self {
         let Described { name, version, .. } = &plugin.described;
-        let namespace = namespace(flow).to_owned();
-        Self { name: name.clone(), version: version.clone(), digest: plugin.digest, namespace }
+        Self { name: name.clone(), version: version.clone(), digest: plugin.digest, namespace: namespace.to_owned() }
     }
 
     pub(crate) fn may(&self, reach: &Reach) -> Arc<May> {

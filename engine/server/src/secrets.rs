@@ -237,9 +237,11 @@ pub(crate) fn name_problem(name: &str) -> Option<String> {
     let lower = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let fits = connection.is_none_or(|name| (1..=63).contains(&name.len()) && name.bytes().all(lower))
         && (1..=100).contains(&local.len())
-        && local.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        && local.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
     (!fits).then(|| {
-        format!("`{name}` is no name of a secret: letters, digits and `_`, perhaps after a connection's name and a dot")
+        format!(
+            "`{name}` is no name of a secret: letters, digits, `_` and `-`, perhaps after a connection's name and a dot"
+        )
     })
 }
 
@@ -296,8 +298,15 @@ pub(crate) async fn tidy(store: &Store, keys: &Keys, at_ms: u64) -> Result<(), S
     for connection in store.connections().await? {
         let name = connection.name.clone();
         // One that is settled stays as it is.
-        if put_connection(store, keys, act(), &name, ConnectionSpec::read(connection)?).await? {
-            tracing::info!(connection = name, "its secrets are sealed from now on");
+        match put_connection(store, keys, act(), &name, ConnectionSpec::read(connection)?).await {
+            Ok(true) => tracing::info!(connection = name, "its secrets are sealed from now on"),
+            Ok(false) => {}
+            // What was kept by older rules is used as it is; it stops no start.
+            Err(SecretsError::Refused(problems)) => {
+                let why = problems.first().map_or("", |problem| problem.message.as_str());
+                tracing::error!(connection = name, why, "a connection's secrets stay in clear: put it anew");
+            }
+            Err(error) => return Err(error),
         }
     }
     for kept in store.secrets().await?.into_iter().filter(|kept| kept.sealed.key_id != id) {
