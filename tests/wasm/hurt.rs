@@ -39,6 +39,7 @@ async fn nothing_is_injected_into_a_request() {
         version: 1,
         business_key: Some("order-1\r\nauthorization: forged".into()),
         traceparent: None,
+        records: None,
     };
     let call = rig.call(Op::Run, send("GET", "/"), json!(null));
     assert!(shown(&rig.sandbox.call(&about, &call).await.outcome).starts_with("done out"));

@@ -18,4 +18,5 @@ mod http;
 mod hurt;
 mod load;
 mod recorded;
+mod records;
 mod rig;

@@ -16,5 +16,6 @@ pub mod flow;
 pub mod machine;
 pub mod planted;
 pub mod problem;
+pub mod record;
 pub mod schema;
 pub mod value;

@@ -19,8 +19,8 @@ use wasmtime::component::{ComponentExportIndex, ComponentNamedList, Instance, In
 use wasmtime::{Engine, PoolConcurrencyLimitError, Store, Trap};
 
 use crate::contract;
-use crate::host::{CallState, Visit};
-use crate::http::{Denial, Held, Outgoing};
+use crate::host::{CallState, Visit, Ways};
+use crate::http::{Denial, Held};
 use crate::limits::Limits;
 use crate::reuse::{Idle, Live};
 use crate::said::{self, Said, clip};
@@ -88,7 +88,7 @@ pub(crate) struct Attempt<'a> {
     pub(crate) call: &'a NodeCall<'a>,
     pub(crate) class: EffectClass,
     pub(crate) limits: &'a Limits,
-    pub(crate) outgoing: Outgoing,
+    pub(crate) ways: Ways,
     pub(crate) deadline: Instant,
     /// Where instances wait that may serve another call, and how many calls each serves.
     pub(crate) reuse: Option<(&'a Mutex<Idle>, u32)>,
@@ -107,10 +107,10 @@ impl Attempt<'_> {
         let began = Instant::now();
         let visit = Visit { started_ms: self.call.visit_started_ms, key: &self.call.context.key };
         let (mut store, instance, left) = if let Some(Live { mut store, instance, left }) = self.idle(prepared) {
-            store.data_mut().next_call(visit, self.outgoing.clone());
+            store.data_mut().next_call(visit, self.ways.clone());
             (store, Some(instance), left)
         } else {
-            let state = CallState::new(self.class, visit, self.outgoing.clone(), self.limits.memory_bytes_max);
+            let state = CallState::new(self.class, visit, self.ways.clone(), self.limits.memory_bytes_max);
             let store = new_store(prepared, state, self.limits.output_bytes_max + CROSSING_SLACK_BYTES);
             (store, None, self.reuse.map_or(1, |(_, calls)| calls))
         };
@@ -119,7 +119,7 @@ impl Attempt<'_> {
         let state = store.data_mut();
         let mut stays = None;
         let ran = match ran {
-            Err(_) => match self.outgoing.waits() {
+            Err(_) => match self.ways.outgoing.waits() {
                 Some(what) => Ok(Outcome::Failed(Failure::Transient {
                     message: format!("{} ms were over while it waited for {what}", self.call.timeout_ms),
                     retry_after_ms: None,
@@ -135,13 +135,15 @@ impl Attempt<'_> {
                 Stopped::PoolExhausted => return Err(Stopped::PoolExhausted),
             },
         };
-        let outcome = match (self.outgoing.held(), self.outgoing.denied()) {
+        let outgoing = &self.ways.outgoing;
+        let denied = outgoing.denied().map(|Denial { code, message }| permanent(code, message));
+        let outcome = match (outgoing.held(), denied.or_else(|| state.records.denied())) {
             (Some(Held { key, sent: false }), _) => Outcome::Cut(cut(CutReason::Paused, key)),
             (Some(Held { key, sent: true }), _) => {
                 let message = format!("calls are paused: {key}");
                 Outcome::Failed(Failure::Transient { message, retry_after_ms: None })
             }
-            (None, Some(Denial { code, message })) => permanent(code, message),
+            (None, Some(denied)) => denied,
             (None, None) => ran.unwrap_or_else(Outcome::Cut),
         };
         let logs = std::mem::take(&mut state.logs);
@@ -162,7 +164,7 @@ impl Attempt<'_> {
     fn keep(&self, mut live: Live) {
         if let Some((idle, _)) = self.reuse {
             // What the call could reach is not there for the next.
-            live.store.data_mut().outgoing = Outgoing::default();
+            live.store.data_mut().leave();
             idle.lock().unwrap_or_else(PoisonError::into_inner).keep(Instant::now(), live);
         }
     }

@@ -231,6 +231,9 @@ impl Grant {
                 wrong(format!("/{field}"), format!("it is not between 1 and {max}"));
             }
         }
+        for name in nameless(&self.records) {
+            wrong("/records".to_owned(), format!("`{name}` is no type of records"));
+        }
         for (field, count) in [("connections", self.connections.len()), ("records", self.records.len())] {
             if count > ITEMS_MAX {
                 wrong(format!("/{field}"), format!("{count} are too many: at most {ITEMS_MAX}"));
@@ -238,6 +241,11 @@ impl Grant {
         }
         problems
     }
+}
+
+/// Names that no type of records has.
+fn nameless(records: &BTreeSet<String>) -> impl Iterator<Item = &String> {
+    records.iter().filter(|name| name.is_empty() || name.len() > NAME_CHARS_MAX)
 }
 
 fn names_builds(plugin: &str) -> bool {
@@ -373,6 +381,7 @@ mod tests {
             (shop(), json!({ "plugin": "a", "memoryMiB": 513 }), "/grants/0/memoryMiB"),
             (shop(), json!({ "plugin": "a", "timeMs": 0 }), "/grants/0/timeMs"),
             (shop(), json!({ "plugin": "a", "reuse": 0 }), "/grants/0/reuse"),
+            (shop(), json!({ "plugin": "a", "records": ["order", ""] }), "/grants/0/records"),
             (
                 shop(),
                 json!({ "plugin": "a", "connections": { "shop": { "methods": ["get"] } } }),

@@ -12,6 +12,7 @@
 //! Not here: when a node is called, and what follows from its answer (`runtime`, `core`).
 
 mod breaker;
+mod cache;
 mod call;
 mod capabilities;
 mod cases;
@@ -29,6 +30,7 @@ mod manifest;
 mod pause;
 mod problems;
 mod reach;
+mod records;
 mod registry;
 mod reuse;
 mod said;
@@ -53,6 +55,7 @@ use stepwell_runtime::nodes::{About, Answer};
 use tokio::sync::Mutex;
 
 pub use crate::breaker::{BreakerState, BreakerView};
+pub use crate::cache::CacheView;
 pub use crate::capabilities::{Imported, imported};
 pub use crate::cases::{Case, Expected, Export, Played};
 pub use crate::grants::{ALL_NAMESPACES, Allowed, Build, Grant, Grants, MEMORY_MIB_MAX, Narrowed, Taken, allowed};
@@ -60,15 +63,19 @@ pub use crate::http::Tried;
 pub use crate::http::connections::{Connection, ConnectionScheme, Secret};
 pub use crate::limits::Limits;
 pub use crate::pause::Probed;
+pub use crate::records::{Committed, Reading, Told, Wanted};
 
+use crate::cache::Cache;
 use crate::call::{Attempt, CallContext, NodeCall, Operation, Stopped, cut};
 use crate::compile::Compiler;
 use crate::engine::Engines;
+use crate::host::Ways;
 use crate::http::client::Client;
 use crate::http::{Network, Outgoing};
 use crate::load::{Examples, Loader, Plugin};
 use crate::pause::Gates;
-use crate::reach::{Caller, InForce};
+use crate::reach::{Caller, InForce, May};
+use crate::records::Way;
 use crate::registry::Registry;
 use crate::slots::Slots;
 
@@ -157,8 +164,10 @@ pub struct Sandbox {
     client: Arc<Client>,
     reach: Arc<InForce>,
     gates: Arc<Gates>,
+    cache: Cache,
     lease: Lease,
     source: Option<Source>,
+    reading: Option<Arc<Reading>>,
     /// Held while a build is fetched, so that it is once.
     fetching: Mutex<()>,
 }
@@ -177,8 +186,10 @@ impl Sandbox {
             client: Arc::new(Client::new().map_err(|error| Error::Tls(error.to_string()))?),
             reach: Arc::default(),
             gates: Arc::default(),
+            cache: Cache::default(),
             lease: Lease::default(),
             source: None,
+            reading: None,
             fetching: Mutex::default(),
             limits,
         })
@@ -194,6 +205,12 @@ impl Sandbox {
     #[must_use]
     pub fn with_source(self, source: Source) -> Self {
         Self { source: Some(source), ..self }
+    }
+
+    /// Committed records are had from there. Without it, there are no record types.
+    #[must_use]
+    pub fn reading(self, reading: Reading) -> Self {
+        Self { reading: Some(Arc::new(reading)), ..self }
     }
 
     /// Checks, compiles and rehearses a plugin and makes it live; the whole of DESIGN's load order.
@@ -299,6 +316,11 @@ impl Sandbox {
         Some(self.registry.get(digest)?.breaker.reset())
     }
 
+    /// What became of the answers that may be given again.
+    pub fn cache(&self) -> CacheView {
+        self.cache.view()
+    }
+
     /// From now on no call is made of these: `node-type <plugin>/<type>`, `connection <name>`.
     pub fn set_pauses(&self, keys: impl IntoIterator<Item = String>) {
         self.gates.set(keys);
@@ -381,12 +403,22 @@ impl Sandbox {
             let message = format!("{} keeps trapping and is not called for {left:.0?}", plugin.described.name);
             return unsaid(Outcome::Cut(cut(CutReason::Breaker, message)));
         }
-        let priority = call.priority;
+        let (priority, may_be_kept) = (call.priority, call.callee.cache && plugin.class == EffectClass::Pure);
         let described = &plugin.described;
         let namespace = namespace(&about.flow);
         let may = self.reach.now().of(&described.name, &described.version, &plugin.digest, namespace);
         let mut call = node_call(about, call);
         call.timeout_ms = may.limits.time_ms.map_or(call.timeout_ms, |most| most.min(call.timeout_ms));
+        let mut kept_as = None;
+        if let (true, Operation::Run { input }) = (may_be_kept, &call.operation) {
+            let key = cache::key(&plugin.digest, call.node_type, &call.config, input);
+            if let Some(outcome) = self.cache.get(&key) {
+                return unsaid(outcome);
+            }
+            // Whoever asks next is another: the guest learns of nobody.
+            call.context = CallContext::default();
+            kept_as = Some(key);
+        }
         let patience = Duration::from_millis(call.timeout_ms);
         // A slot is waited for as long as the call may take: nothing has happened yet.
         let Ok(_slot) = tokio::time::timeout(patience, self.slots.acquire(priority)).await else {
@@ -396,9 +428,11 @@ impl Sandbox {
         let deadline = Instant::now() + patience;
         let granted = may.limits.memory_mib.map(|mib| self.limits.with_memory(mib));
         let limits = granted.as_ref().unwrap_or(&self.limits);
-        let outgoing = self.way_out(plugin, namespace, &call.context, deadline);
-        let reuse = may.limits.reuse.map(|calls| (&may.idle, calls));
-        let attempt = Attempt { call: &call, class: plugin.class, limits, outgoing, deadline, reuse };
+        let records = self.way_to_records(plugin, about, &may);
+        let ways = Ways { outgoing: self.way_out(plugin, namespace, &call.context, deadline), records };
+        // An answer that is kept follows from nothing that an earlier call left behind.
+        let reuse = may.limits.reuse.filter(|_| kept_as.is_none()).map(|calls| (&may.idle, calls));
+        let attempt = Attempt { call: &call, class: plugin.class, limits, ways, deadline, reuse };
         // Slots of the pool are made for the engine's own limit.
         let fits = limits.memory_bytes_max <= self.limits.memory_bytes_max;
         let first = if fits { attempt.on(&plugin.first).await } else { Err(Stopped::PoolExhausted) };
@@ -415,6 +449,9 @@ impl Sandbox {
             Err(Stopped::PoolExhausted) => busy("no memory for another instance".to_owned()),
         };
         note(plugin, &answer);
+        if let Some(key) = kept_as {
+            self.cache.keep(key, &answer.outcome);
+        }
         answer
     }
 
@@ -426,6 +463,11 @@ impl Sandbox {
         let caller = Caller::of(plugin, namespace);
         let route = Network { client, reach, caller, gates: Arc::clone(&self.gates), hold: self.lease.hold() };
         Outgoing::network(route, context, deadline, &self.limits)
+    }
+
+    fn way_to_records(&self, plugin: &Plugin, about: &About, may: &May) -> Way {
+        let Some(reading) = self.reading.as_ref().filter(|_| plugin.imports.records) else { return Way::Shut };
+        Way::Open { reading: Arc::clone(reading), granted: Arc::clone(&may.records), desk: about.records.clone() }
     }
 }
 

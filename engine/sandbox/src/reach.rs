@@ -6,7 +6,7 @@
 //!
 //! Not here: what follows from grants (`grants::allowed`), where connections lead (`http::connections`).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use http::Method;
@@ -46,6 +46,8 @@ pub(crate) struct Reach {
 #[derive(Debug, Default)]
 pub(crate) struct May {
     connections: HashMap<String, Way>,
+    /// Types of records.
+    pub(crate) records: Arc<HashSet<String>>,
     pub(crate) limits: Taken,
     /// Instances that may serve another call.
     pub(crate) idle: Mutex<Idle>,
@@ -115,7 +117,7 @@ impl Reach {
     }
 
     fn may(&self, allowed: Allowed) -> May {
-        let Allowed { connections, by, limits, .. } = allowed;
+        let Allowed { connections, records, by, limits } = allowed;
         let way = |name: String, narrowed: Narrowed| {
             let (plugin, namespace) = by.get(&name)?;
             let throttle = self.throttles.get(&(plugin.clone(), namespace.clone(), name.clone()))?;
@@ -129,7 +131,7 @@ impl Reach {
             Some((name, way))
         };
         let connections = connections.into_iter().filter_map(|(name, narrowed)| way(name, narrowed)).collect();
-        May { connections, limits, idle: Mutex::default() }
+        May { connections, records: Arc::new(records.into_iter().collect()), limits, idle: Mutex::default() }
     }
 
     /// A connection, whoever may use it.

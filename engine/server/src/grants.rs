@@ -16,7 +16,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
-use stepwell_sandbox::Grant;
+use stepwell_sandbox::{ALL_NAMESPACES, Grant};
 
 use crate::secrets::ConnectionSpec;
 
@@ -28,6 +28,18 @@ pub(crate) struct GrantsFile {
     pub connections: BTreeMap<String, ConnectionSpec>,
     #[serde(default, deserialize_with = "either_shape")]
     pub grants: Vec<Grant>,
+    /// As files had it before grants said it.
+    #[serde(default)]
+    pub records: Vec<RecordGrant>,
+}
+
+/// Lets a plugin, in all its versions, read and write records of a type, for flows of all namespaces.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct RecordGrant {
+    /// The package's name, without a version.
+    pub plugin: String,
+    pub record_type: String,
 }
 
 /// Also takes `"connection": "shop"`, as files had it before there was more to grant.
@@ -50,7 +62,7 @@ fn either_shape<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Grant>
 pub(crate) fn read(path: &Path) -> anyhow::Result<GrantsFile> {
     let text = std::fs::read_to_string(path).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
     let mut json = serde_json::Deserializer::from_str(&text);
-    let file: GrantsFile = serde_path_to_error::deserialize(&mut json)
+    let mut file: GrantsFile = serde_path_to_error::deserialize(&mut json)
         .map_err(|error| anyhow::anyhow!("{}: at {}: {}", path.display(), error.path(), error.inner()))?;
     for grant in &file.grants {
         for connection in grant.connections.keys() {
@@ -62,6 +74,9 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<GrantsFile> {
             );
         }
     }
+    file.grants.extend(std::mem::take(&mut file.records).into_iter().map(|RecordGrant { plugin, record_type }| {
+        Grant { plugin, namespace: ALL_NAMESPACES.to_owned(), records: [record_type].into(), ..Grant::default() }
+    }));
     Ok(file)
 }
 

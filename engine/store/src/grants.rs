@@ -243,21 +243,22 @@ impl Store {
         .await
     }
 
-    /// Takes back what a plugin was granted in a namespace, or of it one connection. False: there was nothing.
+    /// Takes back what a plugin was granted in a namespace, or of it one thing. False: there was nothing.
     pub async fn delete_grant(
         &self,
         act: Act,
         plugin: &str,
         namespace: &str,
-        connection: Option<&str>,
+        thing: Option<(GrantedKind, &str)>,
     ) -> std::result::Result<bool, Unavailable> {
-        let (plugin, namespace, connection) = (plugin.to_owned(), namespace.to_owned(), connection.map(str::to_owned));
+        let (plugin, namespace) = (plugin.to_owned(), namespace.to_owned());
+        let thing = thing.map(|(kind, name)| (kind, name.to_owned()));
         self.write(move |tx| {
             tx.hold(TURN)?;
-            let gone = match &connection {
-                Some(name) => tx.db.execute(
-                    "delete from plugin_grant where plugin = ?1 and namespace = ?2 and kind = 'connection' and name = ?3",
-                    &values![&plugin, &namespace, name],
+            let gone = match &thing {
+                Some((kind, name)) => tx.db.execute(
+                    "delete from plugin_grant where plugin = ?1 and namespace = ?2 and kind = ?3 and name = ?4",
+                    &values![&plugin, &namespace, kind.text(), name],
                 )?,
                 None => tx.db.execute(
                     "delete from plugin_grant where plugin = ?1 and namespace = ?2",
@@ -265,7 +266,8 @@ impl Store {
                 )?,
             };
             if gone > 0 {
-                let detail = json!({ "namespace": namespace, "connection": connection });
+                let thing = thing.as_ref().map(|(kind, name)| json!({ "kind": kind.text(), "name": name }));
+                let detail = json!({ "namespace": namespace, "taken": thing });
                 audit(tx, &act.by, act.at_ms, "grant.delete", &plugin, &detail)?;
                 notice(tx, act.at_ms, &Change::Grants)?;
             }

@@ -65,7 +65,7 @@ pub use needs::{Garbage, Need, Removed, Unneeded, UnneededPlugin, UsedBy, Versio
 pub use open::{AbortAt, OpenError, Options};
 pub use pauses::{NewPause, Pause, Paused};
 pub use plugins::{NewPlugin, Plugin, PluginKept};
-pub use record_types::{PublishRecordType, RecordGrant, RecordTypeVersion};
+pub use record_types::{PublishRecordType, RecordTypeVersion};
 pub use records::{PutRecord, Record, RecordFilter, RecordPut};
 pub use schedules::{NewSchedule, Schedule};
 pub use store::{Act, Store};

@@ -12,7 +12,7 @@ use serde_json::Value;
 use stepwell_core::problem::Problem;
 use stepwell_runtime::Clock;
 use stepwell_sandbox::{ALL_NAMESPACES, Grant, Narrowed};
-use stepwell_store::{Act, GrantKept};
+use stepwell_store::{Act, GrantKept, GrantedKind};
 
 use super::auth::Caller;
 use super::connections::{enforce, missing};
@@ -208,7 +208,34 @@ pub(super) async fn delete_connection(
     Query(query): Query<NamespaceQuery>,
     Extension(caller): Extension<Caller>,
 ) -> Answer<StatusCode> {
-    take_back(&app, caller, &plugin, &query.name(), Some(&connection)).await
+    take_back(&app, caller, &plugin, &query.name(), Some((GrantedKind::Connection, &connection))).await
+}
+
+/// Let builds of a plugin read and write records of a type, beside what they are granted
+#[utoipa::path(put, path = "/api/v1/grants/{plugin}/records/{type}", tag = "grants",
+    params(("plugin" = String, Path), ("type" = String, Path, description = "Need not be published yet"), NamespaceQuery),
+    responses((status = 204), (status = 422, body = RefusalBody)))]
+pub(super) async fn put_records(
+    State(app): State<App>,
+    Path((plugin, kind)): Path<(String, String)>,
+    Query(query): Query<NamespaceQuery>,
+    Extension(caller): Extension<Caller>,
+) -> Answer<StatusCode> {
+    let grant = Grant { plugin, namespace: query.name(), records: [kind].into(), ..Grant::default() };
+    keep(&app, caller, &grant, false).await
+}
+
+/// Take a grant of records back
+#[utoipa::path(delete, path = "/api/v1/grants/{plugin}/records/{type}", tag = "grants",
+    params(("plugin" = String, Path), ("type" = String, Path), NamespaceQuery),
+    responses((status = 204), (status = 404, body = RefusalBody)))]
+pub(super) async fn delete_records(
+    State(app): State<App>,
+    Path((plugin, kind)): Path<(String, String)>,
+    Query(query): Query<NamespaceQuery>,
+    Extension(caller): Extension<Caller>,
+) -> Answer<StatusCode> {
+    take_back(&app, caller, &plugin, &query.name(), Some((GrantedKind::Records, &kind))).await
 }
 
 async fn take_back(
@@ -216,10 +243,10 @@ async fn take_back(
     caller: Caller,
     plugin: &str,
     namespace: &str,
-    connection: Option<&str>,
+    thing: Option<(GrantedKind, &str)>,
 ) -> Answer<StatusCode> {
     let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
-    if !app.engine.journal().delete_grant(act, plugin, namespace, connection).await? {
+    if !app.engine.journal().delete_grant(act, plugin, namespace, thing).await? {
         return Err(Refusal::say(
             Code::GrantNotFound,
             format!("{plugin} has no such grant in the namespace {namespace}"),

@@ -34,6 +34,7 @@ mod pauses;
 mod plugins;
 pub(crate) mod problem;
 mod reach;
+mod records;
 mod replay;
 mod routes;
 mod schedules;
@@ -59,6 +60,7 @@ use crate::config::Config;
 use crate::granting::Granting;
 use crate::library::Library;
 use crate::pauses::Pausing;
+use crate::records::RecordTypes;
 use auth::Auth;
 pub(crate) use choose::Wish;
 use limits::Limits;
@@ -76,6 +78,7 @@ pub(crate) struct Shared {
     pub clock: SystemClock,
     pub engine: Engine,
     pub library: Library,
+    pub record_types: Arc<RecordTypes>,
     /// This store's name in event ids.
     pub engine_id: Arc<str>,
     pub started_ms: u64,
@@ -153,6 +156,10 @@ fn door_routes() -> Router<App> {
         .route("/api/v1/routes/{path}", get(routes::show).put(routes::save).delete(routes::drop_route))
         .route("/api/v1/routes/{path}/preview", post(routes::preview))
         .route("/api/v1/gc", post(needs::collect))
+        .route("/api/v1/record-types", get(records::types))
+        .route("/api/v1/record-types/{key}", get(records::show_type).put(records::publish_type))
+        .route("/api/v1/records/{type}", get(records::list))
+        .route("/api/v1/records/{type}/{id}", get(records::show).put(records::put))
 }
 
 fn instance_routes() -> Router<App> {
@@ -212,4 +219,5 @@ fn plugin_routes() -> Router<App> {
         .route("/api/v1/grants", get(grants::list))
         .route("/api/v1/grants/{plugin}", put(grants::put).delete(grants::delete))
         .route("/api/v1/grants/{plugin}/{connection}", put(grants::put_connection).delete(grants::delete_connection))
+        .route("/api/v1/grants/{plugin}/records/{type}", put(grants::put_records).delete(grants::delete_records))
 }

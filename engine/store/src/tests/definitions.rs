@@ -199,7 +199,7 @@ async fn connections_are_granted_and_settings_are_kept() {
     assert_eq!(it.store.delete_connection(act(5), "shop").await.unwrap(), Dropped::Used(vec!["commerce".to_owned()]));
     // A whole grant takes back what it does not name.
     assert_eq!(put(6, Vec::new(), true).await, GrantKept::Kept);
-    assert!(!it.store.delete_grant(act(6), "commerce", "*", Some("shop")).await.unwrap());
+    assert!(!it.store.delete_grant(act(6), "commerce", "*", Some((GrantedKind::Connection, "shop"))).await.unwrap());
     assert_eq!(it.store.delete_connection(act(7), "shop").await.unwrap(), Dropped::Gone);
     let before = it.store.secrets().await.unwrap().remove(0);
     assert_eq!(it.store.put_secret(act(8), "shop.T", sealed("secret-2")).await.unwrap(), 2);
