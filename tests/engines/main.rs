@@ -11,6 +11,7 @@ mod commands;
 mod grants;
 mod losses;
 mod plugins;
+mod users;
 
 use stepwell_tests::orders::Orders;
 use stepwell_tests::{Options, Stepwell, database};

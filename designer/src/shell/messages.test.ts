@@ -1,7 +1,12 @@
 // Every language says everything, with the same blanks to fill.
 import { expect, it } from 'vitest';
-import en from '../../messages/en.json';
-import zh from '../../messages/zh-CN.json';
+import commonEn from '../../messages/en.json';
+import peopleEn from '../../messages/people.en.json';
+import peopleZh from '../../messages/people.zh-CN.json';
+import commonZh from '../../messages/zh-CN.json';
+
+const en = { ...commonEn, ...peopleEn };
+const zh = { ...commonZh, ...peopleZh };
 
 const blanks = (text: string) =>
   [...text.matchAll(/\{(\w+)\}/g)]

@@ -1,4 +1,5 @@
 // Which page answers which path. Every page is its own chunk.
+import { withPeople } from './i18n.svelte';
 import type { Route } from './router.svelte';
 
 export const routes: Route[] = [
@@ -15,5 +16,8 @@ export const routes: Route[] = [
   { name: 'plugins', pattern: '/plugins', load: () => import('../pages/Plugins.svelte') },
   { name: 'reach', pattern: '/plugins/:name/:version/reach', load: () => import('../pages/Reach.svelte') },
   { name: 'connections', pattern: '/connections', load: () => import('../pages/Connections.svelte') },
-  { name: 'audit', pattern: '/audit', load: () => import('../pages/Audit.svelte') },
+  { name: 'audit', pattern: '/audit', load: () => withPeople(() => import('../pages/Audit.svelte')) },
+  { name: 'users', pattern: '/users', load: () => withPeople(() => import('../pages/Users.svelte')) },
+  { name: 'tokens', pattern: '/tokens', load: () => withPeople(() => import('../pages/Tokens.svelte')) },
+  { name: 'account', pattern: '/account', load: () => withPeople(() => import('../pages/Account.svelte')) },
 ];

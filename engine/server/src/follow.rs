@@ -1,5 +1,5 @@
 //! Follows what other engines on the same database do, as far as this one keeps it in memory: newest
-//! versions, bindings and paths, plugins, grants.
+//! versions, bindings and paths, plugins, grants, and who may do what.
 //!
 //! Not here: instances; who drives which is the store's (`take`), and no engine remembers another's.
 
@@ -37,6 +37,7 @@ async fn everything(app: &App) {
     removed(app, at_hand.collect()).await;
     plugins(app).await;
     grants(app).await;
+    access(app).await;
     flows(app).await;
 }
 
@@ -49,6 +50,7 @@ async fn take_over(app: &App, change: &Change) {
         Change::PluginRemoved { digest, .. } => removed(app, vec![digest.clone()]).await,
         Change::Plugin { .. } => plugins(app).await,
         Change::Grants => grants(app).await,
+        Change::Access => access(app).await,
     }
 }
 
@@ -76,6 +78,13 @@ async fn removed(app: &App, digests: Vec<String>) {
             }
         }
         Err(error) => tracing::error!(%error, "a plugin removed elsewhere may be at hand here"),
+    }
+}
+
+async fn access(app: &App) {
+    if let Err(error) = app.auth.book.refresh().await {
+        // The next request reads it, or is refused.
+        tracing::error!(%error, "who may do what was changed elsewhere, and is not known here");
     }
 }
 

@@ -19,6 +19,7 @@
 mod administration;
 mod admission;
 mod append;
+mod audit;
 mod bindings;
 mod drafts;
 mod feed;
@@ -41,6 +42,7 @@ mod records;
 mod rows;
 mod schedules;
 mod seat;
+mod sessions;
 mod sql;
 mod store;
 mod sweep;
@@ -49,9 +51,11 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 mod tx;
+mod users;
+mod within;
 mod writer;
 
-pub use administration::AuditEntry;
+pub use audit::{AuditEntry, AuditFilter};
 pub use bindings::{Doors, PathOwner, Rules, RulesSaved, SaveRules};
 pub use drafts::{Draft, DraftSaved, Expect, SaveDraft};
 pub use feed::{Change, Committed, FeedItem, Notice, Places, PluginStatus};
@@ -68,6 +72,9 @@ pub use plugins::{NewPlugin, Plugin, PluginKept};
 pub use record_types::{PublishRecordType, RecordTypeVersion};
 pub use records::{PutRecord, Record, RecordFilter, RecordPut};
 pub use schedules::{NewSchedule, Schedule};
+pub use sessions::{Bought, Session};
 pub use store::{Act, Store};
 pub use sweep::Swept;
 pub use tasks::{Grasp, Lock, OpenTask, TaskFilter};
+pub use users::{ApiToken, Directory, NewUser, TOKENS_MAX, TokenAdded, USERS_MAX, User, UserAdded, UserChanged};
+pub use within::{EVERYWHERE, Role, Roles, Within};

@@ -2,6 +2,25 @@ CREATE SCHEMA stepwell_old;
 CREATE FUNCTION stepwell_old.json_valid(text) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     AS $_$select $1::json is not null$_$;
+CREATE TABLE stepwell_old.account (
+    name text NOT NULL COLLATE pg_catalog."C",
+    password text NOT NULL COLLATE pg_catalog."C",
+    disabled bigint NOT NULL,
+    must_change bigint NOT NULL,
+    created_ms bigint NOT NULL,
+    created_by text NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT account_disabled_check CHECK ((disabled = ANY (ARRAY[(0)::bigint, (1)::bigint]))),
+    CONSTRAINT account_must_change_check CHECK ((must_change = ANY (ARRAY[(0)::bigint, (1)::bigint])))
+);
+CREATE TABLE stepwell_old.api_token (
+    id text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL COLLATE pg_catalog."C",
+    digest text NOT NULL COLLATE pg_catalog."C",
+    owner text COLLATE pg_catalog."C",
+    created_ms bigint NOT NULL,
+    expires_ms bigint,
+    used_ms bigint
+);
 CREATE TABLE stepwell_old.audit (
     n bigint NOT NULL,
     at_ms bigint NOT NULL,
@@ -183,15 +202,9 @@ CREATE TABLE stepwell_old.plugin (
 );
 CREATE TABLE stepwell_old.plugin_grant (
     plugin text NOT NULL COLLATE pg_catalog."C",
-    namespace text NOT NULL COLLATE pg_catalog."C",
-    kind text NOT NULL COLLATE pg_catalog."C",
-    name text NOT NULL COLLATE pg_catalog."C",
-    spec text NOT NULL COLLATE pg_catalog."C",
+    connection text NOT NULL COLLATE pg_catalog."C",
     granted_ms bigint NOT NULL,
-    granted_by text NOT NULL COLLATE pg_catalog."C",
-    CONSTRAINT plugin_grant_check CHECK (((name = ''::text) = (kind = 'limits'::text))),
-    CONSTRAINT plugin_grant_kind_check CHECK ((kind = ANY (ARRAY['connection'::text, 'records'::text, 'limits'::text]))),
-    CONSTRAINT plugin_grant_spec_check CHECK (stepwell_old.json_valid(spec))
+    granted_by text NOT NULL COLLATE pg_catalog."C"
 );
 CREATE TABLE stepwell_old.published_file (
     flow text NOT NULL COLLATE pg_catalog."C",
@@ -214,6 +227,12 @@ CREATE TABLE stepwell_old.record (
     CONSTRAINT record_body_check CHECK (stepwell_old.json_valid(body)),
     CONSTRAINT record_revision_check CHECK ((revision > 0))
 );
+CREATE TABLE stepwell_old.record_grant (
+    plugin text NOT NULL COLLATE pg_catalog."C",
+    type text NOT NULL COLLATE pg_catalog."C",
+    granted_ms bigint NOT NULL,
+    granted_by text NOT NULL COLLATE pg_catalog."C"
+);
 CREATE TABLE stepwell_old.record_type (
     key text NOT NULL COLLATE pg_catalog."C",
     version bigint NOT NULL,
@@ -223,6 +242,14 @@ CREATE TABLE stepwell_old.record_type (
     published_by text NOT NULL COLLATE pg_catalog."C",
     CONSTRAINT record_type_document_check CHECK (stepwell_old.json_valid(document)),
     CONSTRAINT record_type_version_check CHECK ((version > 0))
+);
+CREATE TABLE stepwell_old.role_given (
+    kind text NOT NULL COLLATE pg_catalog."C",
+    holder text NOT NULL COLLATE pg_catalog."C",
+    namespace text NOT NULL COLLATE pg_catalog."C",
+    role text NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT role_given_kind_check CHECK ((kind = ANY (ARRAY['user'::text, 'token'::text]))),
+    CONSTRAINT role_given_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'designer'::text, 'admin'::text])))
 );
 CREATE TABLE stepwell_old.route (
     path text NOT NULL COLLATE pg_catalog."C",
@@ -244,19 +271,17 @@ CREATE TABLE stepwell_old.schedule (
     CONSTRAINT schedule_last_check CHECK (((last IS NULL) OR stepwell_old.json_valid(last))),
     CONSTRAINT schedule_paused_check CHECK ((paused = ANY (ARRAY[(0)::bigint, (1)::bigint])))
 );
-CREATE TABLE stepwell_old.secret (
-    name text NOT NULL COLLATE pg_catalog."C",
-    version bigint NOT NULL,
-    key_id text NOT NULL COLLATE pg_catalog."C",
-    sealed text NOT NULL COLLATE pg_catalog."C",
-    changed_ms bigint NOT NULL,
-    changed_by text NOT NULL COLLATE pg_catalog."C",
-    CONSTRAINT secret_version_check CHECK ((version > 0))
-);
 CREATE TABLE stepwell_old.seen (
     message text NOT NULL COLLATE pg_catalog."C",
     id text NOT NULL COLLATE pg_catalog."C",
     expires_ms bigint NOT NULL
+);
+CREATE TABLE stepwell_old.session (
+    digest text NOT NULL COLLATE pg_catalog."C",
+    account text COLLATE pg_catalog."C",
+    created_ms bigint NOT NULL,
+    seen_ms bigint NOT NULL,
+    ends_ms bigint NOT NULL
 );
 CREATE TABLE stepwell_old.setting (
     name text NOT NULL COLLATE pg_catalog."C",
@@ -326,80 +351,80 @@ CREATE TABLE stepwell_old.version (
     CONSTRAINT version_document_check CHECK (stepwell_old.json_valid(document)),
     CONSTRAINT version_version_check CHECK ((version > 0))
 );
-INSERT INTO stepwell_old.audit VALUES (911782493881892865, 1795222686650, 'admin', 'flow.publish', 'ended', '{"hash":"e07277660ad2ba8ef9da31642d2b508919550d3183fe78a8771089440909badd","label":null,"version":1}');
-INSERT INTO stepwell_old.audit VALUES (911782493969973505, 1795222686662, 'admin', 'instance.start', '01a1fb9c-4bc6-7010-977c-5b401ecdc7b0', '{"flow":"ended","version":1}');
-INSERT INTO stepwell_old.audit VALUES (911782493969973761, 1795222686670, 'admin', 'flow.publish', 'receive', '{"hash":"f4db7cf80014a297847b80c90697abd0bc6ae7e1a3d9b4d686aeb1b421177653","label":null,"version":1}');
-INSERT INTO stepwell_old.audit VALUES (911782494020305153, 1795222686674, 'admin', 'instance.start', '01a1fb9c-4bd2-728d-9b59-0d0ffffbb036', '{"flow":"receive","version":1}');
-INSERT INTO stepwell_old.audit VALUES (911782494020305409, 1795222686683, 'admin', 'flow.publish', 'suspended', '{"hash":"f8f765f7217ce35f61a9b801108cad1817ba83329acd7431fe79e7e9a257450a","label":null,"version":1}');
-INSERT INTO stepwell_old.audit VALUES (911782494070636801, 1795222686686, 'admin', 'instance.start', '01a1fb9c-4bde-73ff-9f08-33262c5d69ea', '{"flow":"suspended","version":1}');
-INSERT INTO stepwell_old.audit VALUES (911782494087414017, 1795222686690, 'admin', 'instance.suspend', '01a1fb9c-4bde-73ff-9f08-33262c5d69ea', '{"command":"suspend","reason":"later"}');
-INSERT INTO stepwell_old.audit VALUES (911782494112579585, 1795222686708, 'admin', 'flow.publish', 'timer', '{"hash":"b24ca64e8d493009e2e6b2bd4b92edac7e5bc1029517a432acd874009830dbb0","label":null,"version":1}');
-INSERT INTO stepwell_old.audit VALUES (911782494175494401, 1795222686711, 'admin', 'instance.start', '01a1fb9c-4bf7-76ed-aefc-c30fb3a3e426', '{"flow":"timer","version":1}');
-INSERT INTO stepwell_old.audit VALUES (911782494183882753, 1795222686718, 'admin', 'flow.publish', 'event', '{"hash":"2a7405fbc573566bb58d89e709f02162a6688c88ee549e452fcdab3dad883969","label":null,"version":1}');
-INSERT INTO stepwell_old.audit VALUES (911782494221631745, 1795222686722, 'admin', 'instance.start', '01a1fb9c-4c02-7390-b5d6-21e701e5cb2e', '{"flow":"event","version":1}');
-INSERT INTO stepwell_old.audit VALUES (911782494221632001, 1795222686726, 'admin', 'flow.publish', 'call', '{"hash":"690b5c8ce704c079239ca935a8aaa68b80ce480aa3889deaeb99f7165381784c","label":null,"version":1}');
-INSERT INTO stepwell_old.audit VALUES (911782494250991873, 1795222686729, 'admin', 'instance.start', '01a1fb9c-4c09-722f-9c31-76231de30b61', '{"flow":"call","version":1}');
-INSERT INTO stepwell_old.audit VALUES (911782494250992129, 1795222686733, 'admin', 'flow.publish', 'each', '{"hash":"dea169ce781bc35ba3c7fb514ebebefdaef4cbb7eb01b81bebff5278295e3ced","label":null,"version":1}');
-INSERT INTO stepwell_old.audit VALUES (911782494280352001, 1795222686736, 'admin', 'instance.start', '01a1fb9c-4c10-73b2-8b22-7375903d22fe', '{"flow":"each","version":1}');
-INSERT INTO stepwell_old.audit VALUES (911782494280352257, 1795222686739, 'admin', 'flow.publish', 'person', '{"hash":"7ce57a657b64509fbeff45a04d958d1c98228b4821551beda755663682c55f77","label":null,"version":1}');
-INSERT INTO stepwell_old.audit VALUES (911782494305517825, 1795222686742, 'admin', 'instance.start', '01a1fb9c-4c16-7161-87fa-eee2c005987c', '{"flow":"person","version":1}');
-INSERT INTO stepwell_old.audit VALUES (911782494305518081, 1795222686751, 'admin', 'flow.publish', 'worker', '{"hash":"9dcf0dd9a0ccb698f1dc4c8a632374463a8f2636704731a65ef925cc327cbe3c","label":null,"version":1}');
-INSERT INTO stepwell_old.audit VALUES (911782494355849473, 1795222686754, 'admin', 'instance.start', '01a1fb9c-4c22-7728-9ed9-71643d43eb70', '{"flow":"worker","version":1}');
-INSERT INTO stepwell_old.engine VALUES (1, '01a1fb9c-4821-7246-8af6-95ef310ee547', 2, 3561650368380930, NULL);
-INSERT INTO stepwell_old.flow VALUES ('ended', 'graph', '"ended"', 1795222686650);
-INSERT INTO stepwell_old.flow VALUES ('receive', 'graph', '"receive"', 1795222686670);
-INSERT INTO stepwell_old.flow VALUES ('suspended', 'graph', '"suspended"', 1795222686683);
-INSERT INTO stepwell_old.flow VALUES ('timer', 'graph', '"timer"', 1795222686708);
-INSERT INTO stepwell_old.flow VALUES ('event', 'graph', '"event"', 1795222686718);
-INSERT INTO stepwell_old.flow VALUES ('call', 'graph', '"call"', 1795222686726);
-INSERT INTO stepwell_old.flow VALUES ('each', 'graph', '"each"', 1795222686733);
-INSERT INTO stepwell_old.flow VALUES ('person', 'graph', '"person"', 1795222686739);
-INSERT INTO stepwell_old.flow VALUES ('worker', 'graph', '"worker"', 1795222686751);
-INSERT INTO stepwell_old.idempotency VALUES ('ended', 'ended', '878389a7e0e2b72ef40c1f904e353ac9364c32ce3bd2323a1a37f2dcf840c40d', 911782493969973249, 1795309086662);
-INSERT INTO stepwell_old.idempotency VALUES ('receive', 'receive', '8533a2245282109c02ba1625cdba7fe57063ee71b087c6307ff5e4b6b8ffc897', 911782494020304897, 1795309086674);
-INSERT INTO stepwell_old.idempotency VALUES ('suspended', 'suspended', '99598e4a4ff459b6a1df93a94ea000b179677bbd6995148dfb58ebba85561133', 911782494070636545, 1795309086686);
-INSERT INTO stepwell_old.idempotency VALUES ('timer', 'timer', '5a31312f3774639e822470e40377ebf92797524505b00e54440f82fc6ee27d90', 911782494175494145, 1795309086711);
-INSERT INTO stepwell_old.idempotency VALUES ('event', 'event', 'b2139bf4bf4615dba60325b322eda73b9e2efb95ab92608374e1bd9c3e913722', 911782494221631489, 1795309086722);
-INSERT INTO stepwell_old.idempotency VALUES ('call', 'call', '4ff2363ceef8dae2728b1a2c293d6ba2b6bc0056145c78e6b329a5c8ab817f74', 911782494250991617, 1795309086729);
-INSERT INTO stepwell_old.idempotency VALUES ('each', 'each', 'c25d7a3e29cbd5cd9cf324ee748dafbe27264615e4f99c4ba45ab404ebf67807', 911782494280351745, 1795309086736);
-INSERT INTO stepwell_old.idempotency VALUES ('person', 'person', 'd41af7502d936b948fff2dbc2495d70e504f94c1c1dd822e572925602cb46294', 911782494305517569, 1795309086742);
-INSERT INTO stepwell_old.idempotency VALUES ('worker', 'worker', 'e94a9cbea9d226834c923e526dd11ceba162238b5273a13e8f5ae7e3bb527ddd', 911782494355849217, 1795309086754);
-INSERT INTO stepwell_old.instance VALUES (911782493969973249, '\x01a1fb9c4bc67010977c5b401ecdc7b0', 'ended', 1, 'ended', 0, 5, 1, 1, 0, NULL, 1795222686662, 1795222686662, NULL, NULL, '{"key":"ended"}', NULL, NULL, 0, NULL, NULL);
-INSERT INTO stepwell_old.instance VALUES (911782494020304897, '\x01a1fb9c4bd2728d9b590d0ffffbb036', 'receive', 1, 'receive', 0, 1, 1, 1, 0, NULL, 1795222686674, 1795222686674, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
-INSERT INTO stepwell_old.instance VALUES (911782494070636545, '\x01a1fb9c4bde73ff9f0833262c5d69ea', 'suspended', 1, 'suspended', 0, 3, 2, 2, 0, NULL, 1795222686686, 1795222686696, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
-INSERT INTO stepwell_old.instance VALUES (911782494175494145, '\x01a1fb9c4bf776edaefcc30fb3a3e426', 'timer', 1, 'timer', 0, 1, 1, 1, 0, 1795222806711, 1795222686711, 1795222686711, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
-INSERT INTO stepwell_old.instance VALUES (911782494221631489, '\x01a1fb9c4c027390b5d621e701e5cb2e', 'event', 1, 'event', 0, 1, 1, 1, 0, 1821142686722, 1795222686722, 1795222686722, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
-INSERT INTO stepwell_old.instance VALUES (911782494250991617, '\x01a1fb9c4c09722f9c3176231de30b61', 'call', 1, 'call', 0, 1, 1, 1, 0, NULL, 1795222686729, 1795222686729, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
-INSERT INTO stepwell_old.instance VALUES (911782494280351745, '\x01a1fb9c4c1073b28b227375903d22fe', 'each', 1, 'each', 0, 1, 1, 1, 0, NULL, 1795222686736, 1795222686736, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
-INSERT INTO stepwell_old.instance VALUES (911782494305517569, '\x01a1fb9c4c16716187faeee2c005987c', 'person', 1, 'person', 0, 1, 1, 1, 0, NULL, 1795222686742, 1795222686742, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
-INSERT INTO stepwell_old.instance VALUES (911782494355849217, '\x01a1fb9c4c2277289ed971643d43eb70', 'worker', 1, 'worker', 0, 1, 1, 1, 0, NULL, 1795222686754, 1795222686754, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
-INSERT INTO stepwell_old.journal VALUES (281474976710658, 911782493969973249, 1, 1, 1795222686662, 5, '[{"seq":1,"at_ms":1795222686662,"type":"started","input":{"key":"ended"},"businessKey":"ended"}]');
-INSERT INTO stepwell_old.journal VALUES (281474976710660, 911782494020304897, 1, 1, 1795222686674, 1, '[{"seq":1,"at_ms":1795222686674,"type":"started","input":{"key":"receive"},"businessKey":"receive"}]');
-INSERT INTO stepwell_old.journal VALUES (281474976710662, 911782494070636545, 1, 1, 1795222686686, 1, '[{"seq":1,"at_ms":1795222686686,"type":"started","input":{"key":"suspended"},"businessKey":"suspended"}]');
-INSERT INTO stepwell_old.journal VALUES (281474976710663, 911782494070636545, 2, 2, 1795222686696, 3, '[{"seq":2,"at_ms":1795222686696,"type":"commanded","command":"suspend","reason":"later","by":"admin"}]');
-INSERT INTO stepwell_old.journal VALUES (281474976710665, 911782494175494145, 1, 1, 1795222686711, 1, '[{"seq":1,"at_ms":1795222686711,"type":"started","input":{"key":"timer"},"businessKey":"timer"}]');
-INSERT INTO stepwell_old.journal VALUES (281474976710667, 911782494221631489, 1, 1, 1795222686722, 1, '[{"seq":1,"at_ms":1795222686722,"type":"started","input":{"key":"event"},"businessKey":"event"}]');
-INSERT INTO stepwell_old.journal VALUES (281474976710669, 911782494250991617, 1, 1, 1795222686729, 1, '[{"seq":1,"at_ms":1795222686729,"type":"started","input":{"key":"call"},"businessKey":"call"}]');
-INSERT INTO stepwell_old.journal VALUES (281474976710671, 911782494280351745, 1, 1, 1795222686736, 1, '[{"seq":1,"at_ms":1795222686736,"type":"started","input":{"key":"each"},"businessKey":"each"}]');
-INSERT INTO stepwell_old.journal VALUES (281474976710673, 911782494305517569, 1, 1, 1795222686742, 1, '[{"seq":1,"at_ms":1795222686742,"type":"started","input":{"key":"person"},"businessKey":"person"}]');
-INSERT INTO stepwell_old.journal VALUES (281474976710675, 911782494355849217, 1, 1, 1795222686754, 1, '[{"seq":1,"at_ms":1795222686754,"type":"started","input":{"key":"worker"},"businessKey":"worker"}]');
-INSERT INTO stepwell_old.meeting VALUES ('', 'ended', 1795222686641);
-INSERT INTO stepwell_old.meeting VALUES ('', 'receive', 1795222686662);
-INSERT INTO stepwell_old.meeting VALUES ('go', 'receive', 1795222686674);
-INSERT INTO stepwell_old.meeting VALUES ('', 'suspended', 1795222686674);
-INSERT INTO stepwell_old.meeting VALUES ('go', 'suspended', 1795222686696);
-INSERT INTO stepwell_old.meeting VALUES ('', 'timer', 1795222686696);
-INSERT INTO stepwell_old.meeting VALUES ('', 'event', 1795222686713);
-INSERT INTO stepwell_old.meeting VALUES ('go', 'event', 1795222686722);
-INSERT INTO stepwell_old.meeting VALUES ('', 'call', 1795222686722);
-INSERT INTO stepwell_old.meeting VALUES ('go', 'call', 1795222686729);
-INSERT INTO stepwell_old.meeting VALUES ('', 'each', 1795222686729);
-INSERT INTO stepwell_old.meeting VALUES ('go', 'each-1', 1795222686736);
-INSERT INTO stepwell_old.meeting VALUES ('go', 'each-2', 1795222686736);
-INSERT INTO stepwell_old.meeting VALUES ('', 'person', 1795222686736);
-INSERT INTO stepwell_old.meeting VALUES ('', '/plugins/', 1795222686742);
-INSERT INTO stepwell_old.meeting VALUES ('', '/t/', 1795222686742);
-INSERT INTO stepwell_old.meeting VALUES ('', 'worker', 1795222686742);
+INSERT INTO stepwell_old.audit VALUES (911778640738385921, 1795221767983, 'token:bootstrap', 'flow.publish', 'ended', '{"hash":"e07277660ad2ba8ef9da31642d2b508919550d3183fe78a8771089440909badd","label":null,"version":1}');
+INSERT INTO stepwell_old.audit VALUES (911778640868409601, 1795221768011, 'token:bootstrap', 'instance.start', '01a1fb8e-474b-770d-b903-8932db3f1dea', '{"flow":"ended","version":1}');
+INSERT INTO stepwell_old.audit VALUES (911778640868409857, 1795221768029, 'token:bootstrap', 'flow.publish', 'receive', '{"hash":"f4db7cf80014a297847b80c90697abd0bc6ae7e1a3d9b4d686aeb1b421177653","label":null,"version":1}');
+INSERT INTO stepwell_old.audit VALUES (911778640985850113, 1795221768039, 'token:bootstrap', 'instance.start', '01a1fb8e-4767-7040-b76c-d6556206ac3f', '{"flow":"receive","version":1}');
+INSERT INTO stepwell_old.audit VALUES (911778640985850369, 1795221768047, 'token:bootstrap', 'flow.publish', 'suspended', '{"hash":"f8f765f7217ce35f61a9b801108cad1817ba83329acd7431fe79e7e9a257450a","label":null,"version":1}');
+INSERT INTO stepwell_old.audit VALUES (911778641031987457, 1795221768050, 'token:bootstrap', 'instance.start', '01a1fb8e-4772-728f-a376-cf2d5b1f9781', '{"flow":"suspended","version":1}');
+INSERT INTO stepwell_old.audit VALUES (911778641057153281, 1795221768056, 'token:bootstrap', 'instance.suspend', '01a1fb8e-4772-728f-a376-cf2d5b1f9781', '{"command":"suspend","reason":"later"}');
+INSERT INTO stepwell_old.audit VALUES (911778641115873281, 1795221768084, 'token:bootstrap', 'flow.publish', 'timer', '{"hash":"b24ca64e8d493009e2e6b2bd4b92edac7e5bc1029517a432acd874009830dbb0","label":null,"version":1}');
+INSERT INTO stepwell_old.audit VALUES (911778641187176705, 1795221768087, 'token:bootstrap', 'instance.start', '01a1fb8e-4797-7115-a65d-f8c333a60002', '{"flow":"timer","version":1}');
+INSERT INTO stepwell_old.audit VALUES (911778641229119489, 1795221768102, 'token:bootstrap', 'flow.publish', 'event', '{"hash":"2a7405fbc573566bb58d89e709f02162a6688c88ee549e452fcdab3dad883969","label":null,"version":1}');
+INSERT INTO stepwell_old.audit VALUES (911778641283645697, 1795221768110, 'token:bootstrap', 'instance.start', '01a1fb8e-47ae-74cf-944d-d265275b1f74', '{"flow":"event","version":1}');
+INSERT INTO stepwell_old.audit VALUES (911778641283645953, 1795221768125, 'token:bootstrap', 'flow.publish', 'call', '{"hash":"690b5c8ce704c079239ca935a8aaa68b80ce480aa3889deaeb99f7165381784c","label":null,"version":1}');
+INSERT INTO stepwell_old.audit VALUES (911778641380114689, 1795221768133, 'token:bootstrap', 'instance.start', '01a1fb8e-47c5-7120-b0ff-d2c4860cb22c', '{"flow":"call","version":1}');
+INSERT INTO stepwell_old.audit VALUES (911778641380114945, 1795221768136, 'token:bootstrap', 'flow.publish', 'each', '{"hash":"dea169ce781bc35ba3c7fb514ebebefdaef4cbb7eb01b81bebff5278295e3ced","label":null,"version":1}');
+INSERT INTO stepwell_old.audit VALUES (911778641417863425, 1795221768142, 'token:bootstrap', 'instance.start', '01a1fb8e-47cd-703e-aa2f-447c2a9e59e4', '{"flow":"each","version":1}');
+INSERT INTO stepwell_old.audit VALUES (911778641417863681, 1795221768149, 'token:bootstrap', 'flow.publish', 'person', '{"hash":"7ce57a657b64509fbeff45a04d958d1c98228b4821551beda755663682c55f77","label":null,"version":1}');
+INSERT INTO stepwell_old.audit VALUES (911778641468195073, 1795221768154, 'token:bootstrap', 'instance.start', '01a1fb8e-47da-723e-8fa6-6c37c437403e', '{"flow":"person","version":1}');
+INSERT INTO stepwell_old.audit VALUES (911778641468195329, 1795221768164, 'token:bootstrap', 'flow.publish', 'worker', '{"hash":"9dcf0dd9a0ccb698f1dc4c8a632374463a8f2636704731a65ef925cc327cbe3c","label":null,"version":1}');
+INSERT INTO stepwell_old.audit VALUES (911778641560469761, 1795221768176, 'token:bootstrap', 'instance.start', '01a1fb8e-47f0-7011-aa46-a00b32ac788b', '{"flow":"worker","version":1}');
+INSERT INTO stepwell_old.engine VALUES (1, '01a1fb8e-4474-7122-b241-f821931e4701', 2, 3561635318235138, NULL);
+INSERT INTO stepwell_old.flow VALUES ('ended', 'graph', '"ended"', 1795221767983);
+INSERT INTO stepwell_old.flow VALUES ('receive', 'graph', '"receive"', 1795221768029);
+INSERT INTO stepwell_old.flow VALUES ('suspended', 'graph', '"suspended"', 1795221768047);
+INSERT INTO stepwell_old.flow VALUES ('timer', 'graph', '"timer"', 1795221768084);
+INSERT INTO stepwell_old.flow VALUES ('event', 'graph', '"event"', 1795221768102);
+INSERT INTO stepwell_old.flow VALUES ('call', 'graph', '"call"', 1795221768125);
+INSERT INTO stepwell_old.flow VALUES ('each', 'graph', '"each"', 1795221768136);
+INSERT INTO stepwell_old.flow VALUES ('person', 'graph', '"person"', 1795221768149);
+INSERT INTO stepwell_old.flow VALUES ('worker', 'graph', '"worker"', 1795221768164);
+INSERT INTO stepwell_old.idempotency VALUES ('ended', 'ended', '878389a7e0e2b72ef40c1f904e353ac9364c32ce3bd2323a1a37f2dcf840c40d', 911778640868409345, 1795308168011);
+INSERT INTO stepwell_old.idempotency VALUES ('receive', 'receive', '8533a2245282109c02ba1625cdba7fe57063ee71b087c6307ff5e4b6b8ffc897', 911778640985849857, 1795308168039);
+INSERT INTO stepwell_old.idempotency VALUES ('suspended', 'suspended', '99598e4a4ff459b6a1df93a94ea000b179677bbd6995148dfb58ebba85561133', 911778641031987201, 1795308168050);
+INSERT INTO stepwell_old.idempotency VALUES ('timer', 'timer', '5a31312f3774639e822470e40377ebf92797524505b00e54440f82fc6ee27d90', 911778641187176449, 1795308168087);
+INSERT INTO stepwell_old.idempotency VALUES ('event', 'event', 'b2139bf4bf4615dba60325b322eda73b9e2efb95ab92608374e1bd9c3e913722', 911778641283645441, 1795308168110);
+INSERT INTO stepwell_old.idempotency VALUES ('call', 'call', '4ff2363ceef8dae2728b1a2c293d6ba2b6bc0056145c78e6b329a5c8ab817f74', 911778641380114433, 1795308168133);
+INSERT INTO stepwell_old.idempotency VALUES ('each', 'each', 'c25d7a3e29cbd5cd9cf324ee748dafbe27264615e4f99c4ba45ab404ebf67807', 911778641417863169, 1795308168142);
+INSERT INTO stepwell_old.idempotency VALUES ('person', 'person', 'd41af7502d936b948fff2dbc2495d70e504f94c1c1dd822e572925602cb46294', 911778641468194817, 1795308168154);
+INSERT INTO stepwell_old.idempotency VALUES ('worker', 'worker', 'e94a9cbea9d226834c923e526dd11ceba162238b5273a13e8f5ae7e3bb527ddd', 911778641560469505, 1795308168176);
+INSERT INTO stepwell_old.instance VALUES (911778640868409345, '\x01a1fb8e474b770db9038932db3f1dea', 'ended', 1, 'ended', 0, 5, 1, 1, 0, NULL, 1795221768011, 1795221768011, NULL, NULL, '{"key":"ended"}', NULL, NULL, 0, NULL, NULL);
+INSERT INTO stepwell_old.instance VALUES (911778640985849857, '\x01a1fb8e47677040b76cd6556206ac3f', 'receive', 1, 'receive', 0, 1, 1, 1, 0, NULL, 1795221768039, 1795221768039, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
+INSERT INTO stepwell_old.instance VALUES (911778641031987201, '\x01a1fb8e4772728fa376cf2d5b1f9781', 'suspended', 1, 'suspended', 0, 3, 2, 2, 0, NULL, 1795221768050, 1795221768070, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
+INSERT INTO stepwell_old.instance VALUES (911778641187176449, '\x01a1fb8e47977115a65df8c333a60002', 'timer', 1, 'timer', 0, 1, 1, 1, 0, 1795221888087, 1795221768087, 1795221768087, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
+INSERT INTO stepwell_old.instance VALUES (911778641283645441, '\x01a1fb8e47ae74cf944dd265275b1f74', 'event', 1, 'event', 0, 1, 1, 1, 0, 1821141768110, 1795221768110, 1795221768110, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
+INSERT INTO stepwell_old.instance VALUES (911778641380114433, '\x01a1fb8e47c57120b0ffd2c4860cb22c', 'call', 1, 'call', 0, 1, 1, 1, 0, NULL, 1795221768133, 1795221768133, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
+INSERT INTO stepwell_old.instance VALUES (911778641417863169, '\x01a1fb8e47cd703eaa2f447c2a9e59e4', 'each', 1, 'each', 0, 1, 1, 1, 0, NULL, 1795221768142, 1795221768142, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
+INSERT INTO stepwell_old.instance VALUES (911778641468194817, '\x01a1fb8e47da723e8fa66c37c437403e', 'person', 1, 'person', 0, 1, 1, 1, 0, NULL, 1795221768154, 1795221768154, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
+INSERT INTO stepwell_old.instance VALUES (911778641560469505, '\x01a1fb8e47f07011aa46a00b32ac788b', 'worker', 1, 'worker', 0, 1, 1, 1, 0, NULL, 1795221768176, 1795221768176, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
+INSERT INTO stepwell_old.journal VALUES (281474976710658, 911778640868409345, 1, 1, 1795221768011, 5, '[{"seq":1,"at_ms":1795221768011,"type":"started","input":{"key":"ended"},"businessKey":"ended"}]');
+INSERT INTO stepwell_old.journal VALUES (281474976710660, 911778640985849857, 1, 1, 1795221768039, 1, '[{"seq":1,"at_ms":1795221768039,"type":"started","input":{"key":"receive"},"businessKey":"receive"}]');
+INSERT INTO stepwell_old.journal VALUES (281474976710662, 911778641031987201, 1, 1, 1795221768050, 1, '[{"seq":1,"at_ms":1795221768050,"type":"started","input":{"key":"suspended"},"businessKey":"suspended"}]');
+INSERT INTO stepwell_old.journal VALUES (281474976710663, 911778641031987201, 2, 2, 1795221768070, 3, '[{"seq":2,"at_ms":1795221768070,"type":"commanded","command":"suspend","reason":"later","by":"token:bootstrap"}]');
+INSERT INTO stepwell_old.journal VALUES (281474976710665, 911778641187176449, 1, 1, 1795221768087, 1, '[{"seq":1,"at_ms":1795221768087,"type":"started","input":{"key":"timer"},"businessKey":"timer"}]');
+INSERT INTO stepwell_old.journal VALUES (281474976710667, 911778641283645441, 1, 1, 1795221768110, 1, '[{"seq":1,"at_ms":1795221768110,"type":"started","input":{"key":"event"},"businessKey":"event"}]');
+INSERT INTO stepwell_old.journal VALUES (281474976710669, 911778641380114433, 1, 1, 1795221768133, 1, '[{"seq":1,"at_ms":1795221768133,"type":"started","input":{"key":"call"},"businessKey":"call"}]');
+INSERT INTO stepwell_old.journal VALUES (281474976710671, 911778641417863169, 1, 1, 1795221768142, 1, '[{"seq":1,"at_ms":1795221768142,"type":"started","input":{"key":"each"},"businessKey":"each"}]');
+INSERT INTO stepwell_old.journal VALUES (281474976710673, 911778641468194817, 1, 1, 1795221768154, 1, '[{"seq":1,"at_ms":1795221768154,"type":"started","input":{"key":"person"},"businessKey":"person"}]');
+INSERT INTO stepwell_old.journal VALUES (281474976710675, 911778641560469505, 1, 1, 1795221768176, 1, '[{"seq":1,"at_ms":1795221768176,"type":"started","input":{"key":"worker"},"businessKey":"worker"}]');
+INSERT INTO stepwell_old.meeting VALUES ('', 'ended', 1795221767980);
+INSERT INTO stepwell_old.meeting VALUES ('', 'receive', 1795221768011);
+INSERT INTO stepwell_old.meeting VALUES ('go', 'receive', 1795221768039);
+INSERT INTO stepwell_old.meeting VALUES ('', 'suspended', 1795221768039);
+INSERT INTO stepwell_old.meeting VALUES ('go', 'suspended', 1795221768070);
+INSERT INTO stepwell_old.meeting VALUES ('', 'timer', 1795221768070);
+INSERT INTO stepwell_old.meeting VALUES ('', 'event', 1795221768097);
+INSERT INTO stepwell_old.meeting VALUES ('go', 'event', 1795221768110);
+INSERT INTO stepwell_old.meeting VALUES ('', 'call', 1795221768110);
+INSERT INTO stepwell_old.meeting VALUES ('go', 'call', 1795221768133);
+INSERT INTO stepwell_old.meeting VALUES ('', 'each', 1795221768133);
+INSERT INTO stepwell_old.meeting VALUES ('go', 'each-1', 1795221768142);
+INSERT INTO stepwell_old.meeting VALUES ('go', 'each-2', 1795221768142);
+INSERT INTO stepwell_old.meeting VALUES ('', 'person', 1795221768142);
+INSERT INTO stepwell_old.meeting VALUES ('', '/plugins/', 1795221768154);
+INSERT INTO stepwell_old.meeting VALUES ('', '/t/', 1795221768154);
+INSERT INTO stepwell_old.meeting VALUES ('', 'worker', 1795221768154);
 INSERT INTO stepwell_old.migration VALUES (1, '0001-instances', '1e0f5c951e5f7a6c2e05e26df675d36d22bbfac70007f4a6e5ceea8cc4835134');
 INSERT INTO stepwell_old.migration VALUES (2, '0002-administration', '57f192f929103fe600d81a768f6619c51229b21eaaaa56062e78e3e91c3bbabc');
 INSERT INTO stepwell_old.migration VALUES (3, '0003-many-engines', '601313894acfb2895e1e02c70d8c9788c970cd4094ee102808e503e7651dd85e');
@@ -409,30 +434,30 @@ INSERT INTO stepwell_old.migration VALUES (6, '0006-pauses', '5c63a040acf4a296dc
 INSERT INTO stepwell_old.migration VALUES (7, '0007-tasks', '0eb0de2d7e53a98685174462d7a7dbe77ec6c7a3b56dc8c551fa288a7e4aada4');
 INSERT INTO stepwell_old.migration VALUES (8, '0008-forgetting', '55ab2b1144841c381a134e7624d9cd747c84dcc18dc4858df59fddc5558756d2');
 INSERT INTO stepwell_old.migration VALUES (9, '0009-records', 'b8c55b5194b87ca6a7f0577077d212be72f2f2e24406930ef94241243034afd0');
-INSERT INTO stepwell_old.migration VALUES (10, '0010-grants', 'b83b20cb432b658f8f599d5648861c95b4640d9d3fef85564f607f7872117641');
-INSERT INTO stepwell_old.notice VALUES (281474976710657, 1795222686650, '{"kind":"published","flow":"ended","version":1}');
-INSERT INTO stepwell_old.notice VALUES (281474976710659, 1795222686670, '{"kind":"published","flow":"receive","version":1}');
-INSERT INTO stepwell_old.notice VALUES (281474976710661, 1795222686683, '{"kind":"published","flow":"suspended","version":1}');
-INSERT INTO stepwell_old.notice VALUES (281474976710664, 1795222686708, '{"kind":"published","flow":"timer","version":1}');
-INSERT INTO stepwell_old.notice VALUES (281474976710666, 1795222686718, '{"kind":"published","flow":"event","version":1}');
-INSERT INTO stepwell_old.notice VALUES (281474976710668, 1795222686726, '{"kind":"published","flow":"call","version":1}');
-INSERT INTO stepwell_old.notice VALUES (281474976710670, 1795222686733, '{"kind":"published","flow":"each","version":1}');
-INSERT INTO stepwell_old.notice VALUES (281474976710672, 1795222686739, '{"kind":"published","flow":"person","version":1}');
-INSERT INTO stepwell_old.notice VALUES (281474976710674, 1795222686751, '{"kind":"published","flow":"worker","version":1}');
-INSERT INTO stepwell_old.setting VALUES ('engine', '"01a1fb9c-4b9d-739d-826b-47704f000dda"');
-INSERT INTO stepwell_old.snapshot VALUES (911782494020304897, '{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"receive","priority":0,"seq":1,"started_ms":1795222686674,"now_ms":1795222686674,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795222686674,"at":{"waiting":{"message":"go","key":"receive","due_ms":null,"visit":null}}}},"next_token":2}}');
-INSERT INTO stepwell_old.snapshot VALUES (911782494070636545, '{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"suspended","priority":0,"seq":2,"started_ms":1795222686686,"now_ms":1795222686696,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795222686686,"at":{"waiting":{"message":"go","key":"suspended","due_ms":null,"visit":null}}}},"next_token":2,"suspended":true}}');
-INSERT INTO stepwell_old.snapshot VALUES (911782494175494145, '{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"timer","priority":0,"seq":1,"started_ms":1795222686711,"now_ms":1795222686711,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795222686711,"at":{"timer":{"due_ms":1795222806711}}}},"next_token":2}}');
-INSERT INTO stepwell_old.snapshot VALUES (911782494221631489, '{"form":3,"nodes":{"0":"come","2":"late"},"instance":{"version":1,"business_key":"event","priority":0,"seq":1,"started_ms":1795222686722,"now_ms":1795222686722,"scopes":{"0":{"input":{"r":1},"visits":{"come":1,"late":1,"start":1,"wait":1}}},"next_scope":1,"tokens":{"2":{"node":0,"visit":1,"since_ms":1795222686722,"at":{"waiting":{"message":"go","key":"event","due_ms":null,"visit":null}},"race":1},"3":{"node":2,"visit":1,"since_ms":1795222686722,"at":{"timer":{"due_ms":1821142686722}},"race":1}},"next_token":4}}');
-INSERT INTO stepwell_old.snapshot VALUES (911782494250991617, '{"form":3,"nodes":{"2":"wait","5":"receive@1:wait"},"instance":{"version":1,"business_key":"call","priority":0,"seq":1,"started_ms":1795222686729,"now_ms":1795222686729,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}},"1":{"within":{"scope":0,"node":2,"host":1},"path":"wait.1/","input":{"v":{"key":"call"}},"visits":{"start":1,"wait":1}}},"next_scope":2,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795222686729,"at":"inside"},"2":{"scope":1,"node":5,"visit":1,"since_ms":1795222686729,"at":{"waiting":{"message":"go","key":"call","due_ms":null,"visit":null}}}},"next_token":3}}');
-INSERT INTO stepwell_old.snapshot VALUES (911782494280351745, '{"form":3,"nodes":{"1":"inner","3":"wait"},"instance":{"version":1,"business_key":"each","priority":0,"seq":1,"started_ms":1795222686736,"now_ms":1795222686736,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}},"1":{"within":{"scope":0,"node":3,"host":1},"path":"wait.1/","progress":{"items":{"v":["each-1","each-2","each-3"]},"next":2,"open":2,"results":{}}},"2":{"within":{"scope":1,"node":3,"host":1,"item":{"index":0,"value":{"v":"each-1"}}},"path":"wait.1/0/","visits":{"inner":1}},"3":{"within":{"scope":1,"node":3,"host":1,"item":{"index":1,"value":{"v":"each-2"}}},"path":"wait.1/1/","visits":{"inner":1}}},"next_scope":4,"tokens":{"1":{"node":3,"visit":1,"since_ms":1795222686736,"at":"inside"},"2":{"scope":2,"node":1,"visit":1,"since_ms":1795222686736,"at":{"waiting":{"message":"go","key":"each-1","due_ms":null,"visit":null}}},"3":{"scope":3,"node":1,"visit":1,"since_ms":1795222686736,"at":{"waiting":{"message":"go","key":"each-2","due_ms":null,"visit":null}}}},"next_token":4}}');
-INSERT INTO stepwell_old.snapshot VALUES (911782494305517569, '{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"person","priority":0,"seq":1,"started_ms":1795222686742,"now_ms":1795222686742,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795222686742,"at":{"open":{"visit":{"op":"run","attempt":1,"tries":1,"key":"01a1fb9c-4c16-7161-87fa-eee2c005987c.wait.1","input":{"v":{"assignee":null,"data":{},"dueAt":null,"groups":[],"users":["ada"]}},"maybe_done":false},"due_ms":null}}}},"next_token":2}}');
-INSERT INTO stepwell_old.snapshot VALUES (911782494355849217, '{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"worker","priority":0,"seq":1,"started_ms":1795222686754,"now_ms":1795222686754,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795222686754,"at":{"open":{"visit":{"op":"run","attempt":1,"tries":1,"key":"01a1fb9c-4c22-7728-9ed9-71643d43eb70.wait.1","input":{"v":{}},"maybe_done":true},"due_ms":null}}}},"next_token":2}}');
-INSERT INTO stepwell_old.subscription VALUES ('go', 'receive', 911782494020304897);
-INSERT INTO stepwell_old.subscription VALUES ('go', 'event', 911782494221631489);
-INSERT INTO stepwell_old.subscription VALUES ('go', 'call', 911782494250991617);
-INSERT INTO stepwell_old.subscription VALUES ('go', 'each-1', 911782494280351745);
-INSERT INTO stepwell_old.subscription VALUES ('go', 'each-2', 911782494280351745);
+INSERT INTO stepwell_old.migration VALUES (10, '0010-users', '7fddfb27476dc1f7863f56be5f4a280c4b3affdae0f636f6cfe18fddd3092fd8');
+INSERT INTO stepwell_old.notice VALUES (281474976710657, 1795221767983, '{"kind":"published","flow":"ended","version":1}');
+INSERT INTO stepwell_old.notice VALUES (281474976710659, 1795221768029, '{"kind":"published","flow":"receive","version":1}');
+INSERT INTO stepwell_old.notice VALUES (281474976710661, 1795221768047, '{"kind":"published","flow":"suspended","version":1}');
+INSERT INTO stepwell_old.notice VALUES (281474976710664, 1795221768084, '{"kind":"published","flow":"timer","version":1}');
+INSERT INTO stepwell_old.notice VALUES (281474976710666, 1795221768102, '{"kind":"published","flow":"event","version":1}');
+INSERT INTO stepwell_old.notice VALUES (281474976710668, 1795221768125, '{"kind":"published","flow":"call","version":1}');
+INSERT INTO stepwell_old.notice VALUES (281474976710670, 1795221768136, '{"kind":"published","flow":"each","version":1}');
+INSERT INTO stepwell_old.notice VALUES (281474976710672, 1795221768149, '{"kind":"published","flow":"person","version":1}');
+INSERT INTO stepwell_old.notice VALUES (281474976710674, 1795221768164, '{"kind":"published","flow":"worker","version":1}');
+INSERT INTO stepwell_old.setting VALUES ('engine', '"01a1fb8e-4720-74cc-9ddb-f0f6cd85f502"');
+INSERT INTO stepwell_old.snapshot VALUES (911778640985849857, '{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"receive","priority":0,"seq":1,"started_ms":1795221768039,"now_ms":1795221768039,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795221768039,"at":{"waiting":{"message":"go","key":"receive","due_ms":null,"visit":null}}}},"next_token":2}}');
+INSERT INTO stepwell_old.snapshot VALUES (911778641031987201, '{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"suspended","priority":0,"seq":2,"started_ms":1795221768050,"now_ms":1795221768070,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795221768050,"at":{"waiting":{"message":"go","key":"suspended","due_ms":null,"visit":null}}}},"next_token":2,"suspended":true}}');
+INSERT INTO stepwell_old.snapshot VALUES (911778641187176449, '{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"timer","priority":0,"seq":1,"started_ms":1795221768087,"now_ms":1795221768087,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795221768087,"at":{"timer":{"due_ms":1795221888087}}}},"next_token":2}}');
+INSERT INTO stepwell_old.snapshot VALUES (911778641283645441, '{"form":3,"nodes":{"0":"come","2":"late"},"instance":{"version":1,"business_key":"event","priority":0,"seq":1,"started_ms":1795221768110,"now_ms":1795221768110,"scopes":{"0":{"input":{"r":1},"visits":{"come":1,"late":1,"start":1,"wait":1}}},"next_scope":1,"tokens":{"2":{"node":0,"visit":1,"since_ms":1795221768110,"at":{"waiting":{"message":"go","key":"event","due_ms":null,"visit":null}},"race":1},"3":{"node":2,"visit":1,"since_ms":1795221768110,"at":{"timer":{"due_ms":1821141768110}},"race":1}},"next_token":4}}');
+INSERT INTO stepwell_old.snapshot VALUES (911778641380114433, '{"form":3,"nodes":{"2":"wait","5":"receive@1:wait"},"instance":{"version":1,"business_key":"call","priority":0,"seq":1,"started_ms":1795221768133,"now_ms":1795221768133,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}},"1":{"within":{"scope":0,"node":2,"host":1},"path":"wait.1/","input":{"v":{"key":"call"}},"visits":{"start":1,"wait":1}}},"next_scope":2,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795221768133,"at":"inside"},"2":{"scope":1,"node":5,"visit":1,"since_ms":1795221768133,"at":{"waiting":{"message":"go","key":"call","due_ms":null,"visit":null}}}},"next_token":3}}');
+INSERT INTO stepwell_old.snapshot VALUES (911778641417863169, '{"form":3,"nodes":{"1":"inner","3":"wait"},"instance":{"version":1,"business_key":"each","priority":0,"seq":1,"started_ms":1795221768142,"now_ms":1795221768142,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}},"1":{"within":{"scope":0,"node":3,"host":1},"path":"wait.1/","progress":{"items":{"v":["each-1","each-2","each-3"]},"next":2,"open":2,"results":{}}},"2":{"within":{"scope":1,"node":3,"host":1,"item":{"index":0,"value":{"v":"each-1"}}},"path":"wait.1/0/","visits":{"inner":1}},"3":{"within":{"scope":1,"node":3,"host":1,"item":{"index":1,"value":{"v":"each-2"}}},"path":"wait.1/1/","visits":{"inner":1}}},"next_scope":4,"tokens":{"1":{"node":3,"visit":1,"since_ms":1795221768142,"at":"inside"},"2":{"scope":2,"node":1,"visit":1,"since_ms":1795221768142,"at":{"waiting":{"message":"go","key":"each-1","due_ms":null,"visit":null}}},"3":{"scope":3,"node":1,"visit":1,"since_ms":1795221768142,"at":{"waiting":{"message":"go","key":"each-2","due_ms":null,"visit":null}}}},"next_token":4}}');
+INSERT INTO stepwell_old.snapshot VALUES (911778641468194817, '{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"person","priority":0,"seq":1,"started_ms":1795221768154,"now_ms":1795221768154,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795221768154,"at":{"open":{"visit":{"op":"run","attempt":1,"tries":1,"key":"01a1fb8e-47da-723e-8fa6-6c37c437403e.wait.1","input":{"v":{"assignee":null,"data":{},"dueAt":null,"groups":[],"users":["ada"]}},"maybe_done":false},"due_ms":null}}}},"next_token":2}}');
+INSERT INTO stepwell_old.snapshot VALUES (911778641560469505, '{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"worker","priority":0,"seq":1,"started_ms":1795221768176,"now_ms":1795221768176,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795221768176,"at":{"open":{"visit":{"op":"run","attempt":1,"tries":1,"key":"01a1fb8e-47f0-7011-aa46-a00b32ac788b.wait.1","input":{"v":{}},"maybe_done":true},"due_ms":null}}}},"next_token":2}}');
+INSERT INTO stepwell_old.subscription VALUES ('go', 'receive', 911778640985849857);
+INSERT INTO stepwell_old.subscription VALUES ('go', 'event', 911778641283645441);
+INSERT INTO stepwell_old.subscription VALUES ('go', 'call', 911778641380114433);
+INSERT INTO stepwell_old.subscription VALUES ('go', 'each-1', 911778641417863169);
+INSERT INTO stepwell_old.subscription VALUES ('go', 'each-2', 911778641417863169);
 INSERT INTO stepwell_old.tally VALUES ('ended', 1, 5, 1, 1);
 INSERT INTO stepwell_old.tally VALUES ('receive', 1, 1, 1, 1);
 INSERT INTO stepwell_old.tally VALUES ('suspended', 1, 1, 1, 0);
@@ -443,17 +468,23 @@ INSERT INTO stepwell_old.tally VALUES ('call', 1, 1, 1, 1);
 INSERT INTO stepwell_old.tally VALUES ('each', 1, 1, 1, 1);
 INSERT INTO stepwell_old.tally VALUES ('person', 1, 1, 1, 1);
 INSERT INTO stepwell_old.tally VALUES ('worker', 1, 1, 1, 1);
-INSERT INTO stepwell_old.task VALUES (911782494305517569, 1, 1, 1, 'wait', 'wait', NULL, '{"assignee":null,"data":{},"dueAt":null,"groups":[],"users":["ada"]}', 1795222686742, NULL, NULL, NULL, '["ada"]', '[]', NULL, NULL, NULL);
-INSERT INTO stepwell_old.task VALUES (911782494355849217, 1, 1, 1, 'wait', 'wait', 'work', '{}', 1795222686754, NULL, NULL, NULL, '[]', '[]', NULL, NULL, '01a1fb9c-4c22-7728-9ed9-71643d43eb70.wait.1');
-INSERT INTO stepwell_old.version VALUES ('ended', 1, 'e07277660ad2ba8ef9da31642d2b508919550d3183fe78a8771089440909badd', NULL, 1795222686650, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"ended","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"type":"set","vars":{"a":1}}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
-INSERT INTO stepwell_old.version VALUES ('receive', 1, 'f4db7cf80014a297847b80c90697abd0bc6ae7e1a3d9b4d686aeb1b421177653', NULL, 1795222686670, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"receive","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"key":"=input.key","message":"go","type":"receive"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
-INSERT INTO stepwell_old.version VALUES ('suspended', 1, 'f8f765f7217ce35f61a9b801108cad1817ba83329acd7431fe79e7e9a257450a', NULL, 1795222686683, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"suspended","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"key":"=input.key","message":"go","type":"receive"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
-INSERT INTO stepwell_old.version VALUES ('timer', 1, 'b24ca64e8d493009e2e6b2bd4b92edac7e5bc1029517a432acd874009830dbb0', NULL, 1795222686708, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"timer","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"after":"2m","type":"timer"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
-INSERT INTO stepwell_old.version VALUES ('event', 1, '2a7405fbc573566bb58d89e709f02162a6688c88ee549e452fcdab3dad883969', NULL, 1795222686718, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"come"},{"from":"wait","to":"late"},{"from":"come","to":"end"},{"from":"late","to":"end"}],"key":"event","kind":"graph","nodes":{"come":{"key":"=input.key","message":"go","type":"receive"},"end":{"output":{"key":"=input.key"},"type":"end"},"late":{"after":"300d","type":"timer"},"start":{"type":"start"},"wait":{"type":"event-gateway"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
-INSERT INTO stepwell_old.version VALUES ('call', 1, '690b5c8ce704c079239ca935a8aaa68b80ce480aa3889deaeb99f7165381784c', NULL, 1795222686726, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"call","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"flow":"receive","type":"call","with":{"key":"=input.key"}}},"stepwell":1}', '{"flows":{"receive":{"catalog":{"nodeTypes":{}},"document":{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"receive","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"key":"=input.key","message":"go","type":"receive"}},"stepwell":1},"hash":"f4db7cf80014a297847b80c90697abd0bc6ae7e1a3d9b4d686aeb1b421177653","key":"receive","version":1}},"nodeTypes":{}}', NULL);
-INSERT INTO stepwell_old.version VALUES ('each', 1, 'dea169ce781bc35ba3c7fb514ebebefdaef4cbb7eb01b81bebff5278295e3ced', NULL, 1795222686733, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"each","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"inner":{"in":"wait","key":"=item","message":"go","type":"receive"},"start":{"type":"start"},"wait":{"items":["each-1","each-2","each-3"],"limit":2,"output":"=item","type":"for-each"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
-INSERT INTO stepwell_old.version VALUES ('person', 1, '7ce57a657b64509fbeff45a04d958d1c98228b4821551beda755663682c55f77', NULL, 1795222686739, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"person","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"type":"user-task","users":["ada"]}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
-INSERT INTO stepwell_old.version VALUES ('worker', 1, '9dcf0dd9a0ccb698f1dc4c8a632374463a8f2636704731a65ef925cc327cbe3c', NULL, 1795222686751, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"worker","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"topic":"work","type":"external-task"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
+INSERT INTO stepwell_old.task VALUES (911778641468194817, 1, 1, 1, 'wait', 'wait', NULL, '{"assignee":null,"data":{},"dueAt":null,"groups":[],"users":["ada"]}', 1795221768154, NULL, NULL, NULL, '["ada"]', '[]', NULL, NULL, NULL);
+INSERT INTO stepwell_old.task VALUES (911778641560469505, 1, 1, 1, 'wait', 'wait', 'work', '{}', 1795221768176, NULL, NULL, NULL, '[]', '[]', NULL, NULL, '01a1fb8e-47f0-7011-aa46-a00b32ac788b.wait.1');
+INSERT INTO stepwell_old.version VALUES ('ended', 1, 'e07277660ad2ba8ef9da31642d2b508919550d3183fe78a8771089440909badd', NULL, 1795221767983, 'token:bootstrap', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"ended","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"type":"set","vars":{"a":1}}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
+INSERT INTO stepwell_old.version VALUES ('receive', 1, 'f4db7cf80014a297847b80c90697abd0bc6ae7e1a3d9b4d686aeb1b421177653', NULL, 1795221768029, 'token:bootstrap', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"receive","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"key":"=input.key","message":"go","type":"receive"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
+INSERT INTO stepwell_old.version VALUES ('suspended', 1, 'f8f765f7217ce35f61a9b801108cad1817ba83329acd7431fe79e7e9a257450a', NULL, 1795221768047, 'token:bootstrap', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"suspended","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"key":"=input.key","message":"go","type":"receive"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
+INSERT INTO stepwell_old.version VALUES ('timer', 1, 'b24ca64e8d493009e2e6b2bd4b92edac7e5bc1029517a432acd874009830dbb0', NULL, 1795221768084, 'token:bootstrap', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"timer","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"after":"2m","type":"timer"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
+INSERT INTO stepwell_old.version VALUES ('event', 1, '2a7405fbc573566bb58d89e709f02162a6688c88ee549e452fcdab3dad883969', NULL, 1795221768102, 'token:bootstrap', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"come"},{"from":"wait","to":"late"},{"from":"come","to":"end"},{"from":"late","to":"end"}],"key":"event","kind":"graph","nodes":{"come":{"key":"=input.key","message":"go","type":"receive"},"end":{"output":{"key":"=input.key"},"type":"end"},"late":{"after":"300d","type":"timer"},"start":{"type":"start"},"wait":{"type":"event-gateway"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
+INSERT INTO stepwell_old.version VALUES ('call', 1, '690b5c8ce704c079239ca935a8aaa68b80ce480aa3889deaeb99f7165381784c', NULL, 1795221768125, 'token:bootstrap', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"call","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"flow":"receive","type":"call","with":{"key":"=input.key"}}},"stepwell":1}', '{"flows":{"receive":{"catalog":{"nodeTypes":{}},"document":{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"receive","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"key":"=input.key","message":"go","type":"receive"}},"stepwell":1},"hash":"f4db7cf80014a297847b80c90697abd0bc6ae7e1a3d9b4d686aeb1b421177653","key":"receive","version":1}},"nodeTypes":{}}', NULL);
+INSERT INTO stepwell_old.version VALUES ('each', 1, 'dea169ce781bc35ba3c7fb514ebebefdaef4cbb7eb01b81bebff5278295e3ced', NULL, 1795221768136, 'token:bootstrap', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"each","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"inner":{"in":"wait","key":"=item","message":"go","type":"receive"},"start":{"type":"start"},"wait":{"items":["each-1","each-2","each-3"],"limit":2,"output":"=item","type":"for-each"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
+INSERT INTO stepwell_old.version VALUES ('person', 1, '7ce57a657b64509fbeff45a04d958d1c98228b4821551beda755663682c55f77', NULL, 1795221768149, 'token:bootstrap', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"person","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"type":"user-task","users":["ada"]}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
+INSERT INTO stepwell_old.version VALUES ('worker', 1, '9dcf0dd9a0ccb698f1dc4c8a632374463a8f2636704731a65ef925cc327cbe3c', NULL, 1795221768164, 'token:bootstrap', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"worker","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"topic":"work","type":"external-task"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
+ALTER TABLE ONLY stepwell_old.account
+    ADD CONSTRAINT account_pkey PRIMARY KEY (name);
+ALTER TABLE ONLY stepwell_old.api_token
+    ADD CONSTRAINT api_token_digest_key UNIQUE (digest);
+ALTER TABLE ONLY stepwell_old.api_token
+    ADD CONSTRAINT api_token_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY stepwell_old.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (n);
 ALTER TABLE ONLY stepwell_old.binding
@@ -491,25 +522,29 @@ ALTER TABLE ONLY stepwell_old.passed
 ALTER TABLE ONLY stepwell_old.pause
     ADD CONSTRAINT pause_pkey PRIMARY KEY (kind, name);
 ALTER TABLE ONLY stepwell_old.plugin_grant
-    ADD CONSTRAINT plugin_grant_pkey1 PRIMARY KEY (plugin, namespace, kind, name);
+    ADD CONSTRAINT plugin_grant_pkey PRIMARY KEY (plugin, connection);
 ALTER TABLE ONLY stepwell_old.plugin
     ADD CONSTRAINT plugin_pkey PRIMARY KEY (digest);
 ALTER TABLE ONLY stepwell_old.published_file
     ADD CONSTRAINT published_file_pkey PRIMARY KEY (flow, content);
 ALTER TABLE ONLY stepwell_old.ran_before
     ADD CONSTRAINT ran_before_pkey PRIMARY KEY (flow, version, instance);
+ALTER TABLE ONLY stepwell_old.record_grant
+    ADD CONSTRAINT record_grant_pkey PRIMARY KEY (plugin, type);
 ALTER TABLE ONLY stepwell_old.record
     ADD CONSTRAINT record_pkey PRIMARY KEY (type, id);
 ALTER TABLE ONLY stepwell_old.record_type
     ADD CONSTRAINT record_type_pkey PRIMARY KEY (key, version);
+ALTER TABLE ONLY stepwell_old.role_given
+    ADD CONSTRAINT role_given_pkey PRIMARY KEY (kind, holder, namespace);
 ALTER TABLE ONLY stepwell_old.route
     ADD CONSTRAINT route_pkey PRIMARY KEY (path);
 ALTER TABLE ONLY stepwell_old.schedule
     ADD CONSTRAINT schedule_pkey PRIMARY KEY (flow, name);
-ALTER TABLE ONLY stepwell_old.secret
-    ADD CONSTRAINT secret_pkey PRIMARY KEY (name);
 ALTER TABLE ONLY stepwell_old.seen
     ADD CONSTRAINT seen_pkey PRIMARY KEY (message, id);
+ALTER TABLE ONLY stepwell_old.session
+    ADD CONSTRAINT session_pkey PRIMARY KEY (digest);
 ALTER TABLE ONLY stepwell_old.setting
     ADD CONSTRAINT setting_pkey PRIMARY KEY (name);
 ALTER TABLE ONLY stepwell_old.snapshot
@@ -524,6 +559,7 @@ ALTER TABLE ONLY stepwell_old.task
     ADD CONSTRAINT task_pkey PRIMARY KEY (instance, token);
 ALTER TABLE ONLY stepwell_old.version
     ADD CONSTRAINT version_pkey PRIMARY KEY (flow, version);
+CREATE INDEX api_token_by_owner ON stepwell_old.api_token USING btree (owner);
 CREATE INDEX audit_by_target ON stepwell_old.audit USING btree (target, n);
 CREATE INDEX http_trigger_by_flow ON stepwell_old.http_trigger USING btree (flow);
 CREATE INDEX idempotency_by_expiry ON stepwell_old.idempotency USING btree (expires_ms);
@@ -541,13 +577,16 @@ CREATE UNIQUE INDEX instance_one_live ON stepwell_old.instance USING btree (flow
 CREATE INDEX journal_by_instance ON stepwell_old.journal USING btree (instance, first_seq);
 CREATE INDEX meeting_by_touch ON stepwell_old.meeting USING btree (touched_ms);
 CREATE INDEX plugin_by_name ON stepwell_old.plugin USING btree (name, version);
-CREATE INDEX plugin_grant_by_name ON stepwell_old.plugin_grant USING btree (kind, name);
 CREATE INDEX ran_before_by_instance ON stepwell_old.ran_before USING btree (instance);
 CREATE INDEX record_by_status ON stepwell_old.record USING btree (type, status_code, id);
 CREATE INDEX schedule_by_due ON stepwell_old.schedule USING btree (due_ms) WHERE (paused = 0);
 CREATE INDEX seen_by_expiry ON stepwell_old.seen USING btree (expires_ms);
+CREATE INDEX session_by_account ON stepwell_old.session USING btree (account);
+CREATE INDEX session_by_end ON stepwell_old.session USING btree (ends_ms);
 CREATE INDEX subscription_by_instance ON stepwell_old.subscription USING btree (instance);
 CREATE INDEX task_by_topic ON stepwell_old.task USING btree (topic, since_ms);
+ALTER TABLE ONLY stepwell_old.api_token
+    ADD CONSTRAINT api_token_owner_fkey FOREIGN KEY (owner) REFERENCES stepwell_old.account(name);
 ALTER TABLE ONLY stepwell_old.binding
     ADD CONSTRAINT binding_flow_fkey FOREIGN KEY (flow) REFERENCES stepwell_old.flow(key);
 ALTER TABLE ONLY stepwell_old.draft
@@ -556,7 +595,11 @@ ALTER TABLE ONLY stepwell_old.http_trigger
     ADD CONSTRAINT http_trigger_flow_fkey FOREIGN KEY (flow) REFERENCES stepwell_old.flow(key);
 ALTER TABLE ONLY stepwell_old.instance
     ADD CONSTRAINT instance_flow_version_fkey FOREIGN KEY (flow, version) REFERENCES stepwell_old.version(flow, version);
+ALTER TABLE ONLY stepwell_old.plugin_grant
+    ADD CONSTRAINT plugin_grant_connection_fkey FOREIGN KEY (connection) REFERENCES stepwell_old.connection(name);
 ALTER TABLE ONLY stepwell_old.schedule
     ADD CONSTRAINT schedule_flow_fkey FOREIGN KEY (flow) REFERENCES stepwell_old.flow(key);
+ALTER TABLE ONLY stepwell_old.session
+    ADD CONSTRAINT session_account_fkey FOREIGN KEY (account) REFERENCES stepwell_old.account(name);
 ALTER TABLE ONLY stepwell_old.version
     ADD CONSTRAINT version_flow_fkey FOREIGN KEY (flow) REFERENCES stepwell_old.flow(key);

@@ -13,7 +13,7 @@ use stepwell_core::problem::Problem;
 use stepwell_runtime::Clock;
 use stepwell_store::{Act, Dropped};
 
-use super::auth::Caller;
+use super::caller::Caller;
 use super::extract::Path;
 use super::problem::{Answer, Code, Refusal, RefusalBody};
 use super::time::rfc3339;
@@ -140,7 +140,7 @@ pub(super) async fn put(
     Extension(caller): Extension<Caller>,
     body::Json(given): body::Json<ConnectionSpec>,
 ) -> Answer<Json<ConnectionItem>> {
-    let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
     secrets::put_connection(app.engine.journal(), &app.granting.keys, act, &name, given).await.map_err(refused)?;
     enforce(&app).await?;
     show(State(app), Path(name)).await
@@ -155,7 +155,7 @@ pub(super) async fn delete(
     Path(name): Path<String>,
     Extension(caller): Extension<Caller>,
 ) -> Answer<StatusCode> {
-    let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
     dropped(app.engine.journal().delete_connection(act, &name).await?, || missing(&name))?;
     enforce(&app).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -192,7 +192,7 @@ pub(super) async fn probe(
         return Err(wrong("/path", "a path begins with `/`"));
     }
     let tried = app.engine.nodes().try_out(&name, method, path).await.ok_or_else(|| missing(&name))?;
-    let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
     let detail = serde_json::json!({ "method": method, "path": path, "status": tried.status });
     app.engine.journal().audit(act, "connection.probe", &name, detail).await?;
     Ok(Json(Tried { status: tried.status, message: tried.message, duration_ms: tried.duration_ms }))

@@ -14,7 +14,7 @@ use stepwell_runtime::Clock;
 use stepwell_sandbox::{ALL_NAMESPACES, Grant, Narrowed};
 use stepwell_store::{Act, GrantKept, GrantedKind};
 
-use super::auth::Caller;
+use super::caller::Caller;
 use super::connections::{enforce, missing};
 use super::extract::{Path, Query};
 use super::problem::{Answer, Code, Refusal, RefusalBody};
@@ -177,7 +177,7 @@ async fn keep(app: &App, caller: Caller, grant: &Grant, whole: bool) -> Answer<S
         return Err(Refusal::with(Code::BodyInvalid, problems));
     }
     let rows = rows(grant).map_err(|_| Refusal::new(Code::Internal))?;
-    let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
     match app.engine.journal().put_grant(act, &grant.plugin, &grant.namespace, rows, whole).await? {
         GrantKept::Kept | GrantKept::Same => {}
         GrantKept::NoConnection(name) => return Err(missing(&name)),
@@ -245,7 +245,7 @@ async fn take_back(
     namespace: &str,
     thing: Option<(GrantedKind, &str)>,
 ) -> Answer<StatusCode> {
-    let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
     if !app.engine.journal().delete_grant(act, plugin, namespace, thing).await? {
         return Err(Refusal::say(
             Code::GrantNotFound,

@@ -13,10 +13,10 @@ use stepwell_core::catalog::{Catalog, NodeType};
 use stepwell_runtime::Clock;
 use stepwell_runtime::journal::Unavailable;
 use stepwell_sandbox::{BreakerState, Sandbox};
-use stepwell_store::{Act, Plugin, PluginKept, PluginStatus, Store};
+use stepwell_store::{Act, Plugin, PluginKept, PluginStatus, Role, Store, Within};
 
-use super::auth::Caller;
 use super::body;
+use super::caller::Caller;
 use super::extract::Path;
 use super::problem::{Answer, Code, Refusal, RefusalBody};
 use super::time::rfc3339;
@@ -120,9 +120,9 @@ fn item(mut plugin: Plugin, users: &BTreeMap<String, BTreeSet<UsedBy>>, sandbox:
 }
 
 /// Which versions are pinned to which digest.
-async fn users(store: &Store) -> Result<BTreeMap<String, BTreeSet<UsedBy>>, Unavailable> {
+async fn users(store: &Store, within: Within) -> Result<BTreeMap<String, BTreeSet<UsedBy>>, Unavailable> {
     let mut users: BTreeMap<String, BTreeSet<UsedBy>> = BTreeMap::new();
-    for flow in store.flows(None, u32::MAX).await? {
+    for flow in store.flows_within(within, None, u32::MAX).await? {
         let versions = store.flow(&flow.key).await?.map(|detail| detail.versions).unwrap_or_default();
         for version in versions {
             let Some(whole) = store.version(&flow.key, Some(version.version)).await? else { continue };
@@ -138,9 +138,9 @@ async fn users(store: &Store) -> Result<BTreeMap<String, BTreeSet<UsedBy>>, Unav
 
 /// List plugins
 #[utoipa::path(get, path = "/api/v1/plugins", tag = "plugins", responses((status = 200, body = Plugins)))]
-pub(super) async fn list(State(app): State<App>) -> Answer<Json<Plugins>> {
+pub(super) async fn list(State(app): State<App>, Extension(caller): Extension<Caller>) -> Answer<Json<Plugins>> {
     let store = app.engine.journal();
-    let users = users(store).await?;
+    let users = users(store, caller.within(Role::Viewer)).await?;
     let items = store.plugins().await?.into_iter().map(|plugin| item(plugin, &users, app.engine.nodes())).collect();
     Ok(Json(Plugins { items }))
 }
@@ -151,11 +151,12 @@ pub(super) async fn list(State(app): State<App>) -> Answer<Json<Plugins>> {
     responses((status = 200, body = PluginItem), (status = 404, body = RefusalBody)))]
 pub(super) async fn show(
     State(app): State<App>,
+    Extension(caller): Extension<Caller>,
     Path((name, version)): Path<(String, String)>,
 ) -> Answer<Json<PluginItem>> {
     let store = app.engine.journal();
     let plugin = find(store, &name, &version).await?;
-    Ok(Json(item(plugin, &users(store).await?, app.engine.nodes())))
+    Ok(Json(item(plugin, &users(store, caller.within(Role::Viewer)).await?, app.engine.nodes())))
 }
 
 /// Of several builds under one version the live one.
@@ -180,7 +181,7 @@ pub(super) async fn reset_breaker(
     let plugin = find(store, &name, &version).await?;
     let digest = plugin.digest.parse().map_err(|_| Refusal::new(Code::Internal))?;
     if app.engine.nodes().reset_breaker(&digest) == Some(true) {
-        let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+        let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
         let detail = serde_json::json!({ "digest": plugin.digest });
         store.audit(act, "plugin.breaker-reset", &format!("{name}@{version}"), detail).await?;
     }
@@ -200,7 +201,7 @@ pub(super) async fn upload(
     request: Request,
 ) -> Answer<Response> {
     let wasm = body::read(request.into_body(), PLUGIN_BYTES_MAX).await?;
-    let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
     let store = app.engine.journal();
     let (info, kept) = match packages::load(&app, wasm.to_vec(), act).await {
         Ok(loaded) => loaded,
@@ -211,7 +212,8 @@ pub(super) async fn upload(
     let plugin = store.plugins().await?.into_iter().find(|one| one.digest == digest);
     let plugin = plugin.ok_or_else(|| Refusal::new(Code::Internal))?;
     let status = if kept == PluginKept::New { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(item(plugin, &users(store).await?, app.engine.nodes()))).into_response())
+    Ok((status, Json(item(plugin, &users(store, caller.within(Role::Viewer)).await?, app.engine.nodes())))
+        .into_response())
 }
 
 /// List node types

@@ -13,7 +13,7 @@ use stepwell_runtime::Clock;
 use stepwell_sandbox::Secret;
 use stepwell_store::{Act, KeptSecret};
 
-use super::auth::Caller;
+use super::caller::Caller;
 use super::connections::{dropped, enforce, refused};
 use super::extract::Path;
 use super::problem::{Answer, Code, Refusal, RefusalBody};
@@ -103,7 +103,7 @@ pub(super) async fn put(
         return Err(wrong("/value", message.to_owned()));
     }
     let sealed = app.granting.keys.seal(&name, &value).map_err(|error| refused(SecretsError::NoKey(error)))?;
-    let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
     app.engine.journal().put_secret(act, &name, sealed).await?;
     enforce(&app).await?;
     all(&app).await?.into_iter().find(|one| one.name == name).map(Json).ok_or_else(|| missing(&name))
@@ -118,7 +118,7 @@ pub(super) async fn delete(
     Path(name): Path<String>,
     Extension(caller): Extension<Caller>,
 ) -> Answer<StatusCode> {
-    let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
     dropped(app.engine.journal().delete_secret(act, &name).await?, || missing(&name))?;
     enforce(&app).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use stepwell_core::machine::State;
 
-use super::{act, admitted, open, published, version_of};
+use super::{act, admitted, of_target, open, published, version_of};
 use crate::{
-    Change, DraftSaved, Dropped, Expect, FeedItem, GrantKept, GrantedKind, NewPlugin, PathOwner, PluginKept,
-    PluginStatus, Published, SaveDraft, Sealed, Store,
+    AuditFilter, Change, DraftSaved, Dropped, Expect, FeedItem, GrantKept, GrantedKind, NewPlugin, PathOwner,
+    PluginKept, PluginStatus, Published, SaveDraft, Sealed, Store,
 };
 
 async fn save(store: &Store, expect: Expect, hash: Option<&str>) -> DraftSaved {
@@ -46,8 +46,15 @@ async fn a_draft_is_saved_over_what_was_seen_only() {
     assert!(it.store.delete_draft(act(8), "f").await.unwrap());
     assert!(!it.store.delete_draft(act(8), "f").await.unwrap());
     assert_eq!(it.store.flow("f").await.unwrap(), None);
-    let actions: Vec<String> =
-        it.store.audit_page(None, None, 10).await.unwrap().items.into_iter().map(|row| row.action).collect();
+    let actions: Vec<String> = it
+        .store
+        .audit_page(AuditFilter::default(), None, 10)
+        .await
+        .unwrap()
+        .items
+        .into_iter()
+        .map(|row| row.action)
+        .collect();
     assert_eq!(actions, ["draft.delete", "draft.save", "draft.save", "draft.save"]);
 }
 
@@ -213,13 +220,13 @@ async fn connections_are_granted_and_settings_are_kept() {
     assert_eq!((&*now.sealed.key_id, &*now.sealed.text, now.version, now.changed_ms), ("k2", "secret-4", 2, 8));
     assert_eq!(it.store.delete_secret(act(10), "shop.T").await.unwrap(), Dropped::Gone);
     assert_eq!(it.store.delete_secret(act(10), "shop.T").await.unwrap(), Dropped::NotThere);
-    let audit = it.store.audit_page(None, None, 20).await.unwrap().items;
+    let audit = it.store.audit_page(AuditFilter::default(), None, 20).await.unwrap().items;
     let actions: Vec<_> = audit.iter().rev().map(|row| &*row.action).collect();
     let expected = "secret.put connection.put connection.put grant.put grant.put grant.put connection.delete secret.put \
                     secret.reseal secret.delete";
     assert_eq!(actions.join(" "), expected);
     assert!(audit.iter().all(|row| !row.detail.to_string().contains("secret-")));
-    let of_one = it.store.audit_page(Some("shop".to_owned()), None, 1).await.unwrap();
+    let of_one = it.store.audit_page(of_target("shop"), None, 1).await.unwrap();
     assert_eq!((of_one.items.len(), of_one.next.is_some()), (1, true));
     for (value, fresh, kept) in [(1, true, 1), (2, true, 1), (3, false, 3)] {
         assert_eq!(it.store.put_setting("x", &json!(value), fresh).await.unwrap(), json!(kept));
@@ -249,7 +256,7 @@ async fn a_label_is_given_once_and_another_is_another_version() {
     let versions = it.store.flow("f").await.unwrap().unwrap().versions;
     let labels: Vec<_> = versions.iter().map(|one| one.label.as_deref()).collect();
     assert_eq!(labels, [Some("1.0.1"), Some("1.0.0")]);
-    let audit = it.store.audit_page(Some("f".to_owned()), None, 10).await.unwrap().items;
+    let audit = it.store.audit_page(of_target("f"), None, 10).await.unwrap().items;
     let actions: Vec<_> = audit.iter().map(|row| row.action.as_str()).collect();
     assert_eq!(actions, ["flow.publish", "flow.label", "flow.publish"]);
 }
