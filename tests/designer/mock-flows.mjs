@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { refuse } from './mock.mjs';
 import { bindings, routes } from './mock-bindings.mjs';
+import { Reach } from './mock-reach.mjs';
 import { People } from './mock-users.mjs';
 
 const iso = (ms) => new Date(ms).toISOString();
@@ -23,6 +24,7 @@ export class Flows {
     this.speed = speed;
     this.nodeTypes = nodeTypes;
     this.plugins = plugins;
+    this.reach = new Reach();
   }
 
   stop() {

@@ -108,6 +108,15 @@ async function body(request) {
   }
 }
 
+/** What is asked about connections, secrets and grants. */
+async function reachable(engine, request, url) {
+  const parts = url.pathname.slice('/api/v1/'.length).split('/').map(decodeURIComponent);
+  if (!['connections', 'secrets', 'grants', 'plugins'].includes(parts[0])) return undefined;
+  if (parts[0] === 'plugins' && parts.length < 4) return undefined;
+  const given = ['PUT', 'POST'].includes(request.method) ? await body(request) : null;
+  return engine.reach.answer(request.method, parts, given, url.searchParams, engine.plugins);
+}
+
 async function api(engine, feed, request, response, url) {
   const path = url.pathname.slice('/api/v1'.length);
   const route = `${request.method} ${path}`;
@@ -146,6 +155,8 @@ async function api(engine, feed, request, response, url) {
     });
   }
   if (route === 'GET /node-types') return answer(response, 200, { items: engine.nodeTypes, hash: 'mock' });
+  const reached = await reachable(engine, request, url);
+  if (reached) return answer(response, ...reached);
   if (route === 'GET /plugins') return answer(response, 200, { items: engine.plugins, next: null });
   if (route === 'POST /plugins') {
     const wasm = await bytes(request);
@@ -163,16 +174,6 @@ async function api(engine, feed, request, response, url) {
       });
     return answer(response, 200, engine.plugins[0]);
   }
-  if (route === 'GET /connections')
-    return answer(response, 200, {
-      items: ['shop', 'gateway'].map((name) => ({
-        name,
-        scheme: 'http',
-        host: '127.0.0.1',
-        port: 7071,
-        allowPrivate: true,
-      })),
-    });
   if (route === 'GET /schedules') return answer(response, 200, { items: engine.schedules() });
   if (route === 'GET /audit') {
     const asked = Object.fromEntries(url.searchParams);

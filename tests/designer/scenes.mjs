@@ -220,6 +220,24 @@ scenes.push(
       await page.waitForSelector('dialog .track');
     },
   },
+  { name: 'connections', show: visit('/connections', '.connection') },
+  {
+    name: 'connection',
+    show: async (page, engine) => {
+      await visit('/connections', '.connection')(page, engine);
+      await page.click('.connection .btn.tiny >> nth=0');
+      await page.waitForSelector('dialog[open]');
+    },
+  },
+  {
+    name: 'grant',
+    show: async (page, engine) => {
+      await visit('/plugins/commerce/1.0.0/reach', '.chain')(page, engine);
+      await page.click('.table .btn.tiny >> nth=2');
+      await page.waitForSelector('dialog[open]');
+    },
+  },
+  { name: 'reach', show: visit('/plugins/commerce/1.0.0/reach', '.chain') },
   { name: 'plugins', show: visit('/plugins', '.plugin') },
   {
     name: 'records',

@@ -8,6 +8,7 @@
 mod bindings;
 mod clocks;
 mod commands;
+mod grants;
 mod losses;
 mod plugins;
 mod users;

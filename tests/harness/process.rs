@@ -211,6 +211,8 @@ impl Stepwell {
         command.arg("--data").arg(self.data()).arg("--listen").arg(&self.address);
         if let Some(database) = &self.options.database {
             command.arg("--database-url").arg(database);
+            // Engines of one database share it; each would have to be given it.
+            command.env("STEPWELL_SECRET_KEY", "5a".repeat(32));
         }
         for (flag, value) in
             [("--plugins", &self.options.plugins), ("--flows", &self.options.flows), ("--grants", &self.options.grants)]

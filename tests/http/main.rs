@@ -15,6 +15,7 @@ mod openapi;
 mod refusals;
 mod roles;
 mod schedules;
+mod secrets;
 mod sessions;
 mod starts;
 mod tasks;

@@ -21,15 +21,15 @@ use tokio::sync::Notify;
 use crate::rig::{Rig, guest, limits, shown, told};
 
 /// A server that writes down what arrives and answers by path.
-struct Server {
-    address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<String>>>,
     /// Lets a request to `/held` be answered.
-    go_on: Arc<Notify>,
+    pub(crate) go_on: Arc<Notify>,
 }
 
 impl Server {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -47,10 +47,13 @@ impl Server {
         Self { address, seen, go_on }
     }
 
-    fn seen(&self) -> Vec<String> {
+    pub(crate) fn seen(&self) -> Vec<String> {
         std::mem::take(&mut self.seen.lock().unwrap())
     }
 }
+
+/// Begins as something that would become large.
+const BOMB: &[u8] = &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 3, 0xed, 0xc1, 1, 1];
 
 async fn answer(
     request: Request<Incoming>,
@@ -58,7 +61,8 @@ async fn answer(
     go_on: Arc<Notify>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, body) = request.into_parts();
-    let bytes = body.collect().await.map_or(0, |body| body.to_bytes().len());
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let bytes = body.len();
     let mut line = format!("{} {} {bytes}", parts.method, parts.uri);
     for name in
         ["host", "idempotency-key", "traceparent", "stepwell-business-key", "stepwell-forward-key", "authorization"]
@@ -70,6 +74,11 @@ async fn answer(
     log.lock().unwrap().push(line);
     let response = match parts.uri.path() {
         "/redirect" => Response::builder().status(302).header("location", "/elsewhere").body(Full::default()),
+        "/inside" => {
+            Response::builder().status(302).header("location", "http://169.254.169.254/").body(Full::default())
+        }
+        "/gzip" => Response::builder().header("content-encoding", "gzip").body(Full::from(BOMB.to_vec())),
+        "/echo" => Response::builder().body(Full::from(body)),
         "/large" => Response::builder().body(Full::from(vec![b'x'; 5 << 20])),
         "/never" => std::future::pending().await,
         "/held" => {
@@ -82,22 +91,22 @@ async fn answer(
 }
 
 /// Grants `courier` one connection, `shop`.
-fn grant(rig: &Rig, connection: Value) {
+pub(crate) fn grant(rig: &Rig, connection: Value) {
     let grants =
         json!({ "connections": { "shop": connection }, "grants": [{ "plugin": "courier", "connections": ["shop"] }] });
     rig.sandbox.set_grants(&serde_json::from_value(grants).unwrap()).unwrap();
 }
 
-fn open(server: &Server) -> Value {
+pub(crate) fn open(server: &Server) -> Value {
     json!({ "scheme": "http", "host": "127.0.0.1", "port": server.address.port(), "allowPrivate": true })
 }
 
-fn with(mut connection: Value, field: &str, value: Value) -> Value {
+pub(crate) fn with(mut connection: Value, field: &str, value: Value) -> Value {
     connection[field] = value;
     connection
 }
 
-fn send(method: &str, path: &str) -> Value {
+pub(crate) fn send(method: &str, path: &str) -> Value {
     json!({ "requests": [{ "method": method, "connection": "shop", "path": path }] })
 }
 
@@ -303,6 +312,6 @@ async fn broken_grants_change_nothing() {
     grant(&rig, open(&server));
     let broken = json!({ "grants": [{ "plugin": "courier", "connections": ["nowhere"] }] });
     let problems = rig.sandbox.set_grants(&serde_json::from_value(broken).unwrap()).unwrap_err();
-    assert_eq!(told(&problems), "CONNECTION_UNKNOWN /grants/0/connections/0: there is no connection `nowhere`");
+    assert_eq!(told(&problems), "CONNECTION_UNKNOWN /grants/0/connections/nowhere: there is no connection `nowhere`");
     assert_eq!(rig.run(send("GET", "/"), json!(null)).await, r#"done out [{"bytes":2,"status":200}]"#);
 }

@@ -11,8 +11,11 @@
 mod beside;
 mod cache;
 mod flood;
+mod grants;
+
 mod hostile;
 mod http;
+mod hurt;
 mod load;
 mod recorded;
 mod records;

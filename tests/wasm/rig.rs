@@ -69,9 +69,14 @@ impl Rig {
     }
 
     pub(crate) async fn answer(&self, call: &Call) -> Answer {
+        self.answer_for("flow", call).await
+    }
+
+    /// As a call of another flow.
+    pub(crate) async fn answer_for(&self, flow: &str, call: &Call) -> Answer {
         let about = About {
             instance: "01939f00-0000-7000-8000-000000000000".into(),
-            flow: "flow".into(),
+            flow: flow.into(),
             version: 1,
             business_key: Some("order-1".into()),
             traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),

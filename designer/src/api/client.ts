@@ -98,15 +98,15 @@ async function refusal(response: Response): Promise<ApiError> {
   return new ApiError(response.status, body.code ?? `HTTP_${response.status}`, body);
 }
 
-async function json<T>(path: string, options?: Options): Promise<T> {
+export async function json<T>(path: string, options?: Options): Promise<T> {
   const response = await send(path, options);
   const text = await response.text();
   return (text === '' ? null : JSON.parse(text)) as T;
 }
 
-const part = encodeURIComponent;
+export const part = encodeURIComponent;
 
-function query(params: Record<string, string | number | undefined | null>): string {
+export function query(params: Record<string, string | number | undefined | null>): string {
   const search = new URLSearchParams();
   for (const [key, value] of Object.entries(params)) {
     if (value !== undefined && value !== null && value !== '') search.set(key, String(value));
@@ -115,7 +115,11 @@ function query(params: Record<string, string | number | undefined | null>): stri
   return text === '' ? '' : `?${text}`;
 }
 
-const post = (body: unknown = {}, headers?: Record<string, string>): Options => ({ method: 'POST', body, headers });
+export const post = (body: unknown = {}, headers?: Record<string, string>): Options => ({
+  method: 'POST',
+  body,
+  headers,
+});
 
 const put = (body: unknown, revision: string | null): Options => ({
   method: 'PUT',

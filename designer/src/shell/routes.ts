@@ -14,6 +14,8 @@ export const routes: Route[] = [
   { name: 'tasks', pattern: '/tasks', load: () => import('../pages/Tasks.svelte') },
   { name: 'records', pattern: '/records', load: () => import('../pages/Records.svelte') },
   { name: 'plugins', pattern: '/plugins', load: () => import('../pages/Plugins.svelte') },
+  { name: 'reach', pattern: '/plugins/:name/:version/reach', load: () => import('../pages/Reach.svelte') },
+  { name: 'connections', pattern: '/connections', load: () => import('../pages/Connections.svelte') },
   { name: 'audit', pattern: '/audit', load: () => withPeople(() => import('../pages/Audit.svelte')) },
   { name: 'users', pattern: '/users', load: () => withPeople(() => import('../pages/Users.svelte')) },
   { name: 'tokens', pattern: '/tokens', load: () => withPeople(() => import('../pages/Tokens.svelte')) },

@@ -1,26 +1,28 @@
 //! One call of a guest: a fresh store, its limits, its deadline, and what came of it in our words.
 //!
 //! Invariants:
-//! - A store serves one call and is dropped with it, whatever happened.
+//! - A store serves one call and is dropped with it, whatever happened; more than one only where that is granted,
+//!   and none after a call that was cut.
 //! - A guest cannot make a call fail, hang or panic: a loop, a trap, too much memory and too much
 //!   output are all [`Outcome::Cut`].
 //! - What the host forbade decides the outcome, even if the guest shrugged it off.
 //!
 //! Not here: what follows from a failure or a cut (`core`); whether output matches its schema.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use stepwell_core::catalog::EffectClass;
 use stepwell_core::machine::{Cut, CutReason, Failure, Outcome};
 use stepwell_runtime::nodes::Answer;
 use wasmtime::component::{ComponentExportIndex, ComponentNamedList, Instance, InstancePre, Lift, Lower};
-use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
+use wasmtime::{Engine, PoolConcurrencyLimitError, Store, Trap};
 
 use crate::contract;
 use crate::host::{CallState, Visit, Ways};
 use crate::http::{Denial, Held};
 use crate::limits::Limits;
+use crate::reuse::{Idle, Live};
 use crate::said::{self, Said, clip};
 
 /// Extra bytes that one crossing may carry beside the longest text: ports, keys, messages.
@@ -88,6 +90,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) limits: &'a Limits,
     pub(crate) ways: Ways,
     pub(crate) deadline: Instant,
+    /// Where instances wait that may serve another call, and how many calls each serves.
+    pub(crate) reuse: Option<(&'a Mutex<Idle>, u32)>,
 }
 
 /// Why a store did not get as far as an answer of the guest.
@@ -102,13 +106,30 @@ impl Attempt<'_> {
     pub(crate) async fn on(&self, prepared: &Prepared) -> Result<Answer, Stopped> {
         let began = Instant::now();
         let visit = Visit { started_ms: self.call.visit_started_ms, key: &self.call.context.key };
-        let state = CallState::new(self.class, visit, self.ways.clone(), self.limits.memory_bytes_max);
-        let mut store = new_store(prepared, state, self.limits.output_bytes_max + CROSSING_SLACK_BYTES);
-        let ran = tokio::time::timeout_at(self.deadline.into(), self.enter(&mut store, prepared)).await;
+        let (mut store, instance, left) = if let Some(Live { mut store, instance, left }) = self.idle(prepared) {
+            store.data_mut().next_call(visit, self.ways.clone());
+            (store, Some(instance), left)
+        } else {
+            let state = CallState::new(self.class, visit, self.ways.clone(), self.limits.memory_bytes_max);
+            let store = new_store(prepared, state, self.limits.output_bytes_max + CROSSING_SLACK_BYTES);
+            (store, None, self.reuse.map_or(1, |(_, calls)| calls))
+        };
+        let entered = self.enter(&mut store, prepared, instance);
+        let ran = tokio::time::timeout_at(self.deadline.into(), entered).await;
         let state = store.data_mut();
+        let mut stays = None;
         let ran = match ran {
-            Err(_) => Err(cut(CutReason::Deadline, format!("no answer within {} ms", self.call.timeout_ms))),
-            Ok(Ok(said)) => said.checked(self.limits.output_bytes_max),
+            Err(_) => match self.ways.outgoing.waits() {
+                Some(what) => Ok(Outcome::Failed(Failure::Transient {
+                    message: format!("{} ms were over while it waited for {what}", self.call.timeout_ms),
+                    retry_after_ms: None,
+                })),
+                None => Err(cut(CutReason::Deadline, format!("no answer within {} ms", self.call.timeout_ms))),
+            },
+            Ok(Ok((said, instance))) => {
+                stays = Some(instance);
+                said.checked(self.limits.output_bytes_max)
+            }
             Ok(Err(error)) => match stopped(&error, &state.ledger, self.limits) {
                 Stopped::Cut(cut) => Err(cut),
                 Stopped::PoolExhausted => return Err(Stopped::PoolExhausted),
@@ -125,41 +146,66 @@ impl Attempt<'_> {
             (None, Some(denied)) => denied,
             (None, None) => ran.unwrap_or_else(Outcome::Cut),
         };
-        Ok(Answer {
-            outcome,
-            duration_us: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
-            logs: std::mem::take(&mut state.logs),
-        })
+        let logs = std::mem::take(&mut state.logs);
+        if let Some(instance) = stays.filter(|_| !matches!(outcome, Outcome::Cut(_))) {
+            self.keep(Live { store, instance, left: left.saturating_sub(1) });
+        }
+        Ok(Answer { outcome, duration_us: u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX), logs })
     }
 
-    async fn enter(&self, store: &mut Store<CallState>, prepared: &Prepared) -> wasmtime::Result<Said> {
-        let instance = prepared.pre.instantiate_async(&mut *store).await?;
+    /// An instance that served before and may serve this call.
+    fn idle(&self, prepared: &Prepared) -> Option<Live> {
+        let (idle, _) = self.reuse?;
+        let live = idle.lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now())?;
+        // The exports of a component are found anew on each engine.
+        Engine::same(live.store.engine(), prepared.pre.engine()).then_some(live)
+    }
+
+    fn keep(&self, mut live: Live) {
+        if let Some((idle, _)) = self.reuse {
+            // What the call could reach is not there for the next.
+            live.store.data_mut().leave();
+            idle.lock().unwrap_or_else(PoisonError::into_inner).keep(Instant::now(), live);
+        }
+    }
+
+    async fn enter(
+        &self,
+        store: &mut Store<CallState>,
+        prepared: &Prepared,
+        live: Option<Instance>,
+    ) -> wasmtime::Result<(Said, Instance)> {
+        let instance = match live {
+            Some(instance) => instance,
+            None => prepared.pre.instantiate_async(&mut *store).await?,
+        };
         let exports = &prepared.exports;
         let call = self.told();
         let (node_type, config) = (self.call.node_type, self.call.config.as_str());
-        match &self.call.operation {
+        let said = match &self.call.operation {
             Operation::Run { input } => {
                 let params: contract::RunParams<'_> = (node_type, call, config, input);
                 let (result,): contract::RunResult = invoke(store, &instance, Some(&exports.run), params).await?;
-                Ok(result.map_or_else(Into::into, Into::into))
+                result.map_or_else(Into::into, Into::into)
             }
             Operation::Undo { input, output } => {
                 let params: contract::UndoParams<'_> = (node_type, call, config, input, output.as_deref());
                 let (result,): contract::UndoResult = invoke(store, &instance, exports.undo.as_ref(), params).await?;
-                Ok(result.map_or_else(Into::into, |wait| wait.map_or(Said::Undone, Said::Wait)))
+                result.map_or_else(Into::into, |wait| wait.map_or(Said::Undone, Said::Wait))
             }
             Operation::Resume { memo, signal, payload } => {
                 let signal = contract::Signal { kind: *signal, payload };
                 let params: contract::ResumeParams<'_> = (node_type, call, config, memo, signal);
                 let (result,): contract::RunResult = invoke(store, &instance, exports.resume.as_ref(), params).await?;
-                Ok(result.map_or_else(Into::into, Into::into))
+                result.map_or_else(Into::into, Into::into)
             }
             Operation::Query { input } => {
                 let params: contract::QueryParams<'_> = (node_type, call, config, input);
                 let (result,): contract::QueryResult = invoke(store, &instance, exports.query.as_ref(), params).await?;
-                Ok(result.map_or_else(Into::into, |ran| ran.map_or(Said::NeverRan, Into::into)))
+                result.map_or_else(Into::into, |ran| ran.map_or(Said::NeverRan, Into::into))
             }
-        }
+        };
+        Ok((said, instance))
     }
 
     /// The context as the guest may see it: below external, nothing that a re-run would change.

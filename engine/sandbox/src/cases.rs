@@ -119,7 +119,7 @@ pub(crate) async fn play(plugin: &Plugin, limits: &Limits, case: &Case) -> Resul
         visit_started_ms: 0,
         timeout_ms: TIMEOUT_MS,
     };
-    let stage = Stage { prepared: &plugin.first, plugin: &plugin.described.name, class: plugin.class };
+    let stage = Stage { prepared: &plugin.first, class: plugin.class };
     let (answer, requests_left) = stage.play(limits, &call, case.tape.as_deref()).await?;
     let mismatch = match &answer.outcome {
         Outcome::Done { port, output } if !matches!(case.export, Export::Undo { .. }) => {

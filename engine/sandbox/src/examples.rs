@@ -88,7 +88,7 @@ impl Rehearsal<'_> {
             visit_started_ms: 0,
             timeout_ms: TIMEOUT_MS,
         };
-        let stage = Stage { prepared: self.prepared, plugin: &self.described.name, class: self.class };
+        let stage = Stage { prepared: self.prepared, class: self.class };
         let (answer, left) = stage.play(self.limits, &call, tape).await?;
         Ok((answer.outcome, left))
     }
@@ -112,7 +112,6 @@ pub(crate) fn context() -> CallContext {
 /// Where a plugin is played without the world.
 pub(crate) struct Stage<'a> {
     pub(crate) prepared: &'a Prepared,
-    pub(crate) plugin: &'a str,
     pub(crate) class: EffectClass,
 }
 
@@ -127,12 +126,12 @@ impl Stage<'_> {
         let deadline = Instant::now() + Duration::from_millis(call.timeout_ms);
         let outgoing = if self.class == EffectClass::External {
             let tape = tape.map(Tape::read).transpose().map_err(|error| format!("its tape cannot be read: {error}"))?;
-            Outgoing::tape(tape.unwrap_or_default(), self.plugin, &call.context, deadline, limits)
+            Outgoing::tape(tape.unwrap_or_default(), &call.context, deadline, limits)
         } else {
             Outgoing::default()
         };
         let ways = Ways { outgoing: outgoing.clone(), records: Way::Played };
-        let attempt = Attempt { call, class: self.class, limits, ways, deadline };
+        let attempt = Attempt { call, class: self.class, limits, ways, deadline, reuse: None };
         match attempt.on(self.prepared).await {
             Ok(answer) => Ok((answer, outgoing.tape_left())),
             Err(Stopped::Cut(cut)) => Err(cut.message),

@@ -79,6 +79,25 @@ impl CallState {
         }
     }
 
+    /// The next call of an instance that serves more than one: nothing that the host kept of the last is left but
+    /// its memory and the handles it holds.
+    pub(crate) fn next_call(&mut self, visit: Visit<'_>, ways: Ways) {
+        let seed = if self.class == EffectClass::Pure { [0; 32] } else { Sha256::digest(visit.key).into() };
+        self.ledger.refused_bytes = None;
+        self.logs.clear();
+        self.started_ms = visit.started_ms;
+        self.seed = seed;
+        self.wasi = None;
+        self.outgoing = ways.outgoing;
+        self.records = Records::new(ways.records);
+    }
+
+    /// Between two calls nothing can be reached.
+    pub(crate) fn leave(&mut self) {
+        self.outgoing = Outgoing::default();
+        self.records = Records::new(Way::default());
+    }
+
     /// For `describe` and `check`: clocks stand still, randomness is fixed, nothing can be sent, and there are no records.
     pub(crate) fn inert(memory_bytes_max: usize) -> Self {
         Self::new(EffectClass::Recorded, Visit::default(), Ways::default(), memory_bytes_max)

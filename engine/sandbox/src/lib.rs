@@ -21,6 +21,7 @@ mod compile;
 mod contract;
 mod engine;
 mod examples;
+mod grants;
 mod host;
 mod http;
 mod limits;
@@ -28,8 +29,10 @@ mod load;
 mod manifest;
 mod pause;
 mod problems;
+mod reach;
 mod records;
 mod registry;
+mod reuse;
 mod said;
 mod slots;
 
@@ -38,10 +41,11 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::str::FromStr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
+use stepwell_core::bind::namespace;
 use stepwell_core::catalog::{Catalog, EffectClass, NodeType};
 use stepwell_core::machine::{self, Call, CutReason, Failure, Outcome, Signal};
 use stepwell_core::problem::Problem;
@@ -54,7 +58,9 @@ pub use crate::breaker::{BreakerState, BreakerView};
 pub use crate::cache::CacheView;
 pub use crate::capabilities::{Imported, imported};
 pub use crate::cases::{Case, Expected, Export, Played};
-pub use crate::http::grants::{Connection, ConnectionScheme, Grant, Grants, RecordGrant, Secret};
+pub use crate::grants::{ALL_NAMESPACES, Allowed, Build, Grant, Grants, MEMORY_MIB_MAX, Narrowed, Taken, allowed};
+pub use crate::http::Tried;
+pub use crate::http::connections::{Connection, ConnectionScheme, Secret};
 pub use crate::limits::Limits;
 pub use crate::pause::Probed;
 pub use crate::records::{Committed, Reading, Told, Wanted};
@@ -65,10 +71,10 @@ use crate::compile::Compiler;
 use crate::engine::Engines;
 use crate::host::Ways;
 use crate::http::client::Client;
-use crate::http::grants::Reach;
 use crate::http::{Network, Outgoing};
 use crate::load::{Examples, Loader, Plugin};
 use crate::pause::Gates;
+use crate::reach::{Caller, InForce, May};
 use crate::records::Way;
 use crate::registry::Registry;
 use crate::slots::Slots;
@@ -156,7 +162,7 @@ pub struct Sandbox {
     registry: Registry,
     slots: Slots,
     client: Arc<Client>,
-    reach: RwLock<Arc<Reach>>,
+    reach: Arc<InForce>,
     gates: Arc<Gates>,
     cache: Cache,
     lease: Lease,
@@ -178,7 +184,7 @@ impl Sandbox {
             registry: Registry::default(),
             slots: Slots::new(limits.calls_max as usize),
             client: Arc::new(Client::new().map_err(|error| Error::Tls(error.to_string()))?),
-            reach: RwLock::default(),
+            reach: Arc::default(),
             gates: Arc::default(),
             cache: Cache::default(),
             lease: Lease::default(),
@@ -265,6 +271,7 @@ impl Sandbox {
 
     /// Takes a plugin out: new calls fail with `PLUGIN_MISSING`, calls in flight finish.
     pub fn remove(&self, digest: &Digest) -> bool {
+        self.reach.now().forget(digest);
         self.registry.remove(digest)
     }
 
@@ -278,15 +285,25 @@ impl Sandbox {
         self.registry.catalog()
     }
 
-    /// Puts grants in force for every request sent from now on.
+    /// Puts grants in force for every call made and every request sent from now on.
     ///
     /// # Errors
     ///
     /// All that is wrong with them; the ones before stay in force.
     pub fn set_grants(&self, grants: &Grants) -> Result<(), Vec<Problem>> {
-        let reach = Arc::new(grants.reach()?);
-        *self.reach.write().unwrap_or_else(PoisonError::into_inner) = reach;
-        Ok(())
+        self.reach.set(grants)
+    }
+
+    /// What all memories and tables of a call may take where nothing else was granted.
+    pub fn memory_bytes_max(&self) -> usize {
+        self.limits.memory_bytes_max
+    }
+
+    /// Sends one request to a connection, as its plugins would, and tells how it was answered; the answer itself is
+    /// not read. `None`: there is no such connection.
+    pub async fn try_out(&self, connection: &str, method: &str, path: &str) -> Option<Tried> {
+        let target = self.reach.now().target(connection)?;
+        Some(http::try_out(&self.client, &target, method, path).await)
     }
 
     /// Whether a build of a plugin is broken off, here. `None`: it is not loaded.
@@ -387,7 +404,11 @@ impl Sandbox {
             return unsaid(Outcome::Cut(cut(CutReason::Breaker, message)));
         }
         let (priority, may_be_kept) = (call.priority, call.callee.cache && plugin.class == EffectClass::Pure);
+        let described = &plugin.described;
+        let namespace = namespace(&about.flow);
+        let may = self.reach.now().of(&described.name, &described.version, &plugin.digest, namespace);
         let mut call = node_call(about, call);
+        call.timeout_ms = may.limits.time_ms.map_or(call.timeout_ms, |most| most.min(call.timeout_ms));
         let mut kept_as = None;
         if let (true, Operation::Run { input }) = (may_be_kept, &call.operation) {
             let key = cache::key(&plugin.digest, call.node_type, &call.config, input);
@@ -405,10 +426,17 @@ impl Sandbox {
             return busy(format!("no free slot within {} ms: {running} calls are running", call.timeout_ms));
         };
         let deadline = Instant::now() + patience;
-        let records = self.way_to_records(plugin, about);
-        let ways = Ways { outgoing: self.way_out(plugin, &call.context, deadline), records };
-        let attempt = Attempt { call: &call, class: plugin.class, limits: &self.limits, ways, deadline };
-        let answered = match attempt.on(&plugin.first).await {
+        let granted = may.limits.memory_mib.map(|mib| self.limits.with_memory(mib));
+        let limits = granted.as_ref().unwrap_or(&self.limits);
+        let records = self.way_to_records(plugin, about, &may);
+        let ways = Ways { outgoing: self.way_out(plugin, namespace, &call.context, deadline), records };
+        // An answer that is kept follows from nothing that an earlier call left behind.
+        let reuse = may.limits.reuse.filter(|_| kept_as.is_none()).map(|calls| (&may.idle, calls));
+        let attempt = Attempt { call: &call, class: plugin.class, limits, ways, deadline, reuse };
+        // Slots of the pool are made for the engine's own limit.
+        let fits = limits.memory_bytes_max <= self.limits.memory_bytes_max;
+        let first = if fits { attempt.on(&plugin.first).await } else { Err(Stopped::PoolExhausted) };
+        let answered = match first {
             Err(Stopped::PoolExhausted) => match plugin.spare(&self.engines).await {
                 Ok(spare) => attempt.on(spare).await,
                 Err(error) => Err(Stopped::Cut(cut(CutReason::Trap, format!("{error:#}")))),
@@ -427,21 +455,19 @@ impl Sandbox {
         answer
     }
 
-    fn way_out(&self, plugin: &Plugin, context: &CallContext, deadline: Instant) -> Outgoing {
+    fn way_out(&self, plugin: &Plugin, namespace: &str, context: &CallContext, deadline: Instant) -> Outgoing {
         if plugin.class < EffectClass::External {
             return Outgoing::default();
         }
-        let reach = Arc::clone(&self.reach.read().unwrap_or_else(PoisonError::into_inner));
-        let client = Arc::clone(&self.client);
-        let route = Network { client, reach, gates: Arc::clone(&self.gates), hold: self.lease.hold() };
-        Outgoing::network(route, &plugin.described.name, context, deadline, &self.limits)
+        let (client, reach) = (Arc::clone(&self.client), Arc::clone(&self.reach));
+        let caller = Caller::of(plugin, namespace);
+        let route = Network { client, reach, caller, gates: Arc::clone(&self.gates), hold: self.lease.hold() };
+        Outgoing::network(route, context, deadline, &self.limits)
     }
 
-    fn way_to_records(&self, plugin: &Plugin, about: &About) -> Way {
+    fn way_to_records(&self, plugin: &Plugin, about: &About, may: &May) -> Way {
         let Some(reading) = self.reading.as_ref().filter(|_| plugin.imports.records) else { return Way::Shut };
-        let reach = Arc::clone(&self.reach.read().unwrap_or_else(PoisonError::into_inner));
-        let granted = reach.record_types(&plugin.described.name);
-        Way::Open { reading: Arc::clone(reading), granted, desk: about.records.clone() }
+        Way::Open { reading: Arc::clone(reading), granted: Arc::clone(&may.records), desk: about.records.clone() }
     }
 }
 

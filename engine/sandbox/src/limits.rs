@@ -8,6 +8,8 @@
 
 use wasmtime::ResourceLimiter;
 
+use crate::grants::MEMORY_MIB_MAX;
+
 /// What one sandbox allows. The defaults are those of the contract in `wit/`.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -45,6 +47,14 @@ impl Default for Limits {
             request_bytes_max: 1 << 20,
             response_bytes_max: 4 << 20,
         }
+    }
+}
+
+impl Limits {
+    /// The same, with as much memory for a call as was granted.
+    pub(crate) fn with_memory(&self, mib: u32) -> Self {
+        let granted = usize::try_from(mib.min(MEMORY_MIB_MAX)).unwrap_or_default() << 20;
+        Self { memory_bytes_max: granted, ..self.clone() }
     }
 }
 

@@ -10,9 +10,13 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use clap::Args;
 use serde::Deserialize;
 use stepwell_store::{AbortAt, Store};
+use zeroize::Zeroizing;
+
+use crate::sealing::{self, Keys};
 
 /// As given; everything may be absent. The same names in flags, variables and the file.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
@@ -46,6 +50,14 @@ pub(crate) struct Settings {
     /// API token of the administrator; without it one is made and kept in the data folder
     #[arg(long, env = "STEPWELL_ADMIN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub admin_token: Option<String>,
+    /// Key that secrets are sealed with: 32 bytes in base64 or hexadecimal digits. Older ones after it, with commas
+    /// between, open what they sealed
+    #[arg(long, env = "STEPWELL_SECRET_KEY", value_name = "KEY", hide_env_values = true)]
+    pub secret_key: Option<String>,
+    /// File of such keys, one in a line [default: `secret-key` in the data folder, made at the first start; none with a
+    /// shared database]
+    #[arg(long, env = "STEPWELL_SECRET_KEY_FILE", value_name = "FILE")]
+    pub secret_key_file: Option<PathBuf>,
     /// Largest request body, in bytes [default: 1048576]
     #[arg(long, env = "STEPWELL_BODY_BYTES_MAX", value_name = "BYTES")]
     pub body_bytes_max: Option<usize>,
@@ -89,6 +101,8 @@ pub(crate) struct Config {
     pub flows: Option<PathBuf>,
     pub grants: Option<PathBuf>,
     pub admin_token: Option<String>,
+    pub secret_key: Option<Zeroizing<String>>,
+    pub secret_key_file: Option<PathBuf>,
     pub body_bytes_max: usize,
     pub requests_max: usize,
     pub connections_max: usize,
@@ -137,6 +151,8 @@ impl Settings {
             flows: self.flows.or(under.flows),
             grants: self.grants.or(under.grants),
             admin_token: self.admin_token.or(under.admin_token),
+            secret_key: self.secret_key.or(under.secret_key),
+            secret_key_file: self.secret_key_file.or(under.secret_key_file),
             body_bytes_max: self.body_bytes_max.or(under.body_bytes_max),
             requests_max: self.requests_max.or(under.requests_max),
             connections_max: self.connections_max.or(under.connections_max),
@@ -161,6 +177,8 @@ fn resolve(from: Settings) -> Result<Config, ConfigError> {
         flows: from.flows,
         grants: from.grants,
         admin_token: from.admin_token.filter(|token| !token.is_empty()),
+        secret_key: from.secret_key.filter(|key| !key.is_empty()).map(Zeroizing::new),
+        secret_key_file: from.secret_key_file,
         body_bytes_max: from.body_bytes_max.unwrap_or(1024 * 1024),
         requests_max: from.requests_max.unwrap_or(1024),
         connections_max: from.connections_max.unwrap_or(2048),
@@ -175,8 +193,31 @@ fn resolve(from: Settings) -> Result<Config, ConfigError> {
     if wrong.is_empty() { Ok(config) } else { Err(ConfigError(wrong)) }
 }
 
+impl Config {
+    /// The keys of secrets: as given, or as made in the data folder. Engines that share a database share them, too, so
+    /// there none is made.
+    pub(crate) fn secret_keys(&self) -> anyhow::Result<Keys> {
+        match (&self.secret_key, &self.secret_key_file) {
+            (Some(text), _) => Ok(Keys::read(text)?),
+            (None, Some(file)) => {
+                let text = std::fs::read_to_string(file).map(Zeroizing::new);
+                let text = text.with_context(|| format!("cannot read {}", file.display()))?;
+                Keys::read(&text).with_context(|| format!("in {}", file.display()))
+            }
+            (None, None) if self.database_url.is_some() => Ok(Keys::default()),
+            (None, None) => sealing::kept(&self.data).context("the key for secrets cannot be kept"),
+        }
+    }
+}
+
 fn faults(config: &Config) -> Vec<String> {
     let mut wrong = Vec::new();
+    if config.secret_key.is_some() && config.secret_key_file.is_some() {
+        wrong.push("secret-key: given beside secret-key-file".to_owned());
+    }
+    if let Some(Err(error)) = config.secret_key.as_ref().map(|text| Keys::read(text)) {
+        wrong.push(format!("secret-key: {error}"));
+    }
     for (name, folder) in [("plugins", &config.plugins), ("flows", &config.flows)] {
         if let Some(folder) = folder
             && !folder.is_dir()
@@ -259,6 +300,8 @@ mod tests {
             ("listen = \"here\"", vec!["listen"]),
             ("requests-max = 0\nreaders-max = 0", vec!["requests-max: 0", "readers-max: 0"]),
             ("admin-token = \"short\"", vec!["at least 16"]),
+            ("secret-key = \"short\"", vec!["secret-key: key 1 is not 32 bytes"]),
+            ("secret-key = \"short\"\nsecret-key-file = \"x\"", vec!["secret-key: given beside"]),
             ("admin-token = \"with a space in it\"", vec!["visible ASCII"]),
             ("plugins = \"/no/such/folder\"", vec!["plugins: /no/such/folder is not a folder"]),
             ("log = \"a=b=c\"", vec!["log:"]),

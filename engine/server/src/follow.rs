@@ -7,7 +7,7 @@ use stepwell_store::{Change, FeedItem};
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::http::App;
-use crate::packages;
+use crate::{granting, packages};
 
 /// Follows until the store is closed. Where this engine is alone there is nothing to follow.
 pub(crate) async fn run(app: App) {
@@ -89,7 +89,7 @@ async fn access(app: &App) {
 }
 
 async fn grants(app: &App) {
-    if let Err(error) = packages::enforce(app.engine.nodes(), app.engine.journal(), &app.granting).await {
+    if let Err(error) = granting::enforce(app.engine.nodes(), app.engine.journal(), &app.granting).await {
         tracing::error!(%error, "a grant given elsewhere is not in force here");
     }
 }

@@ -5,6 +5,7 @@
 mod cli;
 mod config;
 mod follow;
+mod granting;
 mod grants;
 mod http;
 mod library;
@@ -12,6 +13,8 @@ mod packages;
 mod pauses;
 mod records;
 mod schedules;
+mod sealing;
+mod secrets;
 mod serve;
 mod table;
 mod token;

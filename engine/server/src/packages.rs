@@ -1,23 +1,19 @@
-//! Plugins and what they may reach, kept in the store and put in force in the sandbox.
+//! Plugins, kept in the store and put in force in the sandbox.
 //!
 //! Invariants:
 //! - A plugin is in the store only if the sandbox has loaded it; its bytes are what instances are
 //!   pinned to, so they are removed only once nothing is (`store::needs`).
-//! - Grants in force are those of the store; so are the secrets by which webhooks are known.
 //!
-//! Not here: checks and compilation (`sandbox`).
+//! Not here: checks and compilation (`sandbox`), what plugins may reach (`granting`).
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use serde_json::json;
 use stepwell_core::problem::Problem;
 use stepwell_runtime::journal::Unavailable;
-use stepwell_sandbox::{Connection, Digest, Grants, PluginInfo, Sandbox, Secret, Source};
+use stepwell_sandbox::{Digest, PluginInfo, Sandbox, Source};
 use stepwell_store::{Act, NewPlugin, PluginKept, PluginStatus, Store};
-use tokio::sync::Mutex;
 
-use crate::grants::GrantsFile;
 use crate::http::App;
 
 #[derive(Debug, thiserror::Error)]
@@ -27,33 +23,6 @@ pub(crate) enum LoadError {
     Refused(Vec<Problem>),
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
-}
-
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum GrantsError {
-    #[error("{}", .0.iter().map(|one| format!("{}: {}", one.pointer, one.message)).collect::<Vec<_>>().join("; "))]
-    Refused(Vec<Problem>),
-    #[error("connection {name} as stored cannot be read: {reason}")]
-    Unreadable { name: String, reason: String },
-    #[error(transparent)]
-    Unavailable(#[from] Unavailable),
-}
-
-/// Puts connections in force, one reading at a time, and holds what the engine itself needs of them.
-#[derive(Default)]
-pub(crate) struct Granting {
-    turn: Mutex<()>,
-    /// By connection and name.
-    secrets: RwLock<BTreeMap<String, BTreeMap<String, Secret>>>,
-}
-
-impl Granting {
-    /// Those of a connection's secrets that are there, in the order of `names`.
-    pub(crate) fn secrets(&self, connection: &str, names: &[String]) -> Vec<Secret> {
-        let all = self.secrets.read().unwrap_or_else(PoisonError::into_inner);
-        let known = all.get(connection);
-        names.iter().filter_map(|name| known?.get(name).cloned()).collect()
-    }
 }
 
 /// Loads a component: checks it, keeps it, and only then puts it in force, so that no instance is
@@ -136,53 +105,4 @@ pub(crate) fn forget(sandbox: &Sandbox, digest: &str) {
     if let Ok(digest) = digest.parse() {
         sandbox.remove(&digest);
     }
-}
-
-/// Puts the store's connections and grants in force. One at a time: an older reading must not be put in
-/// force after a newer one, or a grant that was taken back would stay.
-pub(crate) async fn enforce(sandbox: &Sandbox, store: &Store, granting: &Granting) -> Result<(), GrantsError> {
-    let _turn = granting.turn.lock().await;
-    let mut grants = Grants::default();
-    for connection in store.connections().await? {
-        let spec: Connection = serde_json::from_value(connection.spec)
-            .map_err(|error| GrantsError::Unreadable { name: connection.name.clone(), reason: error.to_string() })?;
-        grants.connections.insert(connection.name, spec);
-    }
-    let mut by_plugin: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for grant in store.grants().await? {
-        by_plugin.entry(grant.plugin).or_default().push(grant.connection);
-    }
-    grants.grants =
-        by_plugin.into_iter().map(|(plugin, connections)| stepwell_sandbox::Grant { plugin, connections }).collect();
-    let mut by_plugin: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for grant in store.record_grants().await? {
-        by_plugin.entry(grant.plugin).or_default().push(grant.kind);
-    }
-    let of_plugin = |(plugin, record_types)| stepwell_sandbox::RecordGrant { plugin, record_types };
-    grants.records = by_plugin.into_iter().map(of_plugin).collect();
-    sandbox.set_grants(&grants).map_err(GrantsError::Refused)?;
-    let secrets = grants.connections.into_iter().map(|(name, connection)| (name, connection.secrets)).collect();
-    *granting.secrets.write().unwrap_or_else(PoisonError::into_inner) = secrets;
-    Ok(())
-}
-
-/// Writes a file's connections and grants over those of the same names.
-pub(crate) async fn install(store: &Store, file: GrantsFile, act: &Act) -> Result<(), GrantsError> {
-    let known: BTreeMap<String, serde_json::Value> =
-        store.connections().await?.into_iter().map(|one| (one.name, one.spec)).collect();
-    for (name, connection) in file.connections {
-        let spec = serde_json::to_value(&connection)
-            .map_err(|error| GrantsError::Unreadable { name: name.clone(), reason: error.to_string() })?;
-        // Every write is audited: a start that changes nothing should say nothing.
-        if known.get(&name) != Some(&spec) {
-            store.put_connection(act.clone(), &name, &spec).await?;
-        }
-    }
-    for grant in file.grants {
-        store.grant(act.clone(), &grant.plugin, &grant.connection).await?;
-    }
-    for grant in file.records {
-        store.grant_records(act.clone(), &grant.plugin, &grant.record_type).await?;
-    }
-    Ok(())
 }

@@ -27,7 +27,7 @@ use crate::http::limits::Limits;
 use crate::http::{self, App, Shared, listen};
 use crate::library::Library;
 use crate::watch::Watcher;
-use crate::{Engine, follow, grants, packages, pauses, records, schedules, token};
+use crate::{Engine, follow, granting, grants, packages, pauses, records, schedules, secrets, token};
 
 /// Answers under way get this much of the grace to themselves, at the end.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
@@ -104,7 +104,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 /// Everything but the port.
 async fn assemble(config: Config, stop: watch::Receiver<bool>) -> anyhow::Result<App> {
     std::fs::create_dir_all(&config.data).with_context(|| format!("cannot make {}", config.data.display()))?;
-    // Connections, and with them secrets, lie in the database in clear.
+    // Payloads lie in the database in clear; so does, beside it, the key of secrets that was made here.
     std::fs::set_permissions(&config.data, std::os::unix::fs::PermissionsExt::from_mode(0o700))
         .with_context(|| format!("cannot close {} to others", config.data.display()))?;
     let admin_token = match &config.admin_token {
@@ -121,12 +121,13 @@ async fn assemble(config: Config, stop: watch::Receiver<bool>) -> anyhow::Result
     let clock = config.test_clock.as_deref().map_or_else(SystemClock::default, SystemClock::set_by);
     let restored = packages::restore(&sandbox, &store).await?;
     tracing::info!(restored, "plugins are back");
+    let granting = granting::Granting::new(config.secret_keys()?);
+    secrets::tidy(&store, &granting.keys, clock.now_ms()).await?;
     if let Some(grants) = grants {
         let act = Act { by: "file:grants".to_owned(), at_ms: clock.now_ms() };
-        packages::install(&store, grants, &act).await?;
+        granting::install(&store, &granting.keys, grants, &act).await?;
     }
-    let granting = packages::Granting::default();
-    packages::enforce(&sandbox, &store, &granting).await?;
+    granting::enforce(&sandbox, &store, &granting).await?;
     let pausing = pauses::Pausing::default();
     pauses::enforce(&sandbox, &store, &pausing).await?;
     let fresh = Value::String(uuid::Uuid::now_v7().to_string());

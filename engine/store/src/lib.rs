@@ -25,6 +25,7 @@ mod drafts;
 mod feed;
 mod flows;
 mod forget;
+mod grants;
 mod inbox;
 mod instances;
 mod keeper;
@@ -54,7 +55,6 @@ mod users;
 mod within;
 mod writer;
 
-pub use administration::{Connection, Grant};
 pub use audit::{AuditEntry, AuditFilter};
 pub use bindings::{Doors, PathOwner, Rules, RulesSaved, SaveRules};
 pub use drafts::{Draft, DraftSaved, Expect, SaveDraft};
@@ -63,12 +63,13 @@ pub use flows::{
     ChoiceCounts, Counts, FlowDetail, FlowSummary, Publish, Published, TriggerRow, Version, VersionSummary,
 };
 pub use forget::Erased;
+pub use grants::{Connection, Dropped, GrantKept, Granted, GrantedKind, KeptSecret, Sealed};
 pub use instances::{Cursor, Filter, InstanceDetail, InstanceSummary, Page};
 pub use needs::{Garbage, Need, Removed, Unneeded, UnneededPlugin, UsedBy, VersionUse, WhereUsed};
 pub use open::{AbortAt, OpenError, Options};
 pub use pauses::{NewPause, Pause, Paused};
 pub use plugins::{NewPlugin, Plugin, PluginKept};
-pub use record_types::{PublishRecordType, RecordGrant, RecordTypeVersion};
+pub use record_types::{PublishRecordType, RecordTypeVersion};
 pub use records::{PutRecord, Record, RecordFilter, RecordPut};
 pub use schedules::{NewSchedule, Schedule};
 pub use sessions::{Bought, Session};

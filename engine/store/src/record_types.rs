@@ -12,7 +12,6 @@ use serde_json::{Value as Json, json};
 use stepwell_runtime::journal::Unavailable;
 
 use crate::administration::audit;
-use crate::feed::{Change, notice};
 use crate::rows::{integer, json as read_json, natural, shared, text};
 use crate::sql::{Result, Row, values};
 use crate::{Act, Store};
@@ -35,13 +34,6 @@ pub struct PublishRecordType {
     pub document: Arc<Json>,
     pub hash: String,
     pub act: Act,
-}
-
-/// A plugin may read and write records of a type.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RecordGrant {
-    pub plugin: String,
-    pub kind: String,
 }
 
 const NEWEST: &str = "select key, version, document, hash, published_ms, published_by from record_type as t
@@ -108,47 +100,5 @@ impl Store {
         let key = key.to_owned();
         let sql = "select version from record_type where key = ?1 order by version desc limit 1";
         self.read(move |db| db.first(sql, &values![&key], |row| row.get(0))).await
-    }
-
-    pub async fn record_grants(&self) -> std::result::Result<Vec<RecordGrant>, Unavailable> {
-        self.read(|db| {
-            db.query("select plugin, type from record_grant order by plugin, type", &[], |row| {
-                Ok(RecordGrant { plugin: row.get(0)?, kind: row.get(1)? })
-            })
-        })
-        .await
-    }
-
-    /// Lets a plugin read and write records of a type. False: it could before.
-    pub async fn grant_records(&self, act: Act, plugin: &str, kind: &str) -> std::result::Result<bool, Unavailable> {
-        let (plugin, kind) = (plugin.to_owned(), kind.to_owned());
-        self.write(move |tx| {
-            let added = tx.db.execute(
-                "insert into record_grant (plugin, type, granted_ms, granted_by) values (?1, ?2, ?3, ?4)
-                 on conflict do nothing",
-                &values![&plugin, &kind, integer(act.at_ms), &act.by],
-            )?;
-            if added == 1 {
-                audit(tx, &act.by, act.at_ms, "grant.put", &plugin, &json!({ "recordType": kind }))?;
-                notice(tx, act.at_ms, &Change::Grants)?;
-            }
-            Ok(added == 1)
-        })
-        .await
-    }
-
-    /// Takes such a grant back. False: there was none.
-    pub async fn ungrant_records(&self, act: Act, plugin: &str, kind: &str) -> std::result::Result<bool, Unavailable> {
-        let (plugin, kind) = (plugin.to_owned(), kind.to_owned());
-        self.write(move |tx| {
-            let gone =
-                tx.db.execute("delete from record_grant where plugin = ?1 and type = ?2", &values![&plugin, &kind])?;
-            if gone == 1 {
-                audit(tx, &act.by, act.at_ms, "grant.delete", &plugin, &json!({ "recordType": kind }))?;
-                notice(tx, act.at_ms, &Change::Grants)?;
-            }
-            Ok(gone == 1)
-        })
-        .await
     }
 }

@@ -8,26 +8,30 @@
 //! - Nothing is sent after the call's deadline or its engine's lease, nor to a connection that is paused; nor anything more
 //!   by a call that such a connection held back.
 //! - The n-th unsafe request of a call always carries the same key, on every attempt.
+//! - A secret is put into headers of a request to a connection it belongs to, and nowhere else: a guest that
+//!   follows a redirect names another connection, or none.
+//! - A call that waits for its turn at a bound when its time is over has sent nothing of what it waits for.
 //! - Bodies are bounded in both directions before they are held in memory.
 //!
 //! Not here: retrying (the engine retries the whole attempt), redirects (the guest sees them).
 
 pub(crate) mod address;
 pub(crate) mod client;
-pub(crate) mod grants;
+pub(crate) mod connections;
 pub(crate) mod tape;
+pub(crate) mod throttle;
 
 use std::error::Error as _;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use stepwell_runtime::lease::Hold;
@@ -35,11 +39,13 @@ use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use self::client::{Client, Prohibited};
-use self::grants::{Reach, Target};
+use self::connections::{SECRET, Target, fill};
 use self::tape::Tape;
+use self::throttle::Turn;
 use crate::call::CallContext;
 use crate::limits::Limits;
 use crate::pause::{Gates, Probe};
+use crate::reach::{Caller, InForce, May, Way};
 
 /// The top-level name under which guests address connections.
 const SUFFIX: &str = ".connection";
@@ -74,12 +80,16 @@ pub(crate) struct Held {
 struct Done {
     sent: bool,
     held: Option<Held>,
+    /// Requests that were sent and not answered yet.
+    under_way: u32,
+    /// Requests that wait for their turn.
+    waiting: u32,
+    /// At what.
+    waits_at: String,
 }
 
 struct Exit {
     route: Route,
-    /// Package name of the plugin, which grants are for.
-    plugin: String,
     context: CallContext,
     deadline: Instant,
     request_bytes_max: usize,
@@ -97,7 +107,9 @@ enum Route {
 /// What a request needs to leave.
 pub(crate) struct Network {
     pub(crate) client: Arc<Client>,
-    pub(crate) reach: Arc<Reach>,
+    pub(crate) reach: Arc<InForce>,
+    /// Whom grants are for.
+    pub(crate) caller: Caller,
     pub(crate) gates: Arc<Gates>,
     /// What the engine held when the call began.
     pub(crate) hold: Hold,
@@ -106,24 +118,17 @@ pub(crate) struct Network {
 type Sent = (Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
 
 impl Outgoing {
-    pub(crate) fn network(
-        network: Network,
-        plugin: &str,
-        context: &CallContext,
-        deadline: Instant,
-        limits: &Limits,
-    ) -> Self {
-        Self::open(Route::Network(network), plugin, context, deadline, limits)
+    pub(crate) fn network(network: Network, context: &CallContext, deadline: Instant, limits: &Limits) -> Self {
+        Self::open(Route::Network(network), context, deadline, limits)
     }
 
-    pub(crate) fn tape(tape: Tape, plugin: &str, context: &CallContext, deadline: Instant, limits: &Limits) -> Self {
-        Self::open(Route::Tape(Mutex::new(tape)), plugin, context, deadline, limits)
+    pub(crate) fn tape(tape: Tape, context: &CallContext, deadline: Instant, limits: &Limits) -> Self {
+        Self::open(Route::Tape(Mutex::new(tape)), context, deadline, limits)
     }
 
-    fn open(route: Route, plugin: &str, context: &CallContext, deadline: Instant, limits: &Limits) -> Self {
+    fn open(route: Route, context: &CallContext, deadline: Instant, limits: &Limits) -> Self {
         Self(Some(Arc::new(Exit {
             route,
-            plugin: plugin.to_owned(),
             context: context.clone(),
             deadline,
             request_bytes_max: limits.request_bytes_max,
@@ -143,7 +148,14 @@ impl Outgoing {
     /// What kept the call from a connection, if anything did.
     pub(crate) fn held(&self) -> Option<Held> {
         let exit = self.0.as_ref()?;
-        exit.done.lock().unwrap_or_else(PoisonError::into_inner).held.clone()
+        exit.done().held.clone()
+    }
+
+    /// What the call waits for, if that is all it does: no request is on its way.
+    pub(crate) fn waits(&self) -> Option<String> {
+        let exit = self.0.as_ref()?;
+        let done = exit.done();
+        (done.waiting > 0 && done.under_way == 0).then(|| done.waits_at.clone())
     }
 
     /// Requests that an example's tape holds and the guest did not send.
@@ -207,22 +219,23 @@ impl Exit {
             Route::Tape(tape) => return self.play(tape, &parts.method, connection, path, &body),
             Route::Network(network) => network,
         };
-        let target = self.granted(&network.reach, &parts.method, &parts.uri, connection)?;
+        let may = network.caller.may(&network.reach.now());
+        let way = self.granted(&may, &network.caller, &parts.method, &parts.uri, connection)?;
+        let target = &way.target;
         let mut request = Request::new(Full::new(body));
-        *request.uri_mut() = Uri::builder()
-            .scheme(target.scheme.clone())
-            .authority(target.authority.clone())
-            .path_and_query(format!("{}{path}", target.path_prefix))
-            .build()
-            .map_err(|_| Error::HttpRequestUriInvalid)?;
+        *request.uri_mut() = target.uri(path).map_err(|_| Error::HttpRequestUriInvalid)?;
         *request.headers_mut() = self.headers(parts.headers, target, key.as_deref())?;
         *request.method_mut() = parts.method;
+        let turns = self.turns(way, connection).await;
         let now = Instant::now();
         if now >= self.deadline || !network.hold.holds(now) {
             return Err(Error::ConnectionTimeout);
         }
         let probing = self.admitted(&network.gates, connection)?;
-        let sent = network.client.send(request, target.allow_private).await;
+        let sent = {
+            let _under_way = self.counted(|done| &mut done.under_way);
+            network.client.send(request, target.allow_private).await
+        };
         if let Some(probe) = probing {
             let (well, message) = judged(&sent);
             probe.came_to(well, message);
@@ -232,13 +245,36 @@ impl Exit {
         if response.body().size_hint().lower() > limit as u64 {
             return Err(Error::HttpResponseBodySize(Some(response.body().size_hint().lower())));
         }
-        let response = response.map(|incoming| Capped { incoming, left: limit, limit }.boxed_unsync());
+        let response = response.map(|incoming| Capped { incoming, left: limit, limit, _turns: turns }.boxed_unsync());
         Ok((response, Box::new(async { Ok(()) })))
+    }
+
+    /// Waits until both the grant's and the connection's bounds have room.
+    async fn turns(&self, way: &Way, connection: &str) -> [Turn; 2] {
+        let bounds = [&way.throttle, &way.target.throttle];
+        let waiting = self.counted(|done| &mut done.waiting);
+        let mut turns = [Turn::default(), Turn::default()];
+        for (turn, bound) in turns.iter_mut().zip(bounds) {
+            self.done().waits_at = format!("a turn at the connection `{connection}`, which takes {}", bound.said());
+            *turn = bound.turn(self.deadline).await;
+        }
+        drop(waiting);
+        turns
+    }
+
+    fn done(&self) -> MutexGuard<'_, Done> {
+        self.done.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts one more until the guard is dropped.
+    fn counted(&self, which: fn(&mut Done) -> &mut u32) -> Counted<'_> {
+        *which(&mut self.done()) += 1;
+        Counted { exit: self, which }
     }
 
     /// Lets a request pass if its connection is not paused, or if it is the one that is let through.
     fn admitted(&self, gates: &Arc<Gates>, connection: &str) -> Result<Option<Probe>, Error> {
-        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut done = self.done();
         // What was held back is to have done nothing: it will be called again from its beginning.
         if done.held.is_some() {
             return Err(Error::HttpRequestDenied);
@@ -256,25 +292,49 @@ impl Exit {
         Ok(probing)
     }
 
-    /// The connection's target, if this plugin may send this there.
-    fn granted<'a>(&self, reach: &'a Reach, method: &Method, uri: &Uri, connection: &str) -> Result<&'a Target, Error> {
-        let plugin = &self.plugin;
+    /// The way to the connection, if this plugin may send this there.
+    fn granted<'a>(
+        &self,
+        may: &'a May,
+        caller: &Caller,
+        method: &Method,
+        uri: &Uri,
+        connection: &str,
+    ) -> Result<&'a Way, Error> {
+        let Caller { name, version, namespace, .. } = caller;
         if connection.is_empty() {
             let host = uri.host().unwrap_or_default();
             return Err(self.deny(format!(
-                "the plugin `{plugin}` may not reach `{host}`: it must ask for `http://<connection>{SUFFIX}/`"
+                "the plugin `{name}` may not reach `{host}`: it must ask for `http://<connection>{SUFFIX}/`"
             )));
         }
-        let Some(target) = reach.target(plugin, connection) else {
-            return Err(self.deny(format!("the plugin `{plugin}` has no grant for the connection `{connection}`")));
+        let Some(way) = may.way(connection) else {
+            return Err(self.deny(format!(
+                "the plugin `{name}` has no grant for the connection `{connection}` in the namespace `{namespace}`: \
+                 an administrator grants it to {name}@{version} on the page of connections, or with \
+                 `PUT /api/v1/grants/{name}/{connection}?namespace={namespace}`"
+            )));
         };
-        if !target.allows(method) {
-            return Err(self.deny(format!("the connection `{connection}` does not allow {method}")));
+        if !way.allows(method) {
+            let whose = if way.target.allows(method) { "grant of the connection" } else { "connection" };
+            return Err(self.deny(format!("the {whose} `{connection}` does not allow {method}")));
         }
         if climbs(uri.path()) {
             return Err(self.deny(format!("`{}` leaves the path of the connection `{connection}`", uri.path())));
         }
-        Ok(target)
+        if !way.leads_to(uri.path()) {
+            return Err(
+                self.deny(format!("the grant of the connection `{connection}` does not lead to `{}`", uri.path()))
+            );
+        }
+        if let Some(secret) = &way.target.lacks {
+            return Err(self.lacks(secret));
+        }
+        Ok(way)
+    }
+
+    fn lacks(&self, secret: &str) -> Error {
+        self.deny_as("SECRET_UNKNOWN", format!("the connection has no secret `{secret}`"))
     }
 
     /// The guest's headers, with secrets put in, under what host and connection set.
@@ -312,18 +372,8 @@ impl Exit {
     }
 
     fn with_secrets(&self, text: &str, target: &Target) -> Result<HeaderValue, Error> {
-        let mut parts = text.split(SECRET);
-        let mut filled = parts.next().unwrap_or_default().to_owned();
-        for part in parts {
-            let end = part.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(part.len());
-            let (name, rest) = part.split_at(end);
-            let Some(secret) = target.secrets.get(name) else {
-                return Err(self.deny_as("SECRET_UNKNOWN", format!("the connection has no secret `{name}`")));
-            };
-            filled.push_str(&secret.0);
-            filled.push_str(rest);
-        }
-        let mut value = HeaderValue::from_str(&filled).map_err(|_| Error::ConfigurationError)?;
+        let filled = fill(text, &target.secrets).map_err(|missing| self.lacks(&missing))?;
+        let mut value = HeaderValue::from_str(&filled.0).map_err(|_| Error::ConfigurationError)?;
         value.set_sensitive(true);
         Ok(value)
     }
@@ -368,12 +418,12 @@ impl Exit {
         if !error.is_connect() {
             return Error::ConnectionTerminated;
         }
+        if let Some(prohibited) = prohibited(error) {
+            self.deny(prohibited.to_string());
+            return Error::DestinationIpProhibited;
+        }
         let mut source = error.source();
         while let Some(cause) = source {
-            if let Some(prohibited) = cause.downcast_ref::<Prohibited>() {
-                self.deny(prohibited.to_string());
-                return Error::DestinationIpProhibited;
-            }
             if let Some(io) = cause.downcast_ref::<std::io::Error>() {
                 return Error::Connect(std::io::Error::new(io.kind(), io.to_string()));
             }
@@ -393,6 +443,74 @@ impl Exit {
     }
 }
 
+/// How a connection was found when it was tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tried {
+    /// None: there was no answer.
+    pub status: Option<u16>,
+    /// For people.
+    pub message: String,
+    pub duration_ms: u64,
+}
+
+/// The longest time to wait for an answer when a connection is tried.
+const TRIED_WITHIN: Duration = Duration::from_secs(10);
+
+/// Sends one request, bounds and pauses aside: somebody asked for just this one.
+pub(crate) async fn try_out(client: &Client, target: &Target, method: &str, path: &str) -> Tried {
+    let began = Instant::now();
+    let (status, message) = match tried(client, target, method, path).await {
+        Ok(status) => (Some(status.as_u16()), format!("it answered {status}")),
+        Err(message) => (None, message),
+    };
+    Tried { status, message, duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX) }
+}
+
+async fn tried(client: &Client, target: &Target, method: &str, path: &str) -> Result<StatusCode, String> {
+    if let Some(secret) = &target.lacks {
+        return Err(format!("the connection has no secret `{secret}`"));
+    }
+    let method = Method::from_bytes(method.as_bytes()).map_err(|error| error.to_string())?;
+    if !target.allows(&method) {
+        return Err(format!("the connection does not allow {method}"));
+    }
+    if climbs(path) {
+        return Err(format!("`{path}` leaves the path of the connection"));
+    }
+    let mut request = Request::new(Full::new(Bytes::new()));
+    *request.uri_mut() = target.uri(path).map_err(|error| error.to_string())?;
+    *request.method_mut() = method;
+    *request.headers_mut() = target.headers.clone();
+    match tokio::time::timeout(TRIED_WITHIN, client.send(request, target.allow_private)).await {
+        Ok(Ok(response)) => Ok(response.status()),
+        Ok(Err(error)) => Err(prohibited(&error).map_or_else(|| told(&error), ToString::to_string)),
+        Err(_) => Err(format!("no answer within {TRIED_WITHIN:?}")),
+    }
+}
+
+/// The refusal of an address, where that is what went wrong.
+fn prohibited<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Prohibited> {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if let Some(found) = cause.downcast_ref() {
+            return Some(found);
+        }
+        source = cause.source();
+    }
+    None
+}
+
+/// An error with what led to it.
+fn told(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}
+
 /// What an answer says of the other side. That it says no is its business; that it says so is a sign of life.
 fn judged(sent: &Result<Response<Incoming>, hyper_util::client::legacy::Error>) -> (bool, String) {
     match sent {
@@ -408,8 +526,19 @@ fn judged(sent: &Result<Response<Incoming>, hyper_util::client::legacy::Error>) 
 /// Headers that begin so are the host's alone.
 const OURS: &str = "stepwell-";
 
-/// How a guest's header names a secret of the connection.
-const SECRET: &str = "$secret:";
+/// Counts a request while it is held.
+struct Counted<'a> {
+    exit: &'a Exit,
+    which: fn(&mut Done) -> &mut u32,
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        let mut done = self.exit.done();
+        let count = (self.which)(&mut done);
+        *count = count.saturating_sub(1);
+    }
+}
 
 /// Whether a path could end above its prefix, plainly or encoded.
 fn climbs(path: &str) -> bool {
@@ -423,6 +552,8 @@ struct Capped {
     incoming: Incoming,
     left: usize,
     limit: usize,
+    /// Given back when the answer was read, or dropped.
+    _turns: [Turn; 2],
 }
 
 impl Body for Capped {

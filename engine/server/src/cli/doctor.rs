@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use stepwell_store::{OpenError, Options, Store};
 
 use crate::config::Config;
-use crate::{grants, token};
+use crate::{grants, sealing, token};
 
 /// Looks at everything and says what it finds; fails if an engine could not start.
 pub(super) fn run(config: &Config) -> anyhow::Result<()> {
@@ -23,6 +23,7 @@ pub(super) fn run(config: &Config) -> anyhow::Result<()> {
     line("settings", Ok(format!("data {}, listen {}", config.data.display(), config.listen)));
     line("store", store(config));
     line("token", administrator(config));
+    line("secrets", secrets(config));
     if let Some(path) = &config.grants {
         line(
             "grants",
@@ -49,6 +50,21 @@ fn store(config: &Config) -> Result<String, String> {
         OpenError::InUse { .. } => format!("{error} (an engine is running)"),
         other => other.to_string(),
     })
+}
+
+/// Looks at the key of secrets without making one.
+fn secrets(config: &Config) -> Result<String, String> {
+    let kept = sealing::path(&config.data);
+    if config.secret_key.is_none() && config.secret_key_file.is_none() {
+        if config.database_url.is_some() {
+            return Ok("no key was given: no secret can be kept or used".to_owned());
+        }
+        if !kept.exists() {
+            return Ok("no key yet; it is made at the first start".to_owned());
+        }
+    }
+    let keys = config.secret_keys().map_err(|error| format!("{error:#}"))?;
+    Ok(format!("sealed with key {}", keys.id().unwrap_or_default()))
 }
 
 fn administrator(config: &Config) -> Result<String, String> {

@@ -1,27 +1,25 @@
-//! `/api/v1/connections` and `/api/v1/grants`: what plugins may reach.
+//! `/api/v1/connections`: where plugins' requests may lead, and what goes along.
 //!
-//! Invariant: a secret goes in and never comes out: the values of headers and secrets are shown as
-//! [`HIDDEN`], and [`HIDDEN`] sent back keeps what is there.
+//! Invariant: a secret goes in and never comes out: of secrets and headers there are names and templates, no values.
+//!
+//! Not here: who may use which (`grants`), secrets by themselves (`secrets`).
 
 use axum::extract::State;
 use axum::{Extension, Json};
 use http::StatusCode;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stepwell_core::problem::Problem;
 use stepwell_runtime::Clock;
-use stepwell_sandbox::{Connection, Grants};
-use stepwell_store::Act;
+use stepwell_store::{Act, Dropped};
 
 use super::caller::Caller;
 use super::extract::Path;
 use super::problem::{Answer, Code, Refusal, RefusalBody};
 use super::time::rfc3339;
 use super::{App, body};
-use crate::grants::{Grant, RecordGrant};
-use crate::packages::{self, GrantsError};
-
-const HIDDEN: &str = "***";
+use crate::granting::{self, GrantsError};
+use crate::secrets::{self, ConnectionSpec, SecretsError};
 
 /// A named target.
 #[derive(utoipa::ToSchema)]
@@ -41,12 +39,18 @@ pub(super) struct ConnectionBody {
     /// Loopback, private and link-local addresses are refused without this.
     #[schema(required = false)]
     allow_private: bool,
-    /// Set on every request; values are not shown again.
+    /// Set on every request. `$secret:NAME` stands for a secret; a value without one is taken for a secret itself and
+    /// not shown again, but of `Accept`, `Accept-Language`, `Content-Type`, `User-Agent` and `X-Api-Version`.
     #[schema(value_type = Object, required = false)]
     headers: Value,
-    /// Put in for `$secret:NAME` in a header; values are not shown again.
-    #[schema(value_type = Object, required = false)]
+    /// Names of secrets that may be put into its headers and those of guests. With values, as an object, they are the
+    /// connection's own: each is kept as `<connection>.<name>`, and `***` leaves it as it is.
+    #[schema(value_type = Vec<String>, required = false)]
     secrets: Value,
+    /// Requests in any second, of all plugins together, at each engine.
+    rate_per_second: Option<u32>,
+    /// Requests under way at once, of all plugins together, at each engine.
+    concurrency: Option<u32>,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -57,6 +61,8 @@ pub(super) struct ConnectionItem {
     spec: Value,
     #[serde(rename = "updatedAt")]
     updated_at: String,
+    #[serde(rename = "updatedBy")]
+    updated_by: String,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -64,21 +70,45 @@ pub(super) struct Connections {
     items: Vec<ConnectionItem>,
 }
 
-#[derive(Serialize, utoipa::ToSchema)]
-pub(super) struct GrantList {
-    items: Vec<Grant>,
-    /// Of record types.
-    records: Vec<RecordGrant>,
+/// The one request that is sent.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TryBody {
+    /// `GET` unless given; `HEAD` and `OPTIONS` are taken, too.
+    #[serde(default)]
+    method: Option<String>,
+    /// `/` unless given.
+    #[serde(default)]
+    path: Option<String>,
 }
 
+/// How the connection was found.
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Tried {
+    /// None: there was no answer.
+    status: Option<u16>,
+    /// For people.
+    message: String,
+    duration_ms: u64,
+}
+
+/// Engines of before kept values; they are sealed at the next start with a key, and hidden until then.
 fn shown(connection: stepwell_store::Connection) -> ConnectionItem {
     let mut spec = connection.spec;
-    for part in ["headers", "secrets"] {
-        for value in spec.get_mut(part).and_then(Value::as_object_mut).into_iter().flat_map(|map| map.values_mut()) {
-            *value = HIDDEN.into();
+    if let Some(clear) = spec.get("secrets").and_then(Value::as_object) {
+        let names: Vec<Value> = clear.keys().map(|name| name.as_str().into()).collect();
+        spec["secrets"] = names.into();
+        for value in spec["headers"].as_object_mut().into_iter().flat_map(|map| map.values_mut()) {
+            *value = "***".into();
         }
     }
-    ConnectionItem { name: connection.name, spec, updated_at: rfc3339(connection.updated_ms) }
+    ConnectionItem {
+        name: connection.name,
+        spec,
+        updated_at: rfc3339(connection.updated_ms),
+        updated_by: connection.updated_by,
+    }
 }
 
 /// List connections
@@ -92,150 +122,99 @@ pub(super) async fn list(State(app): State<App>) -> Answer<Json<Connections>> {
 #[utoipa::path(get, path = "/api/v1/connections/{name}", tag = "grants", params(("name" = String, Path)),
     responses((status = 200, body = ConnectionItem), (status = 404, body = RefusalBody)))]
 pub(super) async fn show(State(app): State<App>, Path(name): Path<String>) -> Answer<Json<ConnectionItem>> {
-    find(&app, &name).await?.map(|one| Json(shown(one))).ok_or_else(|| missing(&name))
+    let found = app.engine.journal().connections().await?.into_iter().find(|one| one.name == name);
+    found.map(|one| Json(shown(one))).ok_or_else(|| missing(&name))
 }
 
-async fn find(app: &App, name: &str) -> Answer<Option<stepwell_store::Connection>> {
-    Ok(app.engine.journal().connections().await?.into_iter().find(|one| one.name == name))
-}
-
-fn missing(name: &str) -> Refusal {
+pub(super) fn missing(name: &str) -> Refusal {
     Refusal::say(Code::ConnectionNotFound, format!("no connection {name}"))
 }
 
 /// Make or replace a connection
 #[utoipa::path(put, path = "/api/v1/connections/{name}", tag = "grants", params(("name" = String, Path)),
     request_body = ConnectionBody,
-    responses((status = 200, body = ConnectionItem), (status = 422, body = RefusalBody)))]
+    responses((status = 200, body = ConnectionItem), (status = 409, body = RefusalBody), (status = 422, body = RefusalBody)))]
 pub(super) async fn put(
     State(app): State<App>,
     Path(name): Path<String>,
     Extension(caller): Extension<Caller>,
-    body::Json(mut spec): body::Json<Value>,
+    body::Json(given): body::Json<ConnectionSpec>,
 ) -> Answer<Json<ConnectionItem>> {
-    if let Some(before) = find(&app, &name).await? {
-        keep_hidden(&mut spec, &before.spec);
-    }
-    let parsed: Connection = body::parse(spec.to_string().as_bytes())?;
-    let alone = Grants { connections: [(name.clone(), parsed.clone())].into(), ..Grants::default() };
-    check(&alone)?;
-    let spec = serde_json::to_value(&parsed).map_err(|_| Refusal::new(Code::Internal))?;
     let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
-    app.engine.journal().put_connection(act, &name, &spec).await?;
+    secrets::put_connection(app.engine.journal(), &app.granting.keys, act, &name, given).await.map_err(refused)?;
     enforce(&app).await?;
     show(State(app), Path(name)).await
 }
 
-/// The names and values of a connection are checked by the sandbox that will use it.
-fn check(alone: &Grants) -> Answer<()> {
-    let problems: Vec<Problem> = alone.problems().into_iter().map(inside).collect();
-    if problems.is_empty() { Ok(()) } else { Err(Refusal::with(Code::BodyInvalid, problems)) }
+/// Take a connection away that nobody is granted
+#[utoipa::path(delete, path = "/api/v1/connections/{name}", tag = "grants", params(("name" = String, Path)),
+    responses((status = 204), (status = 404, body = RefusalBody),
+              (status = 409, body = RefusalBody, description = "With the plugins that are granted it, in `neededBy`")))]
+pub(super) async fn delete(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Extension(caller): Extension<Caller>,
+) -> Answer<StatusCode> {
+    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
+    dropped(app.engine.journal().delete_connection(act, &name).await?, || missing(&name))?;
+    enforce(&app).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
-/// The body is the connection itself: `/connections/<name>/port` becomes `/port`.
-fn inside(mut problem: Problem) -> Problem {
-    problem.pointer = problem.pointer.splitn(4, '/').nth(3).map_or(String::new(), |rest| format!("/{rest}"));
-    problem
-}
-
-/// Puts back what the caller was not shown.
-fn keep_hidden(spec: &mut Value, before: &Value) {
-    for part in ["headers", "secrets"] {
-        let Some(map) = spec.get_mut(part).and_then(Value::as_object_mut) else { continue };
-        for (name, value) in map {
-            if value == HIDDEN
-                && let Some(kept) = before.get(part).and_then(|part| part.get(name))
-            {
-                *value = kept.clone();
-            }
-        }
+/// Refuses what is not there, or is used.
+pub(super) fn dropped(dropped: Dropped, missing: impl FnOnce() -> Refusal) -> Answer<()> {
+    match dropped {
+        Dropped::Gone => Ok(()),
+        Dropped::NotThere => Err(missing()),
+        Dropped::Used(users) => Err(Refusal::new(Code::StillNeeded).and("neededBy", users)),
     }
 }
 
-async fn enforce(app: &App) -> Answer<()> {
-    match packages::enforce(app.engine.nodes(), app.engine.journal(), &app.granting).await {
+/// Try a connection with one request
+///
+/// It carries the connection's headers, and passes bounds and pauses by; what is answered is not shown but its status.
+#[utoipa::path(post, path = "/api/v1/connections/{name}/probe", tag = "grants", params(("name" = String, Path)),
+    request_body = TryBody,
+    responses((status = 200, body = Tried), (status = 404, body = RefusalBody), (status = 422, body = RefusalBody)))]
+pub(super) async fn probe(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Extension(caller): Extension<Caller>,
+    body::Json(asked): body::Json<TryBody>,
+) -> Answer<Json<Tried>> {
+    let method = asked.method.as_deref().unwrap_or("GET");
+    let path = asked.path.as_deref().unwrap_or("/");
+    let wrong = |at, message: &str| Refusal::with(Code::BodyInvalid, vec![Problem::error("INVALID", at, message)]);
+    if !["GET", "HEAD", "OPTIONS"].contains(&method) {
+        return Err(wrong("/method", "only GET, HEAD and OPTIONS change nothing at the other side"));
+    }
+    if !path.starts_with('/') {
+        return Err(wrong("/path", "a path begins with `/`"));
+    }
+    let tried = app.engine.nodes().try_out(&name, method, path).await.ok_or_else(|| missing(&name))?;
+    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
+    let detail = serde_json::json!({ "method": method, "path": path, "status": tried.status });
+    app.engine.journal().audit(act, "connection.probe", &name, detail).await?;
+    Ok(Json(Tried { status: tried.status, message: tried.message, duration_ms: tried.duration_ms }))
+}
+
+pub(super) async fn enforce(app: &App) -> Answer<()> {
+    match granting::enforce(app.engine.nodes(), app.engine.journal(), &app.granting).await {
         Ok(()) => Ok(()),
         Err(GrantsError::Refused(problems)) => Err(Refusal::with(Code::BodyInvalid, problems)),
-        Err(GrantsError::Unreadable { name, reason }) => {
-            tracing::error!(connection = name, reason, "a stored connection cannot be read");
-            Err(Refusal::new(Code::Internal))
-        }
+        Err(GrantsError::Secrets(error)) => Err(refused(error)),
         Err(GrantsError::Unavailable(error)) => Err(error.into()),
     }
 }
 
-/// List grants
-#[utoipa::path(get, path = "/api/v1/grants", tag = "grants", responses((status = 200, body = GrantList)))]
-pub(super) async fn grants(State(app): State<App>) -> Answer<Json<GrantList>> {
-    let grants = app.engine.journal().grants().await?;
-    let items = grants.into_iter().map(|one| Grant { plugin: one.plugin, connection: one.connection }).collect();
-    let records = app.engine.journal().record_grants().await?;
-    let records = records.into_iter().map(|one| RecordGrant { plugin: one.plugin, record_type: one.kind }).collect();
-    Ok(Json(GrantList { items, records }))
-}
-
-/// Let a plugin use a connection
-#[utoipa::path(put, path = "/api/v1/grants/{plugin}/{connection}", tag = "grants",
-    params(("plugin" = String, Path), ("connection" = String, Path)),
-    responses((status = 204), (status = 404, body = RefusalBody)))]
-pub(super) async fn grant(
-    State(app): State<App>,
-    Path((plugin, connection)): Path<(String, String)>,
-    Extension(caller): Extension<Caller>,
-) -> Answer<StatusCode> {
-    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
-    if !app.engine.journal().grant(act, &plugin, &connection).await? {
-        return Err(missing(&connection));
+pub(super) fn refused(error: SecretsError) -> Refusal {
+    match error {
+        SecretsError::Refused(problems) => Refusal::with(Code::BodyInvalid, problems),
+        SecretsError::NoKey(error) => Refusal::say(Code::SecretKeyMissing, error.to_string()),
+        SecretsError::Unreadable { name, reason } => {
+            tracing::error!(connection = name, reason, "a stored connection cannot be read");
+            Refusal::new(Code::Internal)
+        }
+        SecretsError::Unavailable(error) => error.into(),
     }
-    enforce(&app).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// Take a grant back
-#[utoipa::path(delete, path = "/api/v1/grants/{plugin}/{connection}", tag = "grants",
-    params(("plugin" = String, Path), ("connection" = String, Path)),
-    responses((status = 204), (status = 404, body = RefusalBody)))]
-pub(super) async fn ungrant(
-    State(app): State<App>,
-    Path((plugin, connection)): Path<(String, String)>,
-    Extension(caller): Extension<Caller>,
-) -> Answer<StatusCode> {
-    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
-    if !app.engine.journal().ungrant(act, &plugin, &connection).await? {
-        return Err(missing(&connection));
-    }
-    enforce(&app).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// Let a plugin read and write records of a type
-#[utoipa::path(put, path = "/api/v1/grants/{plugin}/records/{type}", tag = "grants",
-    params(("plugin" = String, Path), ("type" = String, Path, description = "Need not be published yet")),
-    responses((status = 204)))]
-pub(super) async fn grant_records(
-    State(app): State<App>,
-    Path((plugin, kind)): Path<(String, String)>,
-    Extension(caller): Extension<Caller>,
-) -> Answer<StatusCode> {
-    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
-    app.engine.journal().grant_records(act, &plugin, &kind).await?;
-    enforce(&app).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// Take a grant of records back
-#[utoipa::path(delete, path = "/api/v1/grants/{plugin}/records/{type}", tag = "grants",
-    params(("plugin" = String, Path), ("type" = String, Path)),
-    responses((status = 204), (status = 404, body = RefusalBody)))]
-pub(super) async fn ungrant_records(
-    State(app): State<App>,
-    Path((plugin, kind)): Path<(String, String)>,
-    Extension(caller): Extension<Caller>,
-) -> Answer<StatusCode> {
-    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
-    if !app.engine.journal().ungrant_records(act, &plugin, &kind).await? {
-        return Err(Refusal::say(Code::RecordTypeNotFound, format!("{plugin} has no grant of {kind}")));
-    }
-    enforce(&app).await?;
-    Ok(StatusCode::NO_CONTENT)
 }

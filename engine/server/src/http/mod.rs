@@ -25,6 +25,7 @@ mod external_tasks;
 mod extract;
 mod flows;
 mod gate;
+mod grants;
 mod instance_view;
 mod instances;
 pub(crate) mod limits;
@@ -37,10 +38,12 @@ mod passwords;
 mod pauses;
 mod plugins;
 pub(crate) mod problem;
+mod reach;
 mod records;
 mod replay;
 mod routes;
 mod schedules;
+mod secrets;
 mod session;
 mod shapes;
 mod signature;
@@ -66,8 +69,8 @@ use tokio::sync::watch;
 
 use crate::Engine;
 use crate::config::Config;
+use crate::granting::Granting;
 use crate::library::Library;
-use crate::packages::Granting;
 use crate::pauses::Pausing;
 use crate::records::RecordTypes;
 use access::{Of, Table};
@@ -260,11 +263,19 @@ fn plugin_routes(table: Table) -> Table {
         .get("/api/v1/connections", Designer, Of::Any, connections::list)
         .get("/api/v1/connections/{name}", Designer, Of::Any, connections::show)
         .put("/api/v1/connections/{name}", Admin, Of::Everywhere, connections::put)
-        .get("/api/v1/grants", Designer, Of::Any, connections::grants)
-        .put("/api/v1/grants/{plugin}/{connection}", Admin, Of::Everywhere, connections::grant)
-        .delete("/api/v1/grants/{plugin}/{connection}", Admin, Of::Everywhere, connections::ungrant)
-        .put("/api/v1/grants/{plugin}/records/{type}", Admin, Of::Everywhere, connections::grant_records)
-        .delete("/api/v1/grants/{plugin}/records/{type}", Admin, Of::Everywhere, connections::ungrant_records)
+        .delete("/api/v1/connections/{name}", Admin, Of::Everywhere, connections::delete)
+        .post("/api/v1/connections/{name}/probe", Admin, Of::Everywhere, connections::probe)
+        .get("/api/v1/secrets", Admin, Of::Everywhere, secrets::list)
+        .put("/api/v1/secrets/{name}", Admin, Of::Everywhere, secrets::put)
+        .delete("/api/v1/secrets/{name}", Admin, Of::Everywhere, secrets::delete)
+        .get("/api/v1/grants", Designer, Of::Any, grants::list)
+        .put("/api/v1/grants/{plugin}", Admin, Of::Everywhere, grants::put)
+        .delete("/api/v1/grants/{plugin}", Admin, Of::Everywhere, grants::delete)
+        .put("/api/v1/grants/{plugin}/{connection}", Admin, Of::Everywhere, grants::put_connection)
+        .delete("/api/v1/grants/{plugin}/{connection}", Admin, Of::Everywhere, grants::delete_connection)
+        .put("/api/v1/grants/{plugin}/records/{type}", Admin, Of::Everywhere, grants::put_records)
+        .delete("/api/v1/grants/{plugin}/records/{type}", Admin, Of::Everywhere, grants::delete_records)
+        .get("/api/v1/plugins/{name}/{version}/reach", Designer, Of::Any, reach::show)
 }
 
 /// Records belong to no namespace: flows of several work on them.

@@ -160,7 +160,7 @@ pub(super) async fn show(
 }
 
 /// Of several builds under one version the live one.
-async fn find(store: &Store, name: &str, version: &str) -> Answer<Plugin> {
+pub(super) async fn find(store: &Store, name: &str, version: &str) -> Answer<Plugin> {
     let mut found: Vec<Plugin> =
         store.plugins().await?.into_iter().filter(|one| one.name == name && one.version == version).collect();
     // They are listed in order of loading.

@@ -7,8 +7,8 @@ use stepwell_core::machine::State;
 
 use super::{act, admitted, of_target, open, published, version_of};
 use crate::{
-    AuditFilter, Change, DraftSaved, Expect, FeedItem, NewPlugin, PathOwner, PluginKept, PluginStatus, Published,
-    SaveDraft, Store,
+    AuditFilter, Change, DraftSaved, Dropped, Expect, FeedItem, GrantKept, GrantedKind, NewPlugin, PathOwner,
+    PluginKept, PluginStatus, Published, SaveDraft, Sealed, Store,
 };
 
 async fn save(store: &Store, expect: Expect, hash: Option<&str>) -> DraftSaved {
@@ -184,21 +184,48 @@ async fn plugins_are_kept_by_digest() {
 #[tokio::test]
 async fn connections_are_granted_and_settings_are_kept() {
     let it = open();
-    assert!(!it.store.grant(act(1), "commerce", "shop").await.unwrap());
-    it.store.put_connection(act(1), "shop", &json!({ "host": "a", "headers": { "x": "secret" } })).await.unwrap();
-    it.store.put_connection(act(2), "shop", &json!({ "host": "b", "headers": { "x": "secret" } })).await.unwrap();
-    assert!(it.store.grant(act(3), "commerce", "shop").await.unwrap());
-    assert!(it.store.grant(act(4), "commerce", "shop").await.unwrap());
-    assert_eq!(it.store.connections().await.unwrap()[0].spec["host"], "b");
-    assert_eq!(it.store.grants().await.unwrap()[0].granted_ms, 3);
-    assert!(it.store.ungrant(act(5), "commerce", "shop").await.unwrap());
-    assert!(!it.store.ungrant(act(5), "commerce", "shop").await.unwrap());
-    let audit = it.store.audit_page(AuditFilter::default(), None, 10).await.unwrap().items;
+    let of_shop = || vec![(GrantedKind::Connection, "shop".to_owned(), json!({}))];
+    let whole = || vec![(GrantedKind::Records, "order".to_owned(), json!({})), of_shop().remove(0)];
+    let put =
+        async |at_ms, things, whole| it.store.put_grant(act(at_ms), "commerce", "*", things, whole).await.unwrap();
+    assert_eq!(put(1, of_shop(), false).await, GrantKept::NoConnection("shop".to_owned()));
+    let sealed = |text: &str| Sealed { key_id: "k1".to_owned(), text: text.to_owned() };
+    let with = |text| vec![("shop.T".to_owned(), sealed(text))];
+    it.store.put_connection(act(1), "shop", &json!({ "host": "a" }), with("secret-1")).await.unwrap();
+    it.store.put_connection(act(2), "shop", &json!({ "host": "b", "secrets": ["shop.T"] }), Vec::new()).await.unwrap();
+    assert_eq!(it.store.delete_secret(act(2), "shop.T").await.unwrap(), Dropped::Used(vec!["shop".to_owned()]));
+    assert_eq!(put(3, of_shop(), false).await, GrantKept::Kept);
+    assert_eq!(put(4, of_shop(), true).await, GrantKept::Same);
+    assert_eq!(put(5, whole(), true).await, GrantKept::Kept);
+    let granted = it.store.grants().await.unwrap();
+    let shown: Vec<_> = granted.iter().map(|one| (&*one.name, one.granted_ms)).collect();
     assert_eq!(
-        audit.iter().map(|row| &*row.action).collect::<Vec<_>>(),
-        ["grant.delete", "grant.put", "connection.put", "connection.put"]
+        (it.store.connections().await.unwrap()[0].spec["host"].as_str(), &*shown),
+        (Some("b"), &[("shop", 3), ("order", 5)][..])
     );
-    assert!(audit.iter().all(|row| !row.detail.to_string().contains("secret")));
+    assert_eq!(it.store.delete_connection(act(5), "shop").await.unwrap(), Dropped::Used(vec!["commerce".to_owned()]));
+    // A whole grant takes back what it does not name.
+    assert_eq!(put(6, Vec::new(), true).await, GrantKept::Kept);
+    assert!(!it.store.delete_grant(act(6), "commerce", "*", Some((GrantedKind::Connection, "shop"))).await.unwrap());
+    assert_eq!(it.store.delete_connection(act(7), "shop").await.unwrap(), Dropped::Gone);
+    let before = it.store.secrets().await.unwrap().remove(0);
+    assert_eq!(it.store.put_secret(act(8), "shop.T", sealed("secret-2")).await.unwrap(), 2);
+    // What was sealed anew is what was there when it was opened.
+    assert!(!it.store.reseal(act(9), &before, sealed("secret-3")).await.unwrap());
+    let now = it.store.secrets().await.unwrap().remove(0);
+    assert!(
+        it.store.reseal(act(9), &now, Sealed { key_id: "k2".to_owned(), text: "secret-4".to_owned() }).await.unwrap()
+    );
+    let now = it.store.secrets().await.unwrap().remove(0);
+    assert_eq!((&*now.sealed.key_id, &*now.sealed.text, now.version, now.changed_ms), ("k2", "secret-4", 2, 8));
+    assert_eq!(it.store.delete_secret(act(10), "shop.T").await.unwrap(), Dropped::Gone);
+    assert_eq!(it.store.delete_secret(act(10), "shop.T").await.unwrap(), Dropped::NotThere);
+    let audit = it.store.audit_page(AuditFilter::default(), None, 20).await.unwrap().items;
+    let actions: Vec<_> = audit.iter().rev().map(|row| &*row.action).collect();
+    let expected = "secret.put connection.put connection.put grant.put grant.put grant.put connection.delete secret.put \
+                    secret.reseal secret.delete";
+    assert_eq!(actions.join(" "), expected);
+    assert!(audit.iter().all(|row| !row.detail.to_string().contains("secret-")));
     let of_one = it.store.audit_page(of_target("shop"), None, 1).await.unwrap();
     assert_eq!((of_one.items.len(), of_one.next.is_some()), (1, true));
     for (value, fresh, kept) in [(1, true, 1), (2, true, 1), (3, false, 3)] {

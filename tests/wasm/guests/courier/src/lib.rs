@@ -21,6 +21,9 @@ struct Errand {
     headers: Vec<(String, String)>,
     #[serde(default)]
     body_bytes: usize,
+    /// Sent as it is, and what comes back is told.
+    #[serde(default)]
+    text: Option<String>,
 }
 
 impl Plugin for Courier {
@@ -51,7 +54,11 @@ fn send(errand: &Errand) -> Value {
     if errand.body_bytes > 0 {
         request = request.body(vec![b'x'; errand.body_bytes]);
     }
+    if let Some(text) = &errand.text {
+        request = request.body(text.clone().into_bytes());
+    }
     match request.send() {
+        Ok(response) if errand.text.is_some() => json!({ "text": String::from_utf8_lossy(&response.body) }),
         Ok(response) => json!({ "status": response.status, "bytes": response.body.len() }),
         Err(Error::Transient { message, .. }) => json!({ "transient": message }),
         Err(Error::Permanent(message)) => json!({ "permanent": message }),
