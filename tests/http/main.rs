@@ -17,4 +17,5 @@ mod schedules;
 mod sessions;
 mod starts;
 mod tasks;
+mod uploads;
 mod webhooks;

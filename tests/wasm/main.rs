@@ -9,6 +9,7 @@
 )]
 
 mod cache;
+mod compile;
 mod hostile;
 mod http;
 mod load;

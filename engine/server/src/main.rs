@@ -3,6 +3,7 @@
 //! Here: the parts, and the one type that says which they are. Not here: anything else.
 
 mod cli;
+mod compatibility;
 mod config;
 mod follow;
 mod grants;
@@ -10,10 +11,13 @@ mod http;
 mod library;
 mod packages;
 mod pauses;
+mod revocations;
+mod rollforward;
 mod schedules;
 mod serve;
 mod table;
 mod token;
+mod uploads;
 mod watch;
 
 use std::process::ExitCode;

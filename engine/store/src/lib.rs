@@ -35,6 +35,7 @@ mod pauses;
 mod plugins;
 mod post;
 mod readers;
+mod revocations;
 mod rows;
 mod schedules;
 mod seat;
@@ -46,6 +47,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 mod tx;
+mod uploads;
 mod writer;
 
 pub use administration::{AuditEntry, Connection, Grant};
@@ -61,7 +63,9 @@ pub use needs::{Garbage, Need, Removed, Unneeded, UnneededPlugin, UsedBy, Versio
 pub use open::{AbortAt, OpenError, Options};
 pub use pauses::{NewPause, Pause, Paused};
 pub use plugins::{NewPlugin, Plugin, PluginKept};
+pub use revocations::Revocation;
 pub use schedules::{NewSchedule, Schedule};
 pub use store::{Act, Store};
 pub use sweep::Swept;
 pub use tasks::{Grasp, Lock, OpenTask, TaskFilter};
+pub use uploads::{Upload, UploadState};

@@ -19,7 +19,7 @@ struct Migration {
 }
 
 /// In order; a migration's number is its place, from 1.
-const MIGRATIONS: [Migration; 8] = [
+const MIGRATIONS: [Migration; 9] = [
     Migration { name: "0001-instances", sql: include_str!("../migrations/0001-instances.sql"), to_postgres: "" },
     Migration {
         name: "0002-administration",
@@ -36,6 +36,7 @@ const MIGRATIONS: [Migration; 8] = [
     Migration { name: "0006-pauses", sql: include_str!("../migrations/0006-pauses.sql"), to_postgres: "" },
     Migration { name: "0007-tasks", sql: include_str!("../migrations/0007-tasks.sql"), to_postgres: "" },
     Migration { name: "0008-forgetting", sql: include_str!("../migrations/0008-forgetting.sql"), to_postgres: "" },
+    Migration { name: "0009-uploads", sql: include_str!("../migrations/0009-uploads.sql"), to_postgres: "" },
 ];
 
 /// The schema this engine writes.

@@ -186,7 +186,7 @@ impl At {
 }
 
 /// What a refusal lists, a line for each.
-fn problems(answer: &Value) -> String {
+pub(super) fn problems(answer: &Value) -> String {
     let mut lines = String::new();
     for problem in answer["problems"].as_array().into_iter().flatten() {
         let text = |name: &str| problem[name].as_str().unwrap_or_default();
@@ -244,7 +244,7 @@ fn read(path: &Path) -> anyhow::Result<Value> {
 }
 
 /// A part of a URL, percent-encoded.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }

@@ -27,6 +27,7 @@ pub(crate) mod limits;
 pub(crate) mod listen;
 mod messages;
 mod needs;
+mod old_code;
 pub(crate) mod openapi;
 mod ops;
 mod pauses;
@@ -41,6 +42,7 @@ mod start;
 mod tasks;
 pub(crate) mod time;
 mod trigger;
+mod uploads;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -55,6 +57,7 @@ use crate::config::Config;
 use crate::library::Library;
 use crate::packages::Granting;
 use crate::pauses::Pausing;
+use crate::uploads::Uploading;
 use auth::Auth;
 pub(crate) use choose::Wish;
 use limits::Limits;
@@ -78,6 +81,7 @@ pub(crate) struct Shared {
     pub underway: Underway,
     /// Held while a plugin is kept and put in force.
     pub loading: tokio::sync::Mutex<()>,
+    pub uploading: Uploading,
     /// Held while the database is copied and the copy sent.
     pub copying: Arc<tokio::sync::Mutex<()>>,
     pub granting: Granting,
@@ -181,11 +185,16 @@ fn instance_routes() -> Router<App> {
 
 fn plugin_routes() -> Router<App> {
     Router::new()
-        .route("/api/v1/plugins", get(plugins::list).post(plugins::upload))
+        .route("/api/v1/plugins", get(plugins::list).post(uploads::upload))
+        .route("/api/v1/plugins/uploads", get(uploads::list))
+        .route("/api/v1/plugins/uploads/{id}", get(uploads::show))
+        .route("/api/v1/plugins/revoked", get(old_code::list))
         .route("/api/v1/plugins/{name}/{version}", get(plugins::show))
         .route("/api/v1/plugins/{name}/{version}/breaker", delete(plugins::reset_breaker))
         .route("/api/v1/plugins/{digest}", delete(needs::delete_plugin))
         .route("/api/v1/plugins/{digest}/where-used", get(needs::plugin))
+        .route("/api/v1/plugins/{digest}/revoke", post(old_code::revoke).delete(old_code::take_back))
+        .route("/api/v1/plugins/{digest}/roll-forward", post(old_code::roll_forward))
         .route("/api/v1/node-types", get(plugins::node_types))
         .route("/api/v1/connections", get(connections::list))
         .route("/api/v1/connections/{name}", get(connections::show).put(connections::put))

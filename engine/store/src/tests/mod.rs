@@ -10,6 +10,7 @@ mod forget;
 mod lists;
 mod tasks;
 mod tls;
+mod uploads;
 
 use std::sync::Arc;
 

@@ -59,6 +59,26 @@ pub(super) fn bar(what: &str, done: u64, of: u64) {
     draw(&format!("{what} {drawn} {} of {}", bytes(done), bytes(of)));
 }
 
+/// A bar of steps that follow one another: how many are behind, the name of the one under way, the time so far.
+pub(super) fn stages(all: &[&str], at: &str, so_far: Duration) {
+    if !std::io::stderr().is_terminal() {
+        return;
+    }
+    let nth = all.iter().position(|one| *one == at).unwrap_or_default();
+    let drawn: String = (0..all.len())
+        .map(|one| {
+            if one < nth {
+                "██"
+            } else if one == nth {
+                "▓▓"
+            } else {
+                "░░"
+            }
+        })
+        .collect();
+    draw(&format!("push {drawn} {at} {:.1} s", so_far.as_secs_f64()));
+}
+
 /// Takes the line away.
 pub(super) fn clear() {
     if std::io::stderr().is_terminal() {
