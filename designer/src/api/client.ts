@@ -35,7 +35,7 @@ import type {
   VersionDetail,
 } from './shapes';
 
-const BASE = '/api/v1';
+export const BASE = '/api/v1';
 
 type TokenId = string | number;
 
@@ -93,15 +93,15 @@ async function refusal(response: Response): Promise<ApiError> {
   return new ApiError(response.status, body.code ?? `HTTP_${response.status}`, body);
 }
 
-async function json<T>(path: string, options?: Options): Promise<T> {
+export async function json<T>(path: string, options?: Options): Promise<T> {
   const response = await send(path, options);
   const text = await response.text();
   return (text === '' ? null : JSON.parse(text)) as T;
 }
 
-const part = encodeURIComponent;
+export const part = encodeURIComponent;
 
-function query(params: Record<string, string | number | undefined | null>): string {
+export function query(params: Record<string, string | number | undefined | null>): string {
   const search = new URLSearchParams();
   for (const [key, value] of Object.entries(params)) {
     if (value !== undefined && value !== null && value !== '') search.set(key, String(value));
@@ -110,7 +110,11 @@ function query(params: Record<string, string | number | undefined | null>): stri
   return text === '' ? '' : `?${text}`;
 }
 
-const post = (body: unknown = {}, headers?: Record<string, string>): Options => ({ method: 'POST', body, headers });
+export const post = (body: unknown = {}, headers?: Record<string, string>): Options => ({
+  method: 'POST',
+  body,
+  headers,
+});
 
 const put = (body: unknown, revision: string | null): Options => ({
   method: 'PUT',
@@ -205,28 +209,3 @@ export const api = {
 };
 
 /** Sends a component. fetch() cannot report upload progress, so this one uses XMLHttpRequest. */
-export function uploadPlugin(file: Blob, progress: (sent: number) => void): Promise<Plugin> {
-  return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest();
-    request.open('POST', `${BASE}/plugins`);
-    request.setRequestHeader('content-type', 'application/wasm');
-    request.setRequestHeader('stepwell-csrf', '1');
-    request.upload.onprogress = (event) => progress(event.lengthComputable ? event.loaded / event.total : 0);
-    request.onerror = () =>
-      reject(new ApiError(0, 'UNREACHABLE', { status: 0, title: 'The engine cannot be reached' }));
-    request.onload = () => {
-      let body: unknown = null;
-      try {
-        body = JSON.parse(request.responseText);
-      } catch {
-        // Left null: the status alone decides.
-      }
-      if (request.status < 300) resolve(body as Plugin);
-      else {
-        const problem = (body ?? { status: request.status, title: request.statusText }) as ProblemBody;
-        reject(new ApiError(request.status, problem.code ?? `HTTP_${request.status}`, problem));
-      }
-    };
-    request.send(file);
-  });
-}
