@@ -8,6 +8,7 @@ mod admission;
 mod commits;
 mod messages;
 mod ownership;
+mod records;
 mod subject;
 
 use std::sync::Arc;
@@ -44,6 +45,11 @@ async fn exercise<S: Subject>(open: impl AsyncFn() -> S) {
         commits::an_ended_instance_is_not_taken,
         commits::a_commit_without_entries_parks,
         commits::what_was_acknowledged_is_there_after_a_restart,
+        records::a_record_is_written_with_its_commit,
+        records::a_record_that_moved_refuses_the_whole_commit,
+        records::of_many_that_claim_at_once_one_wins,
+        records::of_many_that_count_at_once_none_is_lost,
+        records::a_commit_names_a_record_once,
         ownership::taking_shuts_out_the_owner_before,
         ownership::the_most_urgent_are_ready_first,
         ownership::a_driven_instance_is_not_ready,
@@ -106,6 +112,10 @@ impl Subject for Subjected {
 
     fn journal(&self) -> &Store {
         self.store.as_ref().unwrap()
+    }
+
+    async fn record(&self, kind: &str, id: &str) -> anyhow::Result<Option<(String, u64)>> {
+        Ok(self.journal().record(kind, id).await?.map(|record| (record.status, record.revision)))
     }
 
     async fn restart(mut self) -> Self {

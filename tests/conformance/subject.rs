@@ -8,7 +8,7 @@ use stepwell_core::flow::Unique;
 use stepwell_core::machine::{Command, Entry, Event, State};
 use stepwell_runtime::Journal;
 use stepwell_runtime::journal::{
-    Admission, Append, Header, Idempotency, Inbound, InboxItem, Message, Posted, Taken, TaskMoves,
+    Admission, Append, Header, Idempotency, Inbound, InboxItem, Message, Posted, RecordWrite, Taken, TaskMoves, Touched,
 };
 
 /// Published as version 1 in every subject.
@@ -20,6 +20,9 @@ pub(crate) trait Subject: Sized {
     type Journal: Journal;
 
     fn journal(&self) -> &Self::Journal;
+
+    /// Status and revision of a record as it is committed.
+    async fn record(&self, kind: &str, id: &str) -> Result<Option<(String, u64)>>;
 
     /// Ends its process, as far as the store can tell, and starts another on the same data.
     async fn restart(self) -> Self;
@@ -47,6 +50,7 @@ impl Commit {
             snapshot: Some("as of 1".to_owned()),
             subscriptions: Vec::new(),
             taken: Vec::new(),
+            records: Vec::new(),
             admission: Some(Admission {
                 flow: FLOW.into(),
                 version: 1,
@@ -135,6 +139,25 @@ impl Commit {
         self
     }
 
+    /// Read a record, at revision `seen`.
+    pub(crate) fn reads(mut self, kind: &str, id: &str, seen: u64) -> Self {
+        self.0.records.push(Touched { kind: kind.into(), id: id.to_owned(), seen, write: None });
+        self
+    }
+
+    /// Writes a record that it saw at revision `seen`.
+    pub(crate) fn writes(self, kind: &str, id: &str, seen: u64, status: &str) -> Self {
+        self.writes_up_to(kind, id, seen, seen + 1, status)
+    }
+
+    /// More than once.
+    pub(crate) fn writes_up_to(self, kind: &str, id: &str, seen: u64, revision: u64, status: &str) -> Self {
+        let mut it = self.reads(kind, id, seen);
+        let write = RecordWrite { revision, status: status.to_owned(), status_code: 20, body: "{}".to_owned() };
+        it.0.records.last_mut().unwrap().write = Some(write);
+        it
+    }
+
     fn admission(&mut self) -> &mut Admission {
         self.0.admission.as_mut().unwrap()
     }
@@ -199,6 +222,14 @@ pub(crate) async fn missed(journal: &impl Journal, commit: Commit) -> Result<()>
     match journal.append(commit.0).await {
         Err(stepwell_runtime::journal::AppendError::Gone(_)) => Ok(()),
         other => bail!("expected that an item is gone, got {other:?}"),
+    }
+}
+
+/// The commit must be refused because a record it touched moved.
+pub(crate) async fn moved(journal: &impl Journal, commit: Commit) -> Result<()> {
+    match journal.append(commit.0).await {
+        Err(stepwell_runtime::journal::AppendError::Moved(_)) => Ok(()),
+        other => bail!("expected that a record moved, got {other:?}"),
     }
 }
 

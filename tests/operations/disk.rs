@@ -4,7 +4,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use stepwell_tests::{Options, Stepwell, binary, until};
+use stepwell_tests::orders::Orders;
+use stepwell_tests::{Options, Stepwell, binary, repository, until};
+
+use crate::server::prove_nothing_is_lost;
 
 const SOON: Duration = Duration::from_secs(30);
 /// Of 512 bytes each: room for the schema and some dozens of large orders.
@@ -88,4 +91,85 @@ async fn a_disk_that_takes_no_writes_keeps_the_engine_from_starting() {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(!said.contains("listening on"), "{said}");
     assert!(said.contains("stepwell.db") || said.contains("cannot"), "it says what it cannot write: {said}");
+}
+
+/// An engine's disk, to be turned read-only while the engine runs.
+struct Disk {
+    folder: tempfile::TempDir,
+}
+
+impl Disk {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let built = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O1", "-o"])
+            .arg(folder.path().join("read_only.so"))
+            .arg(repository().join("tests/operations/read_only.c"))
+            .arg("-ldl")
+            .status()
+            .unwrap();
+        assert!(built.success(), "the C compiler that links Rust programs builds this too");
+        Self { folder }
+    }
+
+    fn options(&self) -> Options {
+        let env =
+            |name: &str, file: &str| (name.to_owned(), self.folder.path().join(file).to_str().unwrap().to_owned());
+        Options { env: vec![env("LD_PRELOAD", "read_only.so"), env("READ_ONLY_WHILE", "flag")], ..of_file() }
+    }
+
+    fn turns(&self) {
+        std::fs::write(self.folder.path().join("flag"), "").unwrap();
+    }
+
+    fn recovers(&self) {
+        std::fs::remove_file(self.folder.path().join("flag")).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_turns_read_only_under_load_loses_nothing_and_needs_no_restart() {
+    let disk = Disk::new();
+    let orders = Orders::start_with(disk.options()).await;
+    prove_nothing_is_lost(orders, || disk.turns(), || disk.recovers()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bulk_run_that_meets_a_dead_disk_half_way_says_how_far_it_came() {
+    const MANY: usize = 400;
+    let disk = Disk::new();
+    let engine = Stepwell::start(disk.options()).await;
+    engine.publish(&waits()).await;
+    for n in 0..MANY {
+        let body = json!({ "input": { "key": format!("k{n}") } });
+        assert!(engine.post("/api/v1/flows/waits/instances", &body).await.status < 300);
+    }
+    let counts = async || engine.get("/api/v1/status").await.expect(200).json()["counts"].clone();
+    until("all of them wait", SOON, async || (counts().await["waiting"] == MANY).then_some(())).await;
+    let ask = |command: &str, cursor: &Value| {
+        let mut asked = json!({ "filter": { "flow": "waits" }, "command": command, "dryRun": false });
+        if !cursor.is_null() {
+            asked["cursor"] = cursor.clone();
+        }
+        let client = (*engine).clone();
+        tokio::spawn(async move { client.post("/api/v1/bulk", &asked).await })
+    };
+    let goes_when_some_are_done = async {
+        until("some are suspended", SOON, async || (counts().await["suspended"].as_u64() > Some(0)).then_some(()))
+            .await;
+        disk.turns();
+    };
+    let (first, ()) = tokio::join!(ask("suspend", &Value::Null), goes_when_some_are_done);
+    let first = first.unwrap().expect(200).json();
+    let commanded = first["commanded"].as_u64().unwrap();
+    assert!(first["cutShort"] == true && first["more"] == true && commanded < MANY as u64, "{first}");
+    assert_eq!(ask("suspend", &first["next"]).await.unwrap().status, 503, "a run that did nothing is refused whole");
+    disk.recovers();
+    let rest = until("commands are taken again", SOON, async || {
+        let reply = ask("suspend", &first["next"]).await.unwrap();
+        (reply.status == 200).then(|| reply.json())
+    })
+    .await;
+    assert_eq!((rest["cutShort"].as_bool(), rest["commanded"].as_u64()), (Some(false), Some(MANY as u64 - commanded)));
+    until("all of them are suspended", SOON, async || (counts().await["suspended"] == MANY).then_some(())).await;
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use stepwell_tests::orders::{Orders, every_order_ended, prove_effects, prove_ends, start_orders};
-use stepwell_tests::{Options, until};
+use stepwell_tests::{Client, Options, until};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -70,14 +70,23 @@ async fn a_database_that_goes_away_and_comes_back_loses_nothing_and_needs_no_res
     let address = door.before(server.to_owned()).await;
     let through = format!("postgres://{user}@{address}/{database}");
     let orders = Orders::start_with(Options { database: Some(through), ..options.clone() }).await;
+    prove_nothing_is_lost(orders, || door.close(), || door.open()).await;
+}
+
+/// Under a load of orders the database goes away, and comes back: whatever was acknowledged ends as it should, nothing
+/// is acknowledged between, and the engine is not started again.
+pub(crate) async fn prove_nothing_is_lost(orders: Orders, goes: impl Fn(), comes: impl Fn()) {
     orders.settings(&json!({ "auto_settle": "paid", "settle_after_ms": 100 })).await;
     let mut ids = vec![None; ORDERS];
     start_orders(&[&orders.engine], &mut ids[..ORDERS / 2]).await;
-    door.close();
+    assert!(ids.iter().any(Option::is_some), "some orders were taken");
+    // More of them are on their way when it goes.
+    let engines: [&Client; 1] = [&orders.engine];
+    tokio::join!(start_orders(&engines, &mut ids), async { goes() });
     let order = json!({ "input": stepwell_tests::orders::community_order("WHILE-AWAY") });
     let reply = orders.engine.post("/api/v1/flows/community_order/instances", &order).await;
     assert_eq!(reply.status, 503, "nothing is acknowledged while the database is away: {}", reply.text());
-    door.open();
+    comes();
     until("orders are taken again", SOON, || async {
         (orders.engine.get("/readyz").await.status == 200).then_some(())
     })

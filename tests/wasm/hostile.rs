@@ -27,6 +27,10 @@ async fn harm_is_stopped_and_said() {
         (json!({ "do": "output", "bytes": 2 << 20 }), "cut output: handed over more than 1048576 bytes at once"),
         (json!({ "do": "output", "bytes": 1 << 20 }), "cut output: the output has 1048578 bytes, 1048576 are allowed"),
         (json!({ "do": "not-json" }), "cut output: the output is no JSON: key must be a string at line 1"),
+        (json!({ "do": "deep-json" }), "cut output: "),
+        (json!({ "do": "wide-number" }), "cut output: the output is no JSON: number out of range"),
+        (json!({ "do": "not-text" }), "cut "),
+        (json!({ "do": "creep" }), "done out true"),
         (json!({ "do": "long-key" }), "permanent NODE_BROKE_CONTRACT: waits for a message of 4 bytes"),
         // Nothing of an earlier call is seen by a later one.
         (json!({ "do": "count" }), "done out 0"),

@@ -8,8 +8,10 @@
     reason = "tests fail by panicking"
 )]
 
+mod beside;
 mod cache;
 mod compile;
+mod flood;
 mod hostile;
 mod http;
 mod load;

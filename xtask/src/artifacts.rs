@@ -65,10 +65,15 @@ pub(crate) fn main(args: &Args) -> Result<()> {
 
 /// Everything a running system needs.
 pub(crate) fn all(steps: &mut Steps, profile: Profile) -> Result<()> {
+    all_with(steps, profile, &[])
+}
+
+/// As [`all`], with features of the product that only a measurement wants.
+pub(crate) fn all_with(steps: &mut Steps, profile: Profile, features: &[&str]) -> Result<()> {
     needs::rust_targets(steps)?;
     designer(steps)?;
     bundled_plugins(steps)?;
-    programs(steps, profile)
+    programs_with(steps, profile, features)
 }
 
 /// The browser core and the designer around it, to `designer/dist`.
@@ -99,8 +104,15 @@ pub(crate) fn bundled_plugins(steps: &mut Steps) -> Result<()> {
 
 /// `stepwell` and `commerce`.
 pub(crate) fn programs(steps: &mut Steps, profile: Profile) -> Result<()> {
+    programs_with(steps, profile, &[])
+}
+
+fn programs_with(steps: &mut Steps, profile: Profile, features: &[&str]) -> Result<()> {
     let mut command = cargo_all("build");
     command.arg("--bins");
+    if !features.is_empty() {
+        command.args(["--features", &features.join(",")]);
+    }
     if profile == Profile::Release {
         command.arg("--release");
     }

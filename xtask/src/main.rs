@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask run | build | test | check | bench | dist | screenshots`.
+//! The project's own commands: `cargo xtask run | build | test | check | bench | fuzz | dist | screenshots`.
 //!
 //! Each command is a list of steps in its own module; [`steps`] runs them one at a time, shows which one is
 //! under way, and keeps the whole output in `target/xtask/*.log`.
@@ -15,6 +15,7 @@ mod bench;
 mod browser;
 mod check;
 mod dist;
+mod fuzz;
 mod http;
 mod launch;
 mod licences;
@@ -52,6 +53,8 @@ enum Command {
     Check(check::Args),
     /// Measure the engine beside its peers on this machine
     Bench(bench::Args),
+    /// Make up inputs for what takes bytes from outside
+    Fuzz(fuzz::Args),
     /// Leave what a release holds in dist/
     Dist,
     /// Take pictures of every page, light and dark, in both languages
@@ -74,6 +77,7 @@ fn perform(command: Command) -> anyhow::Result<()> {
         Command::Test(args) => test::main(&args),
         Command::Check(args) => check::main(&args),
         Command::Bench(args) => bench::main(&args),
+        Command::Fuzz(args) => fuzz::main(&args),
         Command::Dist => dist::main(),
         Command::Screenshots(args) => screenshots::main(&args),
     }

@@ -212,12 +212,17 @@ export interface BulkAsked {
   command: BulkCommand;
   reason?: string;
   dryRun: boolean;
+  cursor?: string;
 }
 
 export interface BulkDone {
   dryRun: boolean;
   matched: number;
   more: boolean;
+  /** The database went away in the middle. */
+  cutShort: boolean;
+  /** Where the next run goes on. */
+  next?: string;
   commanded: number;
   refused: string[];
   examples: string[];

@@ -401,6 +401,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
             subscriptions: if planted::on("subscription-not-stored") { Vec::new() } else { subscriptions },
             tasks,
             taken: std::mem::take(&mut self.taken),
+            records: Vec::new(),
             admission: self.origin.as_ref().map(|origin| origin.admission.clone()),
             park,
         };
@@ -477,6 +478,8 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
                 Stop::NotOurs
             }
             AppendError::Gone(_) => Stop::Again,
+            // No commit of this crate names a record yet; should one, it has not happened.
+            error @ AppendError::Moved(_) => self.refused(Unavailable(error.to_string()).into()),
             // What it was to be migrated to: taken again, it stays on what it has.
             AppendError::Retired if self.origin.is_none() => Stop::Again,
             AppendError::Duplicate { instance, other_request } => {

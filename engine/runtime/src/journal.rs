@@ -3,8 +3,9 @@
 //! Invariants every implementation must hold (the conformance suite tries them on each):
 //! - What [`Journal::append`] acknowledged survives a power cut.
 //! - An append whose `expected_seq` or `epoch` is not the stored one changes nothing; the guard is in the SQL.
-//! - Journal rows, snapshot, header, subscriptions, taken inbox items and admission rows of one
+//! - Journal rows, snapshot, header, subscriptions, taken inbox items, records and admission rows of one
 //!   append stand or fall together.
+//! - An append whose records are not all at the revisions it saw changes nothing, and hurts no other.
 //! - A message and a subscription never miss each other, in whichever order they arrive.
 //!
 //! Not here: lists, searches and documents that only people read (`store` offers them to `server`).
@@ -108,6 +109,8 @@ pub struct Append {
     pub tasks: TaskMoves,
     /// Inbox items that this commit uses up.
     pub taken: Vec<InboxId>,
+    /// The records that its calls read or wrote since the commit before, each once.
+    pub records: Vec<Touched>,
     /// The first commit of an instance carries the rows that make it unique.
     pub admission: Option<Admission>,
     /// Gives up ownership: until something is due, nobody drives the instance.
@@ -120,6 +123,29 @@ pub struct TaskMoves {
     /// New, or put out again for another attempt.
     pub open: Vec<OpenTask>,
     pub gone: Vec<TokenId>,
+}
+
+/// A record on which a commit depends, or which it writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Touched {
+    /// The key of the record type; it has no space in it.
+    pub kind: Arc<str>,
+    pub id: String,
+    /// The revision it must still be at; 0: there must be none.
+    pub seen: u64,
+    /// What becomes of it. `None`: it was read alone.
+    pub write: Option<RecordWrite>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordWrite {
+    /// As many above the one that was seen as it was written since: at least one.
+    pub revision: u64,
+    pub status: String,
+    /// The status's ordered code.
+    pub status_code: i32,
+    /// JSON text.
+    pub body: String,
 }
 
 /// What lists and searches show of an instance; kept in its row.
@@ -181,6 +207,10 @@ pub enum AppendError {
     /// instance is still ours as it was stored: take it again and go on without the item.
     #[error("instance {0}: an inbox item is gone")]
     Gone(Arc<str>),
+    /// A record that the commit read or wrote is not at the revision it saw. The instance is still as it was
+    /// stored: go on from there, and see the record as it is now.
+    #[error("instance {0}: a record moved")]
+    Moved(Arc<str>),
     /// Another start won the race for this Idempotency-Key: answer as that instance.
     #[error("already started as instance {instance}")]
     Duplicate {

@@ -139,6 +139,7 @@ fn whole_instance() -> Append {
         snapshot: None,
         subscriptions: Vec::new(),
         taken: Vec::new(),
+        records: Vec::new(),
         admission: Some(Admission {
             flow: "order-5".into(),
             version: 1,

@@ -16,13 +16,14 @@ use std::sync::Arc;
 
 use stepwell_core::machine::State;
 use stepwell_runtime::journal::{
-    Admission, Append, AppendError, Appended, HELD, Header, InboxId, InboxItem, TaskMoves,
+    Admission, Append, AppendError, Appended, HELD, Header, InboxId, InboxItem, TaskMoves, Touched,
 };
 
 use crate::Store;
 use crate::admission;
 use crate::feed::{self, Committed, FeedItem};
 use crate::inbox::{self, Awaits, Subscription};
+use crate::records;
 use crate::rows::{id_bytes, integer, state, state_number, text};
 use crate::sql::Kind::{Bytes, Int, Text};
 use crate::sql::{Each, Error, Result, Value, values};
@@ -53,6 +54,7 @@ pub(crate) struct Commit {
     pub(crate) subscriptions: Vec<Subscription>,
     pub(crate) tasks: TaskMoves,
     pub(crate) taken: Vec<InboxId>,
+    pub(crate) records: Vec<Touched>,
     pub(crate) admission: Option<Admission>,
     pub(crate) park: bool,
 }
@@ -112,9 +114,9 @@ static WRITE: Each<7> = Each::new(
 pub(crate) fn run(tx: &mut Tx<'_>, commits: &[&Commit]) -> Result<Vec<Outcome>> {
     let mut outcomes: Vec<Option<Outcome>> = commits.iter().map(|_| None).collect();
     let had = had(tx, commits)?;
-    let claimed = admission::claimed(commits);
+    let (claimed, touched) = (admission::claimed(commits), records::held(commits));
     let mut held = changed(commits, &had);
-    held.extend(claimed.iter().map(|name| ("", name.as_str())));
+    held.extend(claimed.iter().chain(&touched).map(|name| ("", name.as_str())));
     tx.hold_all(&held)?;
     let found = find(tx, commits, had)?;
     let mut good = admission::judge_moves(tx, found, &mut outcomes)?;
@@ -130,6 +132,7 @@ pub(crate) fn run(tx: &mut Tx<'_>, commits: &[&Commit]) -> Result<Vec<Outcome>> 
             (!gone).then_some(one)
         })
         .collect();
+    good = records::judge(tx, good, &mut outcomes)?;
     // From here on rows are written, and only the database itself can refuse.
     for one in good.iter_mut().filter(|one| one.was.is_none()) {
         one.n = tx.next_id();
@@ -156,6 +159,7 @@ pub(crate) fn run(tx: &mut Tx<'_>, commits: &[&Commit]) -> Result<Vec<Outcome>> 
     let moves = good.iter().map(|one| (one.n, &one.commit.tasks));
     tasks::write(tx, &moves.filter(|(_, moves)| **moves != TaskMoves::default()).collect::<Vec<_>>())?;
     keep_the_rest(tx, &good)?;
+    records::write(tx, &good)?;
     write(tx, &good)?;
     for one in good {
         outcomes[one.at] = Some(Ok(Appended { inbox: one.items }));
@@ -319,6 +323,7 @@ impl Commit {
             subscriptions,
             tasks,
             taken,
+            records,
             admission,
             park,
         } = append;
@@ -331,6 +336,9 @@ impl Commit {
         }
         if snapshot.is_none() && !state.ended() && !entries.is_empty() {
             return Err(AppendError::Malformed(format!("{instance}: a live instance needs a snapshot")));
+        }
+        if records::contradict(&records) {
+            return Err(AppendError::Malformed(format!("{instance}: its records contradict one another")));
         }
         let output = match (&reply, output) {
             (Some(reply), Some(output)) if *reply == output => Some("=".to_owned()),
@@ -357,6 +365,7 @@ impl Commit {
             subscriptions: if state.ended() { Vec::new() } else { inbox::once_each(subscriptions) },
             tasks,
             taken,
+            records,
             admission,
             park,
         })

@@ -84,6 +84,11 @@ impl InstanceSummary {
     pub fn ended_ms(&self) -> Option<u64> {
         self.state.ended().then_some(self.updated_ms)
     }
+
+    /// A page that ends with this one.
+    pub fn cursor(&self) -> Cursor {
+        Cursor(self.n)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -114,7 +119,7 @@ impl Store {
         self.read(move |db| {
             let (sql, values) = listing(&filter, cursor, limit);
             let items = db.query(&sql, &values, summary)?;
-            Ok(Page::new(items, limit, |instance| Cursor(instance.n)))
+            Ok(Page::new(items, limit, InstanceSummary::cursor))
         })
         .await
     }

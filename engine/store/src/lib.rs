@@ -35,6 +35,8 @@ mod pauses;
 mod plugins;
 mod post;
 mod readers;
+mod record_types;
+mod records;
 mod revocations;
 mod rows;
 mod schedules;
@@ -63,6 +65,8 @@ pub use needs::{Garbage, Need, Removed, Unneeded, UnneededPlugin, UsedBy, Versio
 pub use open::{AbortAt, OpenError, Options};
 pub use pauses::{NewPause, Pause, Paused};
 pub use plugins::{NewPlugin, Plugin, PluginKept};
+pub use record_types::{PublishRecordType, RecordGrant, RecordTypeVersion};
+pub use records::{PutRecord, Record, RecordFilter, RecordPut};
 pub use revocations::Revocation;
 pub use schedules::{NewSchedule, Schedule};
 pub use store::{Act, Store};

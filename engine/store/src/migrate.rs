@@ -19,7 +19,7 @@ struct Migration {
 }
 
 /// In order; a migration's number is its place, from 1.
-const MIGRATIONS: [Migration; 9] = [
+const MIGRATIONS: [Migration; 10] = [
     Migration { name: "0001-instances", sql: include_str!("../migrations/0001-instances.sql"), to_postgres: "" },
     Migration {
         name: "0002-administration",
@@ -36,7 +36,12 @@ const MIGRATIONS: [Migration; 9] = [
     Migration { name: "0006-pauses", sql: include_str!("../migrations/0006-pauses.sql"), to_postgres: "" },
     Migration { name: "0007-tasks", sql: include_str!("../migrations/0007-tasks.sql"), to_postgres: "" },
     Migration { name: "0008-forgetting", sql: include_str!("../migrations/0008-forgetting.sql"), to_postgres: "" },
-    Migration { name: "0009-uploads", sql: include_str!("../migrations/0009-uploads.sql"), to_postgres: "" },
+    Migration {
+        name: "0009-records",
+        sql: include_str!("../migrations/0009-records.sql"),
+        to_postgres: include_str!("../migrations/0009-records.postgres.sql"),
+    },
+    Migration { name: "0010-uploads", sql: include_str!("../migrations/0010-uploads.sql"), to_postgres: "" },
 ];
 
 /// The schema this engine writes.

@@ -47,6 +47,9 @@ pub struct OpenTask {
     pub groups: Vec<String>,
     pub worker: Option<String>,
     pub locked_ms: Option<u64>,
+    /// The idempotency key of a worker's task: the same however often it is fetched or tried. `None`: a person's, or
+    /// put out by an engine that did not store it.
+    pub key: Option<String>,
 }
 
 /// Which tasks; what is `None` does not matter.
@@ -84,15 +87,15 @@ pub enum Grasp {
 const NAME_BYTES_MAX: usize = 200;
 
 const COLUMNS: &str = "i.id, i.flow, i.version, i.business_key, t.token, t.attempt, t.visit, t.node, t.topic, t.input,
-     t.since_ms, t.until_ms, t.due_ms, t.assignee, t.users, t.groups, t.worker, t.locked_ms, t.place";
+     t.since_ms, t.until_ms, t.due_ms, t.assignee, t.users, t.groups, t.worker, t.locked_ms, t.place, t.key";
 
-static PUT_OUT: Each<14> = Each::new(
-    [Int, Int, Int, Int, Text, Text, Text, Text, Int, Int, Int, Text, Text, Text],
-    "insert into task (instance, token, attempt, visit, node, place, topic, input, since_ms, until_ms, due_ms, assignee, users, groups)
-     select ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14 {from each} where true
+static PUT_OUT: Each<15> = Each::new(
+    [Int, Int, Int, Int, Text, Text, Text, Text, Int, Int, Int, Text, Text, Text, Text],
+    "insert into task (instance, token, attempt, visit, node, place, topic, input, since_ms, until_ms, due_ms, assignee, users, groups, key)
+     select ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15 {from each} where true
      on conflict (instance, token) do update set
          attempt = excluded.attempt, input = excluded.input, until_ms = excluded.until_ms,
-         node = excluded.node, place = excluded.place, topic = excluded.topic,
+         node = excluded.node, place = excluded.place, topic = excluded.topic, key = excluded.key,
          worker = case when task.attempt = excluded.attempt then task.worker end,
          locked_ms = case when task.attempt = excluded.attempt then task.locked_ms end",
 );
@@ -129,6 +132,7 @@ pub(crate) fn write(tx: &mut Tx<'_>, moves: &[(i64, &TaskMoves)]) -> Result<()> 
                 &named.assignee,
                 &named.users,
                 &named.groups,
+                task.topic.as_ref().map(|_| &task.key),
             ]
         })
         .collect();
@@ -186,6 +190,7 @@ fn task(row: &Row<'_>) -> Result<OpenTask> {
         worker: row.get(16)?,
         locked_ms: natural_or_null(row, 17)?,
         place: row.get(18)?,
+        key: row.get(19)?,
     })
 }
 
@@ -195,7 +200,7 @@ fn one(tx: &mut Tx<'_>, instance: &[u8; 16], token: u32) -> Result<Option<(i64, 
         "select {COLUMNS}, t.instance from task as t join instance as i on i.n = t.instance
          where i.id = ?1 and t.token = ?2 {{lock t}}"
     );
-    tx.db.first(&sql, &values![instance, i64::from(token)], |row| Ok((row.get(19)?, task(row)?)))
+    tx.db.first(&sql, &values![instance, i64::from(token)], |row| Ok((row.get(20)?, task(row)?)))
 }
 
 static OLDEST: Each<3> = Each::new(
@@ -323,7 +328,7 @@ impl Store {
                    and i.state < 3
                  order by t.since_ms, t.instance, t.token limit ?3 {{lock t, leave}}"
             );
-            let mut fetched: Vec<(i64, OpenTask)> = tx.db.query(&sql, &values, |row| Ok((row.get(19)?, task(row)?)))?;
+            let mut fetched: Vec<(i64, OpenTask)> = tx.db.query(&sql, &values, |row| Ok((row.get(20)?, task(row)?)))?;
             for (n, task) in &mut fetched {
                 tx.db.execute(
                     "update task set worker = ?3, locked_ms = ?4 where instance = ?1 and token = ?2",

@@ -57,6 +57,8 @@ pub struct Store {
     pub seats: BTreeSet<Seat>,
     /// Several engines may write.
     pub shared: bool,
+    /// Revisions of records, by type and id.
+    pub records: BTreeMap<(Arc<str>, String), u64>,
     next: InboxId,
     next_seat: Seat,
     told_ms: u64,
@@ -88,6 +90,9 @@ impl Store {
         let ended = append.header.state.ended();
         for id in &append.taken {
             self.messages.remove(id);
+        }
+        for one in append.records.iter().filter(|one| one.write.is_some()) {
+            self.records.insert((one.kind.clone(), one.id.clone()), one.seen + 1);
         }
         let wanted: Vec<Meeting> = if ended { Vec::new() } else { append.subscriptions.clone() };
         let (had, commands) = match self.rows.get_mut(&append.instance) {
@@ -133,6 +138,10 @@ impl Store {
             if append.taken.iter().any(gone) {
                 return Err(AppendError::Gone(append.instance.clone()));
             }
+        }
+        let revision = |kind: &Arc<str>, id: &str| self.records.get(&(kind.clone(), id.to_owned())).copied();
+        if append.records.iter().any(|one| revision(&one.kind, &one.id).unwrap_or(0) != one.seen) {
+            return Err(AppendError::Moved(append.instance.clone()));
         }
         let numbers = append.expected_seq + 1..=append.expected_seq + append.entries.len() as u64;
         let live = append.snapshot.is_some() || append.header.state.ended() || append.entries.is_empty();

@@ -41,7 +41,7 @@ pub(crate) struct Parked {
 #[derive(clap::Args)]
 pub(crate) struct Recovery {
     /// Events of an instance before it is taken up again
-    #[arg(long, value_delimiter = ',', default_values_t = [10, 1_000, 49_000])]
+    #[arg(long, value_delimiter = ',', default_values_t = [10, 1_000, 100_000])]
     events: Vec<u64>,
     /// Instances of each length
     #[arg(long, default_value_t = 5)]
@@ -237,17 +237,17 @@ fn times_are_read() {
     assert_eq!(rfc3339_ms("2024-02-29T12:34:56.789Z"), Some(1_709_210_096_789));
 }
 
-/// A loop of five timers, each an event; then a message, which is taken by an engine that has just been started.
-fn rounds() -> Value {
+/// A loop of so many timers, each an event; then a message, which is taken by an engine that has just been started.
+fn rounds(timers: u64) -> Value {
     let mut nodes = json!({
         "start": { "type": "start" }, "count": { "type": "set", "vars": { "n": 0 } },
         "more": { "type": "set", "vars": { "n": "=vars.n + 1" } }, "again": { "type": "exclusive" },
         "go": { "type": "receive", "message": "go", "key": "=input.key" }, "end": { "type": "end" },
     });
     let mut edges = vec![json!({ "from": "start", "to": "count" }), json!({ "from": "count", "to": "t1" })];
-    for at in 1..=5 {
+    for at in 1..=timers {
         nodes[format!("t{at}")] = json!({ "type": "timer", "after": "1ms" });
-        let next = if at < 5 { format!("t{}", at + 1) } else { "more".to_owned() };
+        let next = if at < timers { format!("t{}", at + 1) } else { "more".to_owned() };
         edges.push(json!({ "from": format!("t{at}"), "to": next }));
     }
     edges.extend([
@@ -261,14 +261,17 @@ fn rounds() -> Value {
 
 pub(crate) fn recovery(args: &Recovery, steps: &mut Steps) -> Result<()> {
     if !args.as_built {
-        artifacts::all(steps, Profile::Release)?;
+        // An instance of the product ends at half the longest of these.
+        artifacts::all_with(steps, Profile::Release, &["stepwell/long-histories"])?;
     }
     for &events in &args.events {
         let data = fresh("recovery")?;
         let token = launch::fresh_token()?;
         let (engine, _) = Subject::start(&data, &token)?;
-        engine.publish(&rounds())?;
-        let input = |n: u64| (format!("K{n}"), json!({ "key": format!("K{n}"), "rounds": (events / 5).max(1) }));
+        // No node may be visited more than 10,000 times.
+        let timers = if events < 1_000 { 5 } else { 20 };
+        engine.publish(&rounds(timers))?;
+        let input = |n: u64| (format!("K{n}"), json!({ "key": format!("K{n}"), "rounds": (events / timers).max(1) }));
         let begun = Instant::now();
         engine.fill("rounds", args.instances, input)?;
         // All that came before must have happened: they stand at the message, and wait for nothing else.

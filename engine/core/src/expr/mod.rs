@@ -47,7 +47,8 @@ struct Program {
     timezone: chrono_tz::Tz,
 }
 
-/// Why a text is no expression of ours. `from` and `to` are byte offsets into the text.
+/// Why a text is no expression of ours. `from` and `to` are byte offsets into the text, each
+/// between two characters.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ExprError {
@@ -130,7 +131,11 @@ impl Expr {
     }
 
     fn compile(source: &str, timezone: chrono_tz::Tz, grammar: Grammar) -> Result<Self, ExprError> {
-        let (node, reads) = translate::parse(source, grammar)?;
+        let (node, reads) = translate::parse(source, grammar).map_err(|mut error| {
+            // The parser counts on where it got lost, which may be within a character.
+            (error.from, error.to) = (source.floor_char_boundary(error.from), source.ceil_char_boundary(error.to));
+            error
+        })?;
         Ok(Self { source: source.into(), program: Arc::new(Program { node, reads, timezone }) })
     }
 

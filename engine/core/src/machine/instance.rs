@@ -278,6 +278,8 @@ pub struct OpenTask {
     /// An answer names it, so that a late one is told.
     pub attempt: u32,
     pub visit: u32,
+    /// Idempotency key of the visit: the same for every attempt.
+    pub key: String,
     /// The path of its scope and the node's id.
     pub name: Arc<str>,
     /// [`Flow::name`] of the node.
@@ -411,6 +413,7 @@ impl Instance {
                     token,
                     attempt: visit.attempt,
                     visit: one.visit,
+                    key: visit.key.clone(),
                     name: format!("{path}{}", flow.nodes[one.node].id).into(),
                     place: flow.name(one.node),
                     topic: match &flow.nodes[one.node].kind {

@@ -46,7 +46,7 @@ pub fn step(flow: &Flow, instance: Instance, at_ms: u64, event: &Event) -> (Inst
         }
     }
     walk.settle();
-    if walk.it.seq >= EVENTS_MAX && can_stop(&walk.it) {
+    if walk.it.seq >= u64::from(EVENTS_MAX) && can_stop(&walk.it) {
         let text = format!("{} events; restart as new", walk.it.seq);
         walk.stop_at_the_limit("EVENTS_LIMIT", &text);
     }

@@ -2,7 +2,7 @@
 //!
 //! Each instance gets the command as if it had been asked alone, with an audit row of its own. A run takes at most
 //! [`RUN_MAX`] instances, the newest first, and says where the next one goes on: so each is met once, whether or not
-//! the command changes what the filter sees.
+//! the command changes what the filter sees, and whether or not the database was there to the end.
 
 use std::sync::Arc;
 
@@ -65,6 +65,19 @@ pub(super) enum BulkCommand {
     Resume,
 }
 
+impl BulkCommand {
+    fn with(self, reason: &str) -> Command {
+        let reason = reason.to_owned();
+        match self {
+            Self::Cancel => Command::Cancel { reason },
+            Self::Compensate => Command::Compensate { reason },
+            Self::Retry => Command::Retry { token: None, new_key: false },
+            Self::Suspend => Command::Suspend { reason },
+            Self::Resume => Command::Resume,
+        }
+    }
+}
+
 /// What a run did, or would do.
 #[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -74,6 +87,8 @@ pub(super) struct BulkDone {
     matched: usize,
     /// There are more than that.
     more: bool,
+    /// The database could not be reached any more: what this run found beyond `next` was not commanded.
+    cut_short: bool,
     /// Where the next run goes on, if there are.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
@@ -103,28 +118,32 @@ pub(super) async fn run(
     let store = app.engine.journal();
     let filter = Filter { flow, version, state, live: true, business_key, text: q };
     let page = store.instances(filter, cursor(asked.cursor.as_deref())?, RUN_MAX).await?;
-    let next = page.next.map(|next| next.to_string());
-    let found: Vec<Arc<str>> = page.items.into_iter().map(|row| row.id).collect();
-    let (mut commanded, mut refused) = (0, Vec::new());
+    let mut run = BulkDone {
+        dry_run: asked.dry_run,
+        matched: page.items.len(),
+        more: page.next.is_some(),
+        cut_short: false,
+        next: page.next.map(|next| next.to_string()),
+        commanded: 0,
+        refused: Vec::new(),
+        examples: page.items.iter().take(20).map(|row| row.id.clone()).collect(),
+    };
     if !asked.dry_run {
-        for id in &found {
-            let reason = asked.reason.clone();
-            let command = match asked.command {
-                BulkCommand::Cancel => Command::Cancel { reason },
-                BulkCommand::Compensate => Command::Compensate { reason },
-                BulkCommand::Retry => Command::Retry { token: None, new_key: false },
-                BulkCommand::Suspend => Command::Suspend { reason },
-                BulkCommand::Resume => Command::Resume,
-            };
-            match app.engine.command(id, command, caller.user).await {
-                Ok(()) => commanded += 1,
-                Err(CommandError::Unknown | CommandError::Ended | CommandError::Full) => refused.push(id.clone()),
-                Err(CommandError::Unavailable(error)) => return Err(error.into()),
+        let mut met = None;
+        for one in &page.items {
+            match app.engine.command(&one.id, asked.command.with(&asked.reason), caller.user).await {
+                Ok(()) => run.commanded += 1,
+                Err(CommandError::Unknown | CommandError::Ended | CommandError::Full) => {
+                    run.refused.push(one.id.clone());
+                }
+                Err(CommandError::Unavailable(error)) => {
+                    let Some(last) = met else { return Err(error.into()) };
+                    (run.cut_short, run.more, run.next) = (true, true, Some(last));
+                    break;
+                }
             }
+            met = Some(one.cursor().to_string());
         }
     }
-    let examples = found.iter().take(20).cloned().collect();
-    let dry_run = asked.dry_run;
-    let (matched, more) = (found.len(), next.is_some());
-    Ok(Json(BulkDone { dry_run, matched, more, next, commanded, refused, examples }))
+    Ok(Json(run))
 }

@@ -67,6 +67,9 @@ pub(super) struct ExternalTaskItem {
     topic: String,
     /// To be named in the answer.
     attempt: u32,
+    /// Idempotency key: the same for every attempt, and however often the task is fetched. `null` only of one that an
+    /// engine put out which did not store it yet.
+    key: Option<String>,
     input: Value,
     since: String,
     until: Option<String>,
@@ -289,6 +292,7 @@ fn item(task: OpenTask) -> ExternalTaskItem {
         node: task.node,
         topic: task.topic.unwrap_or_default(),
         attempt: task.attempt,
+        key: task.key,
         input: task.input,
         since: rfc3339(task.since_ms),
         until: task.until_ms.map(rfc3339),

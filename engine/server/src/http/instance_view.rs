@@ -173,6 +173,11 @@ impl Replay {
 
     /// Takes one entry. Returns the visit it was about, if it was about one.
     pub(super) fn take(&mut self, entry: &Entry) -> Option<Subject> {
+        self.take_calls(entry, &mut Vec::new())
+    }
+
+    /// As [`Self::take`]; adds the calls that it led to.
+    pub(super) fn take_calls(&mut self, entry: &Entry, calls: &mut Vec<Call>) -> Option<Subject> {
         let before = self.it.take()?;
         let before = self.moved(before, &entry.event);
         let subject = self.subject(&before, &entry.event);
@@ -181,9 +186,10 @@ impl Replay {
         if let Ok(effects) = result {
             self.note_arrivals(&visits, &after);
             self.note_event(subject.as_ref(), entry);
-            for effect in &effects {
+            for effect in effects {
                 if let Effect::Call(call) = effect {
-                    self.note_call(call, &after);
+                    self.note_call(&call, &after);
+                    calls.push(*call);
                 }
             }
             self.note_places(&after);

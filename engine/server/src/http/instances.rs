@@ -126,8 +126,7 @@ pub(super) struct JournalItem {
 
 const REASON_CHARS_MAX: usize = 1_000;
 /// An instance at its limit of events may still be undone, which adds some.
-const JOURNAL_ENTRIES_MAX: u32 = 100_000;
-const _: () = assert!(JOURNAL_ENTRIES_MAX as u64 == 2 * EVENTS_MAX);
+pub(super) const JOURNAL_ENTRIES_MAX: u32 = 2 * EVENTS_MAX;
 
 #[derive(Deserialize, Default, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]

@@ -33,6 +33,7 @@ mod ops;
 mod pauses;
 mod plugins;
 pub(crate) mod problem;
+mod replay;
 mod routes;
 mod schedules;
 mod session;
@@ -168,6 +169,7 @@ fn instance_routes() -> Router<App> {
         .route("/api/v1/instances/{id}/move", post(commands::move_token))
         .route("/api/v1/instances/{id}/skip", post(commands::skip))
         .route("/api/v1/instances/{id}/migrate", post(commands::migrate))
+        .route("/api/v1/instances/{id}/replay", post(replay::run))
         .route("/api/v1/bulk", post(bulk::run))
         .route("/api/v1/messages", post(messages::post))
         .route("/api/v1/tasks", get(tasks::list))

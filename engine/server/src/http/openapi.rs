@@ -31,7 +31,7 @@ use super::problem::Code;
         super::instances::list, super::instances::show, super::instances::journal, super::instances::cancel,
         super::instances::retry, super::instances::compensate, super::instances::erase,
         super::commands::suspend, super::commands::resume, super::commands::move_token, super::commands::skip,
-        super::commands::migrate,
+        super::commands::migrate, super::replay::run,
         super::bulk::run,
         super::messages::post,
         super::tasks::list, super::tasks::show, super::tasks::claim, super::tasks::assign, super::tasks::complete,

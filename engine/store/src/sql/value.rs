@@ -75,8 +75,11 @@ impl<'a> From<&'a Option<String>> for Value<'a> {
     }
 }
 
-impl<'a> From<Option<&'a Arc<str>>> for Value<'a> {
-    fn from(text: Option<&'a Arc<str>>) -> Self {
+impl<'a, T> From<Option<&'a T>> for Value<'a>
+where
+    Self: From<&'a T>,
+{
+    fn from(text: Option<&'a T>) -> Self {
         text.map_or(Self::Null, Self::from)
     }
 }

@@ -110,6 +110,7 @@ fn admitted(flow: &str, version: u32, state: State, business_key: Option<&str>) 
         snapshot: (!state.ended()).then(|| "{}".to_owned()),
         subscriptions: Vec::new(),
         taken: Vec::new(),
+        records: Vec::new(),
         admission: Some(Admission {
             flow: flow.into(),
             version,

@@ -16,6 +16,7 @@ async fn put_out(store: &Store, topic: &str, since_ms: u64) -> Arc<str> {
         token: 1,
         attempt: 1,
         visit: 1,
+        key: "k".to_owned(),
         name: "work".into(),
         place: "work".into(),
         topic: Some(topic.into()),

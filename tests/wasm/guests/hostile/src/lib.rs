@@ -43,8 +43,21 @@ impl Plugin for Hostile {
             "count" => done("out", &CALLS.fetch_add(1, Ordering::Relaxed)),
             "long-message" => Err(permanent("x".repeat(100_000))),
             "recurse" => done("out", &deeper(0)),
-            "not-json" => {
-                Ok(Outcome::Done(stepwell_sdk::Emission { port: "out".into(), output: "{not json".into() }))
+            "not-json" => raw("{not json".into()),
+            "deep-json" => raw("[".repeat(500_000)),
+            "wide-number" => raw("1e999".into()),
+            "not-text" => {
+                let bytes = vec![b'"', 0xff, 0xfe, b'"'];
+                // What no honest guest can do; the host must not believe it.
+                raw(unsafe { String::from_utf8_unchecked(bytes) })
+            }
+            // A page at a time, as often as it goes, and then as if nothing were.
+            "creep" => {
+                let mut pages = 0_u32;
+                while core::arch::wasm32::memory_grow(0, 1) != usize::MAX {
+                    pages += 1;
+                }
+                done("out", &(pages < 1024))
             }
             "long-key" => wait("paid", &"k".repeat(501), None, &json!(null)),
             "tell" => done(
@@ -69,6 +82,11 @@ impl Plugin for Hostile {
             }],
         }
     }
+}
+
+/// An answer that the SDK would not make.
+fn raw(output: String) -> Result<Outcome, Error> {
+    Ok(Outcome::Done(stepwell_sdk::Emission { port: "out".into(), output }))
 }
 
 /// Never ends; the arithmetic keeps the compiler from making it a loop.
