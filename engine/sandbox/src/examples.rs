@@ -32,9 +32,16 @@ impl Rehearsal<'_> {
     /// How long each took, or every example that does not do what it says.
     pub(crate) async fn run(&self) -> Result<Vec<Rehearsed>, Vec<Problem>> {
         let (mut rehearsed, mut problems) = (Vec::new(), Vec::new());
+        let limit = Duration::from_millis(self.limits.examples_ms_max);
+        let begun = Instant::now();
         for (at, node_type) in self.described.node_types.iter().enumerate() {
             let Some(proof) = &node_type.proof else { continue };
             for (nth, (example, tape)) in node_type.entry.examples.iter().zip(&proof.tapes).enumerate() {
+                if begun.elapsed() > limit {
+                    let message = format!("the examples before it took more than {} s in all", limit.as_secs());
+                    problems.push(problems::example(format!("/node-types/{at}/examples/{nth}"), message));
+                    return Err(problems);
+                }
                 match self.example(node_type, proof, example, tape.as_deref()).await {
                     Ok(took_us) => {
                         let node_type = node_type.name.clone();

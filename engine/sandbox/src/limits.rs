@@ -30,6 +30,8 @@ pub struct Limits {
     pub code_bytes_max: u64,
     /// Time for `describe` and for each `check`.
     pub describe_ms_max: u64,
+    /// Time for all examples of a plugin together.
+    pub examples_ms_max: u64,
     /// Body of a request that a guest sends.
     pub request_bytes_max: usize,
     /// Body of a response that a guest receives.
@@ -48,6 +50,7 @@ impl Default for Limits {
             compile_memory_bytes_max: 3 << 30,
             code_bytes_max: 256 << 20,
             describe_ms_max: 2_000,
+            examples_ms_max: 60_000,
             request_bytes_max: 1 << 20,
             response_bytes_max: 4 << 20,
         }
