@@ -230,6 +230,8 @@ scenes.push(
       await page.waitForSelector('.up.refused');
       await page.setInputFiles('input[type=file]', [file('ship.wasm', '\0asm')]);
       await page.waitForSelector('.up.live');
+      await page.click('.toast button');
+      await page.waitForSelector('.toast', { state: 'detached' });
     },
   },
   {

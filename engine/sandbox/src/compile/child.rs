@@ -162,7 +162,7 @@ fn judged(status: ExitStatus, code: Vec<u8>, left: Left, limits: &Limits) -> Res
         return Ok(code);
     }
     let words = left.words.trim();
-    let hungry = words.contains("memory allocation of") || words.contains("Cannot allocate memory");
+    let hungry = HUNGRY.iter().any(|told| words.contains(told));
     Err(match signal(status) {
         // Its time of processor is over; the clock on the wall was patient.
         Some(SIGXCPU) => CompileError::TooSlow(limits.compile_ms_max),
@@ -177,6 +177,8 @@ fn judged(status: ExitStatus, code: Vec<u8>, left: Left, limits: &Limits) -> Res
     })
 }
 
+/// How a process says that it got no more memory: for a value, for a mapping, for a thread's stack.
+const HUNGRY: [&str; 3] = ["memory allocation of", "Cannot allocate memory", "Resource temporarily unavailable"];
 const SIGKILL: i32 = 9;
 const SIGXCPU: i32 = 24;
 
@@ -219,6 +221,7 @@ mod tests {
             ("exit 3", "PLUGIN_COMPILER_CRASHED"),
             ("echo -n half; kill -SEGV $$", "PLUGIN_COMPILER_CRASHED"),
             ("echo 'memory allocation of 7 bytes failed' >&2; kill -ABRT $$", "PLUGIN_COMPILE_MEMORY"),
+            ("echo 'no thread: Resource temporarily unavailable (os error 11)' >&2; exit 1", "PLUGIN_COMPILE_MEMORY"),
             ("kill -KILL $$", "PLUGIN_COMPILE_MEMORY"),
             ("kill -XCPU $$", "PLUGIN_COMPILE_TIME"),
             ("while :; do echo 0123456789; done", "PLUGIN_COMPILE_SIZE"),
