@@ -175,6 +175,7 @@ async function api(engine, feed, request, response, url) {
   if (parts[0] === 'flows') return flows(engine, request, response, parts);
   if (parts[0] === 'routes') return routes(engine, request, response, parts);
   if (parts[0] === 'tasks' || parts[0] === 'external-tasks') return tasks(engine, request, response, parts, url);
+  if (parts[0] === 'record-types' || parts[0] === 'records') return records(engine, request, response, parts, url);
   if (parts[0] === 'instances') return instances(engine, request, response, parts, url);
   throw refuse(404, 'NOT_FOUND', 'There is no such resource');
 }
@@ -200,6 +201,36 @@ async function builds(plugins, request, response, [, digest, what]) {
   }
   if (what === 'roll-forward') return answer(response, 200, plugins.rollForward(digest, await body(request), refuse));
   throw refuse(404, 'NOT_FOUND', 'There is no such resource');
+}
+
+async function records(engine, request, response, [what, type, id], url) {
+  engine.recordTypes ??= new Map();
+  engine.records ??= new Map();
+  const now = new Date().toISOString();
+  if (what === 'record-types') {
+    if (request.method === 'PUT') {
+      const { document } = await body(request);
+      engine.recordTypes.set(type, {
+        key: type,
+        version: 1,
+        document,
+        hash: 'mock',
+        publishedAt: now,
+        publishedBy: 'admin',
+      });
+    }
+    return answer(response, 200, type ? engine.recordTypes.get(type) : { items: [...engine.recordTypes.values()] });
+  }
+  if (request.method === 'PUT' && !engine.records.has(id)) {
+    const asked = await body(request);
+    const found = engine.recordTypes.get(type).document.statuses.find((one) => one.name === asked.status);
+    engine.records.set(id, { id, ...asked, statusCode: found.code, revision: '1', updatedAt: now });
+  }
+  const read = (one) => ({ ...one, readAt: now });
+  if (id) return answer(response, 200, read(engine.records.get(id)));
+  const wanted = url.searchParams.get('status');
+  const items = [...engine.records.values()].filter((one) => !wanted || one.status === wanted);
+  return answer(response, 200, { items: items.map(read), next: null });
 }
 
 async function flows(engine, request, response, [, key, what, rest]) {

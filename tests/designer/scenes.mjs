@@ -251,6 +251,23 @@ scenes.push(
       await page.waitForSelector('dialog li');
     },
   },
+  {
+    name: 'records',
+    show: async (page, engine) => {
+      await page.evaluate(seedRecords);
+      await visit('/records?type=order', 'tbody tr')(page, engine);
+    },
+  },
+  {
+    name: 'records-one',
+    alike: true,
+    show: async (page, engine) => {
+      await page.evaluate(seedRecords);
+      await visit('/records?type=order&status=PAYING', 'tbody tr')(page, engine);
+      await page.click('tbody .id >> nth=0');
+      await page.waitForSelector('dialog dl');
+    },
+  },
   { name: 'audit', show: visit('/audit', 'tbody tr') },
   { name: 'bindings', show: visit('/bindings', 'tbody tr') },
   {
@@ -346,3 +363,36 @@ scenes.push(
     },
   },
 );
+
+/** In the page: a record type and a few orders. */
+async function seedRecords() {
+  const put = (path, headers, body) =>
+    fetch(`/api/v1${path}`, {
+      method: 'PUT',
+      headers: { 'content-type': 'application/json', 'stepwell-csrf': '1', ...headers },
+      body: JSON.stringify(body),
+    });
+  const status = (name, code, en, zh, terminal = false) => ({ name, code, title: { en, 'zh-CN': zh }, terminal });
+  const document = {
+    stepwell: 1,
+    kind: 'record',
+    key: 'order',
+    title: { en: 'Order', 'zh-CN': '订单' },
+    statuses: [
+      status('CREATED', 10, 'Created', '已创建'),
+      status('PAYING', 20, 'Paying', '支付中'),
+      status('PAID', 30, 'Paid', '已支付', true),
+    ],
+  };
+  await put('/record-types/order', {}, { document });
+  for (const [id, state] of [
+    ['C-20261120-0007', 'PAYING'],
+    ['C-20261120-0008', 'PAID'],
+    ['C-20261120-0009', 'CREATED'],
+  ])
+    await put(
+      `/records/order/${id}`,
+      { 'if-none-match': '*' },
+      { status: state, body: { sku: 'milk', amount_cents: 1990 } },
+    );
+}

@@ -16,9 +16,11 @@
 
 mod client;
 mod events;
+mod guests;
 pub mod orders;
 mod process;
 
 pub use client::{Client, Reply};
 pub use events::{Event, Events};
+pub use guests::guest;
 pub use process::{Options, Stepwell, binary, database, repository, until};

@@ -52,6 +52,31 @@ async fn a_pure_call_sees_nothing_that_differs_when_it_is_repeated() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_is_kept_was_given_to_nobody_in_particular() {
+    let rig = Rig::new("hostile").await;
+    let ask = async |deed: &str, key: &str| {
+        let mut call = rig.call(Op::Run, json!({ "do": deed }), json!(null));
+        (call.key, call.callee.cache) = (key.to_owned(), true);
+        shown(&rig.answer(&call).await.outcome)
+    };
+    let told = r#"{"attempt":1,"business":null,"deadline":0,"key":"","node":"","trace":null}"#;
+    for (deed, expected, hits) in [
+        ("tell", &*format!("done out {told}"), 1),
+        ("long-message", "permanent", 1),
+        ("trap", "cut trap", 1),
+        ("good", "done out null", 2),
+    ] {
+        for key in ["key-1", "key-2"] {
+            let shown = ask(deed, key).await;
+            assert!(shown.starts_with(expected), "{deed}: {shown}");
+        }
+        assert_eq!(rig.sandbox.cache().hits, hits, "{deed}");
+    }
+    let without = rig.run(json!({ "do": "tell" }), json!(null)).await;
+    assert!(without.contains("key-1"), "one whose flow does not ask for it: {without}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn neighbours_go_on_beside_endless_loops() {
     let mut rig = Rig::new("hostile").await;
     rig.timeout_ms = 5000;

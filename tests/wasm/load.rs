@@ -76,7 +76,6 @@ async fn what_may_not_load_is_refused_with_its_reason() {
             importing(&["acme:gpu/compute"]),
             "PLUGIN_IMPORT_REFUSED : the component imports `acme:gpu/compute`",
         ),
-        ("records", importing(&["stepwell:host/records-read@0.1.0"]), "PLUGIN_RECORDS_NOT_YET : "),
         (
             "http and records",
             importing(&["wasi:http/outgoing-handler@0.2.3", "stepwell:host/records-write@0.1.0"]),

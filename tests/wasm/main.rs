@@ -16,4 +16,5 @@ mod hostile;
 mod http;
 mod load;
 mod recorded;
+mod records;
 mod rig;

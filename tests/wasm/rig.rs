@@ -1,8 +1,6 @@
-//! Builds the guests, makes sandboxes, calls nodes, and shows answers as one line.
+//! Makes sandboxes, calls nodes, and shows answers as one line.
 
-use std::path::Path;
-use std::process::Command;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use serde_json::Value;
 use stepwell_core::flow::Callee;
@@ -12,19 +10,8 @@ use stepwell_runtime::Nodes as _;
 use stepwell_runtime::nodes::{About, Answer};
 use stepwell_sandbox::{Limits, PluginInfo, Sandbox};
 
-/// The `.wasm` of a guest in `guests/`, built once per run.
 pub(crate) fn guest(name: &str) -> Vec<u8> {
-    static BUILT: OnceLock<()> = OnceLock::new();
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests");
-    BUILT.get_or_init(|| {
-        let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("wasm/guests");
-        let mut cargo = Command::new("cargo");
-        cargo.args(["build", "--release", "--locked", "--target", "wasm32-unknown-unknown", "--target-dir"]);
-        // The folder holds the linker's settings, which cargo finds from where it is started.
-        let built = cargo.arg(&target).current_dir(guests).status().unwrap();
-        assert!(built.success(), "the guests do not build");
-    });
-    std::fs::read(target.join(format!("wasm32-unknown-unknown/release/{name}.wasm"))).unwrap()
+    stepwell_tests::guest(env!("CARGO_TARGET_TMPDIR"), name)
 }
 
 pub(crate) fn sandbox() -> Arc<Sandbox> {
@@ -68,6 +55,7 @@ impl Rig {
                 undo: node_type.undo,
                 resume: node_type.resume,
                 query: node_type.query,
+                cache: false,
             },
             key: "key-1".into(),
             forward_key: (op == Op::Undo).then(|| "forward-1".into()),
@@ -87,6 +75,7 @@ impl Rig {
             version: 1,
             business_key: Some("order-1".into()),
             traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+            records: None,
         };
         self.sandbox.call(&about, call).await
     }

@@ -22,7 +22,7 @@ use crate::{authors, needs, paths, suites};
 const ALONE: [&str; 7] = ["core", "runtime", "store", "sim", "tidy", "docs", "xtask"];
 
 /// What must hold on either database. The programs find the server by `STEPWELL_TEST_POSTGRES`.
-const ON_BOTH: [&str; 6] = ["store", "conformance", "http", "crash", "operations", "scenarios"];
+const ON_BOTH: [&str; 7] = ["store", "conformance", "http", "crash", "operations", "records", "scenarios"];
 
 /// What needs a database that engines share.
 const ON_POSTGRES: [&str; 1] = ["engines"];

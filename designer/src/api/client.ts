@@ -24,6 +24,8 @@ import type {
   Plugin,
   ProblemBody,
   Published,
+  RecordEntry,
+  RecordTypeVersion,
   RouteEntry,
   RouteRules,
   RulesSaved,
@@ -205,6 +207,11 @@ export const api = {
   plugins: () => json<Page<Plugin>>('/plugins'),
   nodeTypes: () => json<{ items: NodeType[]; hash?: string }>('/node-types'),
   connections: () => json<{ items: { name: string }[] }>('/connections'),
+  recordTypes: () => json<{ items: RecordTypeVersion[] }>('/record-types'),
+  records: (type: string, status?: string, cursor?: string) =>
+    json<Page<RecordEntry>>(`/records/${encodeURIComponent(type)}${query({ status: status || undefined, cursor })}`),
+  record: (type: string, id: string) =>
+    json<RecordEntry>(`/records/${encodeURIComponent(type)}/${encodeURIComponent(id)}`),
   audit: (cursor?: string) => json<Page<AuditEntry>>(`/audit${query({ cursor })}`),
 };
 

@@ -398,6 +398,26 @@ export interface RolledForward {
   }[];
 }
 
+/** What records of a type may say, in the version that is in force. */
+export interface RecordTypeVersion {
+  key: string;
+  version: number;
+  document: { title?: Text; statuses: { name: string; code: number; terminal?: boolean; title?: Text }[] };
+  publishedAt: string;
+  publishedBy: string;
+}
+
+/** A business entity. */
+export interface RecordEntry {
+  id: string;
+  status: string;
+  statusCode: number;
+  revision: string;
+  body: Json;
+  updatedAt: string;
+  readAt: string;
+}
+
 export interface AuditEntry {
   at: string;
   who: string;

@@ -11,6 +11,7 @@ export const routes: Route[] = [
   { name: 'instances', pattern: '/instances', load: () => import('../pages/Instances.svelte') },
   { name: 'instance', pattern: '/instances/:id', load: () => import('../pages/Instance.svelte'), full: true },
   { name: 'tasks', pattern: '/tasks', load: () => import('../pages/Tasks.svelte') },
+  { name: 'records', pattern: '/records', load: () => import('../pages/Records.svelte') },
   { name: 'plugins', pattern: '/plugins', load: () => import('../pages/Plugins.svelte') },
   { name: 'audit', pattern: '/audit', load: () => import('../pages/Audit.svelte') },
 ];

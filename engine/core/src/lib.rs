@@ -17,5 +17,6 @@ pub mod flow;
 pub mod machine;
 pub mod planted;
 pub mod problem;
+pub mod record;
 pub mod schema;
 pub mod value;

@@ -70,6 +70,10 @@ fn hostile_texts_are_refused() {
         repeat("]", 3_000) + "1..2",
         repeat("](", 1_000) + "1..2",
         repeat("[", 40) + "1..2" + &repeat("]", 40),
+        // Brackets that seem to close open an interval as well, after what may not be empty.
+        "[0 in [110 in [1..0)[".to_owned() + &repeat(")", 40),
+        "[0 in [110 in [1..0)[".to_owned() + &repeat("]", 40),
+        "1 in [1..0](".to_owned() + &repeat("]", 40),
         repeat("x in [1..2] and ", 200) + &repeat("(", 64),
         "x".repeat(5_000),
         "\u{0}\u{1}\u{7f}".to_owned(),

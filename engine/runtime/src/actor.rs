@@ -57,6 +57,7 @@ impl<J: Journal, N: Nodes, C: Clock> Actor<J, N, C> {
             version: request.version,
             business_key: request.business_key.clone(),
             traceparent: request.traceparent.clone(),
+            records: None,
         };
         let admission = Admission {
             flow: about.flow.clone(),
@@ -72,12 +73,12 @@ impl<J: Journal, N: Nodes, C: Clock> Actor<J, N, C> {
         let mut held = Held::new(self.engine, self.id.clone(), request.flow, about);
         held.it = Some(Instance::new(self.id, request.version));
         held.waiters = self.waiters;
-        held.origin = Some(Origin { admission, committed, at_once: !request.wait });
         let started = Event::Started {
             input: Arc::new(request.input),
             business_key: request.business_key,
             priority: request.priority,
         };
+        held.origin = Some(Origin { admission, committed, at_once: !request.wait, started: started.clone() });
         held.take(started);
         let live = held.drive().await;
         if let Some(live) = live
@@ -141,8 +142,10 @@ async fn load<J: Journal, N: Nodes, C: Clock>(
         version: taken.version,
         business_key: taken.business_key,
         traceparent: taken.traceparent,
+        records: None,
     };
     let mut held = Held::new(engine, id, flow, about);
+    held.moves = held.engine.moves(&held.id);
     held.stored_tasks = it.open_tasks(&held.flow).iter().map(|task| (task.token, task.attempt)).collect();
     held.it = Some(it);
     held.epoch = taken.epoch;

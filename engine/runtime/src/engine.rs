@@ -46,6 +46,8 @@ pub(crate) struct Inner<J, N, C> {
     waiters: Mutex<HashMap<Arc<str>, Vec<Waiter>>>,
     room: Arc<Semaphore>,
     pub(crate) sweeper: crate::sweep::Alarm,
+    /// How often in a row the records of an instance had moved when it came to commit; only of those whose did.
+    moves: Mutex<HashMap<Arc<str>, u8>>,
     closing: AtomicBool,
     /// Told whenever an actor ends.
     quiet: Notify,
@@ -186,6 +188,7 @@ impl<J: Journal, N: Nodes, C: Clock> Engine<J, N, C> {
             waiters: Mutex::default(),
             room: Arc::new(Semaphore::new(options.live_max)),
             sweeper: crate::sweep::Alarm::default(),
+            moves: Mutex::default(),
             closing: AtomicBool::new(false),
             quiet: Notify::new(),
         }));
@@ -203,6 +206,23 @@ impl<J: Journal, N: Nodes, C: Clock> Engine<J, N, C> {
 
     pub fn tally(&self) -> &Tally {
         &self.0.tally
+    }
+
+    /// Counts one more commit of an instance that came too late for its records.
+    pub(crate) fn moved(&self, id: &Arc<str>) -> u8 {
+        let mut moves = lock(&self.0.moves);
+        let count = moves.entry(id.clone()).or_default();
+        *count = count.saturating_add(1);
+        *count
+    }
+
+    pub(crate) fn moves(&self, id: &str) -> u8 {
+        lock(&self.0.moves).get(id).copied().unwrap_or_default()
+    }
+
+    /// The records of an instance stood still, or it is somebody else's.
+    pub(crate) fn stand_still(&self, id: &str) {
+        lock(&self.0.moves).remove(id);
     }
 
     /// Instances driven here just now.

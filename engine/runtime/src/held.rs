@@ -2,24 +2,24 @@
 //!
 //! Invariants:
 //! - An external call is made, and a caller answered, only when every event so far is committed.
-//! - Pure calls are made before their commit: what they return is the same after a crash.
+//! - Pure calls are made before their commit: what they return is the same after a crash. So are transactional ones:
+//!   what they did to records is committed with what they return, or not at all (`records`).
 //! - After any failed commit everything held is forgotten; the journal alone says how it goes on.
 //!
 //! Not here: how an instance comes into hand (`actor`), which calls and answers there are (`core`).
 
+mod calls;
+
 use std::collections::{BTreeMap, VecDeque};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::Poll;
 use std::time::Duration;
 
 use futures::stream::{FuturesUnordered, StreamExt};
 use stepwell_core::catalog::EffectClass;
 use stepwell_core::flow::Flow;
 use stepwell_core::machine::{
-    self, Call, Command, Cut, CutReason, Effect, Entry, Event, Instance, Limit, Op, Outcome, SNAPSHOT_BYTES_MAX, State,
-    TokenId,
+    self, Call, Command, Effect, Entry, Event, Instance, Limit, Outcome, SNAPSHOT_BYTES_MAX, State, TokenId,
 };
 use stepwell_core::planted;
 use tokio::sync::oneshot;
@@ -29,7 +29,9 @@ use crate::journal::{
     Admission, Append, AppendError, HELD, Header, Inbound, InboxId, InboxItem, TaskMoves, Unavailable,
 };
 use crate::nodes::{About, Answer as NodeAnswer};
+use crate::records::Staged;
 use crate::{Answer, Clock, Engine, FlowError, Journal, Nodes, StartError};
+use calls::CallFuture;
 
 /// What is not committed after this long is committed without further reason, so that an instance
 /// in a long pure call can be seen, and found again.
@@ -39,8 +41,6 @@ const LINGER_MS: u64 = 1_000;
 
 /// The state the start was stored in.
 pub(crate) type Commits = Result<State, StartError>;
-type Returned = (TokenId, u32, Op, NodeAnswer);
-type CallFuture = Pin<Box<dyn Future<Output = Returned> + Send>>;
 
 /// Told once, when the first commit stands or is refused.
 pub(crate) struct Origin {
@@ -48,6 +48,8 @@ pub(crate) struct Origin {
     pub(crate) committed: oneshot::Sender<Commits>,
     /// The caller is answered as soon as the start is on disk, so that comes first.
     pub(crate) at_once: bool,
+    /// What it begins with, and begins anew with.
+    pub(crate) started: Event,
 }
 
 /// Why an instance is let go before it is parked.
@@ -59,12 +61,16 @@ enum Stop {
     Again,
     /// It may well go wrong the same way: taken again as well, later each time.
     Later,
+    /// A record moved before the start was stored: begun anew.
+    Anew,
+    /// A record moved: taken again at once.
+    Moved,
 }
 
 /// An instance in hand.
 pub(crate) struct Held<J, N, C> {
-    engine: Engine<J, N, C>,
-    id: Arc<str>,
+    pub(crate) engine: Engine<J, N, C>,
+    pub(crate) id: Arc<str>,
     pub(crate) flow: Arc<Flow>,
     about: Arc<About>,
     /// Moved through `step`; `None` only inside it.
@@ -83,6 +89,9 @@ pub(crate) struct Held<J, N, C> {
     /// Calls that were under way when the instance was last let go: (token, attempt).
     under_way: Vec<(TokenId, u32)>,
     calls: FuturesUnordered<CallFuture>,
+    staged: Staged,
+    /// How often in a row its records had moved when it came to commit.
+    pub(crate) moves: u8,
     answer: Option<Answer>,
     pub(crate) waiters: Vec<Waiter>,
     pub(crate) origin: Option<Origin>,
@@ -108,6 +117,8 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
             licensed_by_commit: Vec::new(),
             under_way: Vec::new(),
             calls: FuturesUnordered::new(),
+            staged: Staged::default(),
+            moves: 0,
             answer: None,
             waiters: Vec::new(),
             origin: None,
@@ -133,9 +144,9 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         self.fire_released();
     }
 
-    /// Steps through one event; what comes of it is queued.
-    pub(crate) fn take(&mut self, event: Event) {
-        let Some(it) = self.it.take() else { return };
+    /// Steps through one event; what comes of it is queued. `false`: the core refused it.
+    pub(crate) fn take(&mut self, event: Event) -> bool {
+        let Some(it) = self.it.take() else { return false };
         let at_ms = self.engine.0.clock.now_ms();
         let (it, result) = machine::step(&self.flow, it, at_ms, &event);
         match result {
@@ -151,10 +162,12 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
                 if self.answer.as_ref().is_none_or(|waiting| !waiting.replied) {
                     self.answer = stuck.or(self.answer.take());
                 }
+                true
             }
             Err(refused) => {
                 tracing::debug!(instance = %self.id, %refused, "an event was refused");
                 self.it = Some(it);
+                false
             }
         }
     }
@@ -178,6 +191,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
                 }
                 Effect::Ended(_) => {
                     self.calls.clear();
+                    self.staged.stop();
                     self.licensed_by_commit.clear();
                     if let Some(it) = &self.it {
                         let replied = it.reply.is_some();
@@ -193,25 +207,13 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         }
     }
 
-    fn make(&mut self, call: Call) {
-        let (engine, about) = (self.engine.clone(), self.about.clone());
-        let again = self.under_way.contains(&(call.token, call.attempt));
-        self.calls.push(Box::pin(async move {
-            let mut answer = engine.0.nodes.call(&about, &call).await;
-            if again {
-                answer.outcome = not_known(answer.outcome);
-            }
-            engine.0.tally.count(&answer);
-            (call.token, call.attempt, call.op, answer)
-        }));
-    }
-
     /// Until parked or ended. Returns the instance's place on the list of driven ones, if it has one.
     pub(crate) async fn drive(mut self) -> Option<Arc<Live>> {
         loop {
             match self.turn().await {
                 Ok(true) => break,
                 Ok(false) => {}
+                Err(Stop::Anew) => self.begin_anew(),
                 Err(stop) => {
                     self.forget(&stop);
                     break;
@@ -234,14 +236,6 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
             self.begin().await;
         }
         Ok(over)
-    }
-
-    /// Calls that a commit licensed are on their way before the next one: however long that takes, this engine was
-    /// heard of lately when they began.
-    async fn begin(&mut self) {
-        while let Poll::Ready(Some((token, attempt, op, answer))) = futures::poll!(self.calls.next()) {
-            self.take(Event::NodeReturned { token, attempt, op, outcome: answer.outcome });
-        }
     }
 
     /// Gives what came from outside to the core. What fits nothing yet stays in the inbox.
@@ -401,7 +395,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
             subscriptions: if planted::on("subscription-not-stored") { Vec::new() } else { subscriptions },
             tasks,
             taken: std::mem::take(&mut self.taken),
-            records: Vec::new(),
+            records: self.staged.touched(),
             admission: self.origin.as_ref().map(|origin| origin.admission.clone()),
             park,
         };
@@ -416,6 +410,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
             }
             Ok(appended) => {
                 self.stored_seq = seq;
+                self.stand_still();
                 self.stored_tasks = open_tasks;
                 self.inbox = appended.inbox.into();
                 if let Some(origin) = self.origin.take() {
@@ -478,8 +473,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
                 Stop::NotOurs
             }
             AppendError::Gone(_) => Stop::Again,
-            // No commit of this crate names a record yet; should one, it has not happened.
-            error @ AppendError::Moved(_) => self.refused(Unavailable(error.to_string()).into()),
+            AppendError::Moved(_) => self.moved(),
             // What it was to be migrated to: taken again, it stays on what it has.
             AppendError::Retired if self.origin.is_none() => Stop::Again,
             AppendError::Duplicate { instance, other_request } => {
@@ -546,8 +540,8 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         let live = self.live.clone();
         tokio::select! {
             biased;
-            Some((token, attempt, op, answer)) = self.calls.next() => {
-                self.take(Event::NodeReturned { token, attempt, op, outcome: answer.outcome });
+            Some(back) = self.calls.next() => {
+                self.returned(back);
                 Ok(())
             }
             () = rung(live.as_deref()) => self.look().await,
@@ -599,24 +593,12 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
     fn forget(&mut self, stop: &Stop) {
         self.calls.clear();
         match stop {
-            Stop::NotOurs => {}
+            Stop::NotOurs | Stop::Anew => self.engine.stand_still(&self.id),
             Stop::Again => self.engine.0.sweeper.take_again(&self.id),
+            // Its actor goes on with it.
+            Stop::Moved => self.live.iter().for_each(|live| live.woken.store(true, Ordering::Release)),
             Stop::Later => self.engine.0.sweeper.fell(&self.id),
         }
-    }
-}
-
-/// What a call that could not be made again counts as: it may have been made before the instance was let go.
-fn not_known(outcome: Outcome) -> Outcome {
-    match outcome {
-        Outcome::Cut(Cut { reason: CutReason::Breaker | CutReason::Missing | CutReason::Revoked, message }) => {
-            let message = format!("the call was under way before, and could not be made again: {message}");
-            Outcome::Cut(Cut { reason: CutReason::Crash, message })
-        }
-        Outcome::Cut(Cut { reason: CutReason::Paused, message }) => {
-            Outcome::Cut(Cut { reason: CutReason::PausedAnew, message })
-        }
-        known => known,
     }
 }
 

@@ -15,6 +15,7 @@ mod held;
 pub mod journal;
 pub mod lease;
 pub mod nodes;
+pub mod records;
 mod sweep;
 
 pub use clock::Clock;

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use stepwell_core::machine::{Call, Outcome};
 
+use crate::records::Desk;
+
 /// Runs a node's code. The real one is the sandbox.
 pub trait Nodes: Send + Sync + 'static {
     /// Makes one call and says what came of it. Total: whatever goes wrong is an [`Outcome`].
@@ -21,6 +23,8 @@ pub struct About {
     pub business_key: Option<String>,
     /// W3C trace context of the request that started or woke the instance.
     pub traceparent: Option<String>,
+    /// Where a transactional call works on records; others have none, and see committed ones at most.
+    pub records: Option<Arc<Desk>>,
 }
 
 /// What came back, and what the engine saw on the way.

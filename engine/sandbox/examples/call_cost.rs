@@ -37,6 +37,7 @@ async fn main() -> anyhow::Result<()> {
         version: 1,
         business_key: None,
         traceparent: None,
+        records: None,
     };
     println!("{} with {} bytes of input", node_type.uses, example.input.to_string().len());
     let mut batches = Vec::new();
@@ -87,6 +88,7 @@ fn call(node_type: &NodeType, example: &Example) -> Call {
             undo: false,
             resume: false,
             query: false,
+            cache: false,
         },
         key: "a".repeat(40),
         forward_key: None,

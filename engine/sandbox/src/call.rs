@@ -18,8 +18,8 @@ use wasmtime::component::{ComponentExportIndex, ComponentNamedList, Instance, In
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 
 use crate::contract;
-use crate::host::{CallState, Visit};
-use crate::http::{Denial, Held, Outgoing};
+use crate::host::{CallState, Visit, Ways};
+use crate::http::{Denial, Held};
 use crate::limits::Limits;
 use crate::said::{self, Said, clip};
 
@@ -86,7 +86,7 @@ pub(crate) struct Attempt<'a> {
     pub(crate) call: &'a NodeCall<'a>,
     pub(crate) class: EffectClass,
     pub(crate) limits: &'a Limits,
-    pub(crate) outgoing: Outgoing,
+    pub(crate) ways: Ways,
     pub(crate) deadline: Instant,
 }
 
@@ -102,7 +102,7 @@ impl Attempt<'_> {
     pub(crate) async fn on(&self, prepared: &Prepared) -> Result<Answer, Stopped> {
         let began = Instant::now();
         let visit = Visit { started_ms: self.call.visit_started_ms, key: &self.call.context.key };
-        let state = CallState::new(self.class, visit, self.outgoing.clone(), self.limits.memory_bytes_max);
+        let state = CallState::new(self.class, visit, self.ways.clone(), self.limits.memory_bytes_max);
         let mut store = new_store(prepared, state, self.limits.output_bytes_max + CROSSING_SLACK_BYTES);
         let ran = tokio::time::timeout_at(self.deadline.into(), self.enter(&mut store, prepared)).await;
         let state = store.data_mut();
@@ -114,13 +114,15 @@ impl Attempt<'_> {
                 Stopped::PoolExhausted => return Err(Stopped::PoolExhausted),
             },
         };
-        let outcome = match (self.outgoing.held(), self.outgoing.denied()) {
+        let outgoing = &self.ways.outgoing;
+        let denied = outgoing.denied().map(|Denial { code, message }| permanent(code, message));
+        let outcome = match (outgoing.held(), denied.or_else(|| state.records.denied())) {
             (Some(Held { key, sent: false }), _) => Outcome::Cut(cut(CutReason::Paused, key)),
             (Some(Held { key, sent: true }), _) => {
                 let message = format!("calls are paused: {key}");
                 Outcome::Failed(Failure::Transient { message, retry_after_ms: None })
             }
-            (None, Some(Denial { code, message })) => permanent(code, message),
+            (None, Some(denied)) => denied,
             (None, None) => ran.unwrap_or_else(Outcome::Cut),
         };
         Ok(Answer {

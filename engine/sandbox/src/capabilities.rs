@@ -9,7 +9,7 @@
 //!   the store: while a plugin is described or asked to check, clocks stand still and the way out is shut.
 //! - Filesystem and sockets are not in it, and no grant puts them there.
 //!
-//! Not here: what an external component may reach (`http::grants`).
+//! Not here: what an external component may reach (`http::grants`), which records a call sees (`records`).
 
 use stepwell_core::catalog::EffectClass::{self, External, Pure, Recorded, Transactional};
 use stepwell_core::problem::Problem;
@@ -28,7 +28,7 @@ use wit_component::DecodedWasm;
 use wit_parser::WorldItem;
 
 use crate::host::{self, CallState, HasTable};
-use crate::problems;
+use crate::{problems, records};
 
 /// One interface that a guest may import.
 struct Capability {
@@ -74,6 +74,9 @@ static CAPABILITIES: &[Capability] = &[
     offer(Recorded, "wasi:random/insecure-seed", |l| {
         random::insecure_seed::add_to_linker::<_, WasiRandom>(l, CallState::random)
     }),
+    // Of types that a grant names: see `records`.
+    offer(Transactional, "stepwell:host/records-read", records::link_read),
+    offer(Transactional, "stepwell:host/records-write", records::link_write),
     // Only to what a grant names: see `http`.
     offer(External, "wasi:http/types", |l| {
         http::types::add_to_linker::<_, WasiHttp>(l, &http::types::LinkOptions::default(), CallState::http)
@@ -83,15 +86,13 @@ static CAPABILITIES: &[Capability] = &[
     }),
 ];
 
-/// Interfaces of the contract that this release does not serve yet.
-const NOT_YET: &[(&str, EffectClass)] =
-    &[("stepwell:host/records-read", Transactional), ("stepwell:host/records-write", Transactional)];
-
 /// What a component imports functions or resources from, and what follows.
 pub(crate) struct Imports {
     pub(crate) class: EffectClass,
     /// As the component writes them, with versions.
     pub(crate) names: Vec<String>,
+    /// Some of them are of records.
+    pub(crate) records: bool,
     offered: Vec<&'static Capability>,
 }
 
@@ -100,7 +101,7 @@ pub(crate) fn classify(engine: &Engine, component: &Component) -> Result<Imports
     let mut class = Pure;
     let (mut names, mut offered) = (Vec::new(), Vec::new());
     let mut refused = Vec::new();
-    let (mut sends, mut writes) = (false, false);
+    let (mut sends, mut writes, mut records) = (false, false, false);
     let ty = component.component_type();
     for (name, item) in ty.imports(engine) {
         if only_lends_types(engine, &item.ty) {
@@ -109,13 +110,11 @@ pub(crate) fn classify(engine: &Engine, component: &Component) -> Result<Imports
         let interface = bare(name);
         names.push(name.to_owned());
         sends |= interface == "wasi:http/outgoing-handler";
+        records |= interface.starts_with("stepwell:host/records-");
         writes |= interface == "stepwell:host/records-write";
         if let Some(capability) = CAPABILITIES.iter().find(|capability| capability.interface == interface) {
             class = class.max(capability.class);
             offered.push(capability);
-        } else if let Some((_, later)) = NOT_YET.iter().find(|(later, _)| *later == interface) {
-            class = class.max(*later);
-            refused.push(problems::records_later(name));
         } else {
             refused.push(problems::import_refused(name, remedy(interface)));
         }
@@ -123,7 +122,7 @@ pub(crate) fn classify(engine: &Engine, component: &Component) -> Result<Imports
     if sends && writes {
         refused.insert(0, problems::http_beside_records());
     }
-    if refused.is_empty() { Ok(Imports { class, names, offered }) } else { Err(refused) }
+    if refused.is_empty() { Ok(Imports { class, names, records, offered }) } else { Err(refused) }
 }
 
 /// An interface's name without its version.
@@ -142,7 +141,7 @@ pub(crate) fn refused_early(component: &[u8]) -> Vec<Problem> {
     });
     let known = |name: &str| {
         let interface = bare(name);
-        CAPABILITIES.iter().any(|one| one.interface == interface) || NOT_YET.iter().any(|(one, _)| *one == interface)
+        CAPABILITIES.iter().any(|one| one.interface == interface)
     };
     imports
         .map(|(key, _)| decoded.name_world_key(key))
@@ -220,6 +219,9 @@ fn remedy(interface: &str) -> &'static str {
         }
         "wasi:http" => "Rust: leave out the feature `http` of stepwell-sdk; JavaScript: do not import `stepwell/http`",
         "wasi:io" => "it comes with the other WASI imports and goes with them",
+        "stepwell:host" if interface.contains("/records") => {
+            "Rust: leave out the feature `records` of stepwell-sdk; pass what is to be read in the node's input"
+        }
         "stepwell:host" => "it is harmless: log lines have no effect on results",
         "wasi:cli" => {
             "Rust: build for wasm32-unknown-unknown instead of wasm32-wasip2; else use a reactor, not a command: no `main`, build with `--crate-type cdylib` or `-mexec-model=reactor`"

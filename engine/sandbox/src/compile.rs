@@ -27,7 +27,7 @@ use wasmtime::component::Component;
 use wasmtime::{Engine, Precompiled};
 
 use crate::limits::Limits;
-use crate::load::{Stage, Told};
+use crate::load::{Hears, Stage};
 use crate::{Digest, capabilities, problems};
 use cache::Cache;
 pub use child::Program;
@@ -101,7 +101,7 @@ impl Compiler {
         engine: &Engine,
         digest: &Digest,
         wasm: Arc<[u8]>,
-        told: &Told<'_>,
+        told: &Hears<'_>,
     ) -> Result<Component, CompileError> {
         let place = self.cache.as_ref().map(|cache| cache.place(engine, digest));
         if let Some(place) = place.clone() {
@@ -131,7 +131,7 @@ impl Compiler {
         .await?
     }
 
-    async fn translated(&self, engine: &Engine, wasm: Arc<[u8]>, told: &Told<'_>) -> Result<Vec<u8>, CompileError> {
+    async fn translated(&self, engine: &Engine, wasm: Arc<[u8]>, told: &Hears<'_>) -> Result<Vec<u8>, CompileError> {
         // Never closed.
         let turn = Arc::clone(&self.turns).acquire_owned().await;
         if let Some(program) = &self.program {

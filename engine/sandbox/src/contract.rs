@@ -13,6 +13,8 @@ pub(crate) const RESUME: &str = "stepwell:node/resume@0.1.0";
 pub(crate) const QUERY: &str = "stepwell:node/query@0.1.0";
 pub(crate) const CHECK: &str = "stepwell:node/check@0.1.0";
 pub(crate) const LOG: &str = "stepwell:host/log@0.1.0";
+pub(crate) const RECORDS_READ: &str = "stepwell:host/records-read@0.1.0";
+pub(crate) const RECORDS_WRITE: &str = "stepwell:host/records-write@0.1.0";
 
 #[derive(ComponentType, Lower, Clone, Copy)]
 #[component(record)]
@@ -204,6 +206,66 @@ impl LogLevel {
             Self::Error => "error",
         }
     }
+}
+
+/// A record as it stands.
+#[derive(ComponentType, Lower, Clone)]
+#[component(record)]
+pub(crate) struct Entry {
+    pub(crate) id: String,
+    pub(crate) status: String,
+    #[component(name = "status-code")]
+    pub(crate) status_code: i32,
+    pub(crate) revision: u64,
+    pub(crate) body: String,
+}
+
+#[derive(ComponentType, Lift, Clone)]
+#[component(record)]
+pub(crate) struct StatusRange {
+    pub(crate) min: Option<i32>,
+    pub(crate) max: Option<i32>,
+}
+
+#[derive(ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct Filter {
+    pub(crate) status: Option<String>,
+    #[component(name = "status-range")]
+    pub(crate) status_range: Option<StatusRange>,
+}
+
+#[derive(ComponentType, Lower)]
+#[component(record)]
+pub(crate) struct Page {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) next: Option<String>,
+}
+
+#[derive(ComponentType, Lower)]
+#[component(variant)]
+pub(crate) enum RecordsError {
+    #[component(name = "unknown-type")]
+    UnknownType(String),
+    #[component(name = "invalid")]
+    Invalid(String),
+    #[component(name = "limit")]
+    Limit(String),
+    #[component(name = "not-granted")]
+    NotGranted(String),
+}
+
+#[derive(ComponentType, Lift)]
+#[component(variant)]
+pub(crate) enum Guard {
+    #[component(name = "absent")]
+    Absent,
+    #[component(name = "status")]
+    Status(String),
+    #[component(name = "status-range")]
+    StatusRange(StatusRange),
+    #[component(name = "revision")]
+    Revision(u64),
 }
 
 // Parameters and results of the exported functions.

@@ -11,12 +11,14 @@ use stepwell_core::problem::Problem;
 use stepwell_runtime::nodes::Answer;
 
 use crate::call::{Attempt, CallContext, NodeCall, Operation, Prepared, Stopped};
+use crate::host::Ways;
 use crate::http::Outgoing;
 use crate::http::tape::Tape;
 use crate::limits::Limits;
 use crate::load::Rehearsed;
 use crate::manifest::{Described, DescribedType, Proof};
 use crate::problems;
+use crate::records::Way;
 
 /// The default deadline of a node: an example that needs longer would be cut in a flow, too.
 pub(crate) const TIMEOUT_MS: u64 = 3_000;
@@ -142,7 +144,8 @@ impl Stage<'_> {
         } else {
             Outgoing::default()
         };
-        let attempt = Attempt { call, class: self.class, limits, outgoing: outgoing.clone(), deadline };
+        let ways = Ways { outgoing: outgoing.clone(), records: Way::Played };
+        let attempt = Attempt { call, class: self.class, limits, ways, deadline };
         match attempt.on(self.prepared).await {
             Ok(answer) => Ok((answer, outgoing.tape_left())),
             Err(Stopped::Cut(cut)) => Err(cut.message),

@@ -21,6 +21,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use crate::contract::{self, LogLevel};
 use crate::http::Outgoing;
 use crate::limits::MemoryLedger;
+use crate::records::{Records, Way};
 
 /// Lines kept per call, and bytes kept per line; see `host/log` in `wit/`.
 const LOG_LINES_MAX: usize = 64;
@@ -36,6 +37,13 @@ pub(crate) struct Visit<'a> {
     pub(crate) key: &'a str,
 }
 
+/// What a call can reach outside its store.
+#[derive(Clone, Default)]
+pub(crate) struct Ways {
+    pub(crate) outgoing: Outgoing,
+    pub(crate) records: Way,
+}
+
 /// The data of one store.
 pub(crate) struct CallState {
     pub(crate) ledger: MemoryLedger,
@@ -48,10 +56,11 @@ pub(crate) struct CallState {
     table: ResourceTable,
     http: WasiHttpCtx,
     pub(crate) outgoing: Outgoing,
+    pub(crate) records: Records,
 }
 
 impl CallState {
-    pub(crate) fn new(class: EffectClass, visit: Visit<'_>, outgoing: Outgoing, memory_bytes_max: usize) -> Self {
+    pub(crate) fn new(class: EffectClass, visit: Visit<'_>, ways: Ways, memory_bytes_max: usize) -> Self {
         // A pure component can ask for neither, so the hash is spared it.
         let seed = if class == EffectClass::Pure { [0; 32] } else { Sha256::digest(visit.key).into() };
         let mut table = ResourceTable::new();
@@ -65,13 +74,14 @@ impl CallState {
             wasi: None,
             table,
             http: WasiHttpCtx::new(),
-            outgoing,
+            outgoing: ways.outgoing,
+            records: Records::new(ways.records),
         }
     }
 
-    /// For `describe` and `check`: clocks stand still, randomness is fixed, and nothing can be sent.
+    /// For `describe` and `check`: clocks stand still, randomness is fixed, nothing can be sent, and there are no records.
     pub(crate) fn inert(memory_bytes_max: usize) -> Self {
-        Self::new(EffectClass::Recorded, Visit::default(), Outgoing::default(), memory_bytes_max)
+        Self::new(EffectClass::Recorded, Visit::default(), Ways::default(), memory_bytes_max)
     }
 
     pub(crate) fn table(&mut self) -> &mut ResourceTable {

@@ -12,6 +12,7 @@
 //! Not here: when a node is called, and what follows from its answer (`runtime`, `core`).
 
 mod breaker;
+mod cache;
 mod call;
 mod capabilities;
 mod cases;
@@ -27,6 +28,7 @@ mod load;
 mod manifest;
 mod pause;
 mod problems;
+mod records;
 mod registry;
 mod said;
 mod slots;
@@ -50,22 +52,27 @@ use stepwell_runtime::nodes::{About, Answer};
 use tokio::sync::Mutex;
 
 pub use crate::breaker::{BreakerState, BreakerView};
+pub use crate::cache::CacheView;
 pub use crate::capabilities::{Imported, imported};
 pub use crate::cases::{Case, Expected, Export, Played};
 pub use crate::compile::{Caps, Program, compile_for_parent};
-pub use crate::http::grants::{Connection, ConnectionScheme, Grant, Grants, Secret};
+pub use crate::http::grants::{Connection, ConnectionScheme, Grant, Grants, RecordGrant, Secret};
 pub use crate::limits::Limits;
-pub use crate::load::{Rehearsed, Stage, Told};
+pub use crate::load::{Hears, Rehearsed, Stage};
 pub use crate::pause::Probed;
+pub use crate::records::{Committed, Reading, Told, Wanted};
 
+use crate::cache::Cache;
 use crate::call::{Attempt, CallContext, NodeCall, Operation, Stopped, cut};
 use crate::compile::Compiler;
 use crate::engine::Engines;
+use crate::host::Ways;
 use crate::http::client::Client;
 use crate::http::grants::Reach;
 use crate::http::{Network, Outgoing};
 use crate::load::{Examples, Loader, Plugin};
 use crate::pause::Gates;
+use crate::records::Way;
 use crate::registry::Registry;
 use crate::slots::Slots;
 
@@ -158,8 +165,10 @@ pub struct Sandbox {
     gates: Arc<Gates>,
     /// Builds of which no call is made, with the reason.
     revoked: RwLock<Arc<BTreeMap<Digest, String>>>,
+    cache: Cache,
     lease: Lease,
     source: Option<Source>,
+    reading: Option<Arc<Reading>>,
     /// Held while a build is fetched, so that it is once.
     fetching: Mutex<()>,
 }
@@ -179,8 +188,10 @@ impl Sandbox {
             reach: RwLock::default(),
             gates: Arc::default(),
             revoked: RwLock::default(),
+            cache: Cache::default(),
             lease: Lease::default(),
             source: None,
+            reading: None,
             fetching: Mutex::default(),
             limits,
         })
@@ -205,6 +216,12 @@ impl Sandbox {
         Self { source: Some(source), ..self }
     }
 
+    /// Committed records are had from there. Without it, there are no record types.
+    #[must_use]
+    pub fn reading(self, reading: Reading) -> Self {
+        Self { reading: Some(Arc::new(reading)), ..self }
+    }
+
     /// Checks, compiles and rehearses a plugin and makes it live; the whole of DESIGN's load order.
     ///
     /// # Errors
@@ -217,7 +234,7 @@ impl Sandbox {
 
     /// Checks, compiles and rehearses a plugin; what is live stays as it is until
     /// [`put_in_force`](Self::put_in_force). One that is loaded already is ready at once.
-    pub async fn prepare(&self, wasm: impl Into<Arc<[u8]>>, told: &Told<'_>) -> Result<Ready, Vec<Problem>> {
+    pub async fn prepare(&self, wasm: impl Into<Arc<[u8]>>, told: &Hears<'_>) -> Result<Ready, Vec<Problem>> {
         self.bring(wasm.into(), Examples::Play, told).await
     }
 
@@ -243,7 +260,7 @@ impl Sandbox {
         Ok(self.put_in_force(ready))
     }
 
-    async fn bring(&self, wasm: Arc<[u8]>, examples: Examples, told: &Told<'_>) -> Result<Ready, Vec<Problem>> {
+    async fn bring(&self, wasm: Arc<[u8]>, examples: Examples, told: &Hears<'_>) -> Result<Ready, Vec<Problem>> {
         if let Some(plugin) = self.registry.get(&Digest::of(&wasm)) {
             return Ok(Ready(plugin));
         }
@@ -316,6 +333,11 @@ impl Sandbox {
     /// Lets a build of a plugin be called again. `None`: it is not loaded; `false`: it was not broken off.
     pub fn reset_breaker(&self, digest: &Digest) -> Option<bool> {
         Some(self.registry.get(digest)?.breaker.reset())
+    }
+
+    /// What became of the answers that may be given again.
+    pub fn cache(&self) -> CacheView {
+        self.cache.view()
     }
 
     /// From now on no call is made of these: `node-type <plugin>/<type>`, `connection <name>`.
@@ -409,8 +431,18 @@ impl Sandbox {
             let message = format!("{} keeps trapping and is not called for {left:.0?}", plugin.described.name);
             return unsaid(Outcome::Cut(cut(CutReason::Breaker, message)));
         }
-        let priority = call.priority;
-        let call = node_call(about, call);
+        let (priority, may_be_kept) = (call.priority, call.callee.cache && plugin.class == EffectClass::Pure);
+        let mut call = node_call(about, call);
+        let mut kept_as = None;
+        if let (true, Operation::Run { input }) = (may_be_kept, &call.operation) {
+            let key = cache::key(&plugin.digest, call.node_type, &call.config, input);
+            if let Some(outcome) = self.cache.get(&key) {
+                return unsaid(outcome);
+            }
+            // Whoever asks next is another: the guest learns of nobody.
+            call.context = CallContext::default();
+            kept_as = Some(key);
+        }
         let patience = Duration::from_millis(call.timeout_ms);
         // A slot is waited for as long as the call may take: nothing has happened yet.
         let Ok(_slot) = tokio::time::timeout(patience, self.slots.acquire(priority)).await else {
@@ -418,8 +450,9 @@ impl Sandbox {
             return busy(format!("no free slot within {} ms: {running} calls are running", call.timeout_ms));
         };
         let deadline = Instant::now() + patience;
-        let outgoing = self.way_out(plugin, &call.context, deadline);
-        let attempt = Attempt { call: &call, class: plugin.class, limits: &self.limits, outgoing, deadline };
+        let records = self.way_to_records(plugin, about);
+        let ways = Ways { outgoing: self.way_out(plugin, &call.context, deadline), records };
+        let attempt = Attempt { call: &call, class: plugin.class, limits: &self.limits, ways, deadline };
         let answered = match attempt.on(&plugin.first).await {
             Err(Stopped::PoolExhausted) => match plugin.spare(&self.engines).await {
                 Ok(spare) => attempt.on(spare).await,
@@ -433,6 +466,9 @@ impl Sandbox {
             Err(Stopped::PoolExhausted) => busy("no memory for another instance".to_owned()),
         };
         note(plugin, &answer);
+        if let Some(key) = kept_as {
+            self.cache.keep(key, &answer.outcome);
+        }
         answer
     }
 
@@ -444,6 +480,13 @@ impl Sandbox {
         let client = Arc::clone(&self.client);
         let route = Network { client, reach, gates: Arc::clone(&self.gates), hold: self.lease.hold() };
         Outgoing::network(route, &plugin.described.name, context, deadline, &self.limits)
+    }
+
+    fn way_to_records(&self, plugin: &Plugin, about: &About) -> Way {
+        let Some(reading) = self.reading.as_ref().filter(|_| plugin.imports.records) else { return Way::Shut };
+        let reach = Arc::clone(&self.reach.read().unwrap_or_else(PoisonError::into_inner));
+        let granted = reach.record_types(&plugin.described.name);
+        Way::Open { reading: Arc::clone(reading), granted, desk: about.records.clone() }
     }
 }
 

@@ -46,7 +46,7 @@ pub enum Stage {
 }
 
 /// Hears of each stage as it begins.
-pub type Told<'a> = dyn Fn(Stage) + Send + Sync + 'a;
+pub type Hears<'a> = dyn Fn(Stage) + Send + Sync + 'a;
 
 /// How long an example took in the sandbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,7 +106,7 @@ impl Loader<'_> {
         &self,
         wasm: Arc<[u8]>,
         examples: Examples,
-        told: &Told<'_>,
+        told: &Hears<'_>,
     ) -> Result<Plugin, Vec<Problem>> {
         told(Stage::Size);
         let digest = Digest::of(&wasm);

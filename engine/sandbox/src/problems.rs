@@ -20,10 +20,6 @@ pub(crate) fn import_refused(import: &str, remedy: &str) -> Problem {
     problem("PLUGIN_IMPORT_REFUSED", format!("the component imports `{import}`, which no plugin may")).fix(remedy)
 }
 
-pub(crate) fn records_later(import: &str) -> Problem {
-    problem("PLUGIN_RECORDS_NOT_YET", format!("the component imports `{import}`: records arrive with the next release"))
-}
-
 pub(crate) fn http_beside_records() -> Problem {
     let message = "the component imports both wasi:http and records-write: a request cannot be taken back when the \
                    commit of the records fails";

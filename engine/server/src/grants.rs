@@ -2,7 +2,8 @@
 //!
 //! ```json
 //! { "connections": { "shop": { "scheme": "http", "host": "127.0.0.1", "port": 7071, "allowPrivate": true } },
-//!   "grants": [{ "plugin": "commerce", "connection": "shop" }] }
+//!   "grants": [{ "plugin": "commerce", "connection": "shop" }],
+//!   "records": [{ "plugin": "orders", "recordType": "order" }] }
 //! ```
 //!
 //! Invariant: an unknown key is refused, so that a mistyped `allowPrivate` is not silently false.
@@ -23,6 +24,17 @@ pub(crate) struct GrantsFile {
     pub connections: BTreeMap<String, stepwell_sandbox::Connection>,
     #[serde(default)]
     pub grants: Vec<Grant>,
+    #[serde(default)]
+    pub records: Vec<RecordGrant>,
+}
+
+/// Lets a plugin, in all its versions, read and write records of a type.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct RecordGrant {
+    /// The package's name, without a version.
+    pub plugin: String,
+    pub record_type: String,
 }
 
 /// Lets a plugin, in all its versions, use a connection.

@@ -11,6 +11,7 @@ mod http;
 mod library;
 mod packages;
 mod pauses;
+mod records;
 mod revocations;
 mod rollforward;
 mod schedules;

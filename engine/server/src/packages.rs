@@ -196,6 +196,12 @@ pub(crate) async fn enforce(sandbox: &Sandbox, store: &Store, granting: &Grantin
     }
     grants.grants =
         by_plugin.into_iter().map(|(plugin, connections)| stepwell_sandbox::Grant { plugin, connections }).collect();
+    let mut by_plugin: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for grant in store.record_grants().await? {
+        by_plugin.entry(grant.plugin).or_default().push(grant.kind);
+    }
+    let of_plugin = |(plugin, record_types)| stepwell_sandbox::RecordGrant { plugin, record_types };
+    grants.records = by_plugin.into_iter().map(of_plugin).collect();
     sandbox.set_grants(&grants).map_err(GrantsError::Refused)?;
     let secrets = grants.connections.into_iter().map(|(name, connection)| (name, connection.secrets)).collect();
     *granting.secrets.write().unwrap_or_else(PoisonError::into_inner) = secrets;
@@ -216,6 +222,9 @@ pub(crate) async fn install(store: &Store, file: GrantsFile, act: &Act) -> Resul
     }
     for grant in file.grants {
         store.grant(act.clone(), &grant.plugin, &grant.connection).await?;
+    }
+    for grant in file.records {
+        store.grant_records(act.clone(), &grant.plugin, &grant.record_type).await?;
     }
     Ok(())
 }

@@ -27,7 +27,7 @@ use crate::http::limits::Limits;
 use crate::http::{self, App, Shared, listen};
 use crate::library::Library;
 use crate::watch::Watcher;
-use crate::{Engine, follow, grants, packages, pauses, revocations, schedules, token};
+use crate::{Engine, follow, grants, packages, pauses, records, revocations, schedules, token};
 
 /// Answers under way get this much of the grace to themselves, at the end.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
@@ -117,7 +117,8 @@ async fn assemble(config: Config, login: Option<&str>, stop: watch::Receiver<boo
     http::backup::tidy(&config.data).context("an unfinished copy cannot be removed")?;
     let sandbox = Sandbox::new(Some(config.data.join("compiled")), SandboxLimits::default())?;
     let sandbox = sandbox.compiled_by(compiler()?);
-    let sandbox = sandbox.under(store.lease().clone()).with_source(packages::source(&store));
+    let (record_types, reading) = records::reading(&store);
+    let sandbox = sandbox.under(store.lease().clone()).with_source(packages::source(&store)).reading(reading);
     let clock = config.test_clock.as_deref().map_or_else(SystemClock::default, SystemClock::set_by);
     let restored = packages::restore(&sandbox, &store).await?;
     tracing::info!(restored, "plugins are back");
@@ -141,6 +142,7 @@ async fn assemble(config: Config, login: Option<&str>, stop: watch::Receiver<boo
         clock,
         engine,
         library,
+        record_types,
         engine_id: engine_id.as_str().unwrap_or("engine").into(),
         underway: http::Underway::default(),
         loading: tokio::sync::Mutex::default(),

@@ -48,6 +48,22 @@ pub mod logging {
     wit_bindgen::generate!({ path: "../../wit", world: "logging", generate_all });
 }
 
+// Two worlds, so that what reads alone imports nothing to write with.
+#[cfg(all(feature = "records", target_arch = "wasm32"))]
+pub mod reading {
+    wit_bindgen::generate!({ path: "../../wit", world: "records-reader", generate_all });
+}
+
+#[cfg(all(feature = "records", target_arch = "wasm32"))]
+pub mod writing {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "records-writer",
+        with: { "stepwell:host/records-read@0.1.0": crate::bindings::reading::stepwell::host::records_read },
+        generate_all,
+    });
+}
+
 /// Makes a [`Plugin`](crate::Plugin) the component: `export!(Order)`, or with optional exports
 /// `export!(Payment: undo, resume, query)`.
 #[macro_export]

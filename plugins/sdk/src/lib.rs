@@ -19,6 +19,8 @@ pub mod log;
 mod manifest;
 #[cfg(all(target_arch = "wasm32", feature = "bump"))]
 mod memory;
+#[cfg(feature = "records")]
+pub mod records;
 #[cfg(feature = "typed")]
 mod schema;
 #[cfg(not(target_arch = "wasm32"))]

@@ -5,7 +5,7 @@
 //! (`kept/`) and with changes to it that follow from a seed.
 //!
 //! Not here: HTTP itself (`tests/http`), calls of components that mean harm (`tests/wasm`).
-#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "what does not hold panics")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, reason = "what does not hold panics")]
 
 mod run;
 
@@ -35,7 +35,7 @@ pub fn expression(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let order =
         json!({ "id": "A-1", "amount_cents": 1200, "items": [{ "sku": "a", "qty": 2 }, null, "x"], "none": null });
-    let list = Value::from_iter(0..20);
+    let list = (0..20).collect::<Value>();
     let roots = [("input", Root::Value(&order)), ("vars", Root::Value(&list))];
     let scope = Scope { roots: &roots };
     match Expr::parse(text) {

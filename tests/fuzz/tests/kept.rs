@@ -1,5 +1,5 @@
 //! Every input that was found worth keeping, and changes to it that follow from a seed.
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests fail by panicking, and say what they looked at")]
 
 use std::path::{Path, PathBuf};
 

@@ -283,6 +283,8 @@ pub(crate) fn recovery(args: &Recovery, steps: &mut Steps) -> Result<()> {
             thread::sleep(LOOKS_EVERY);
         }
         engine.stop()?;
+        // What the loops wrote is on its way to the disk for a while, and flushes wait behind it.
+        ensure!(std::process::Command::new("sync").status()?.success(), "sync");
         let (engine, started) = Subject::start(&data, &token)?;
         let mut taken_us = Vec::new();
         for n in 0..args.instances {

@@ -116,24 +116,24 @@ fn package(old: Build<'_>, new: Build<'_>) -> Vec<Change> {
 }
 
 fn node_types(old: &[NodeType], new: &[NodeType]) -> Vec<NodeTypeChange> {
-    let mut changed = Vec::new();
+    let mut types = Vec::new();
     for before in old {
         let name = name(before).to_owned();
         let Some(now) = new.iter().find(|one| one.id == before.id) else {
-            changed.push(NodeTypeChange { name, kind: Kind::Removed, breaking: true, changes: Vec::new() });
+            types.push(NodeTypeChange { name, kind: Kind::Removed, breaking: true, changes: Vec::new() });
             continue;
         };
         let changes = node_type(before, now);
         if !changes.is_empty() {
             let breaking = changes.iter().any(|one| one.breaking);
-            changed.push(NodeTypeChange { name, kind: Kind::Changed, breaking, changes });
+            types.push(NodeTypeChange { name, kind: Kind::Changed, breaking, changes });
         }
     }
     for now in new.iter().filter(|now| old.iter().all(|before| before.id != now.id)) {
         let name = name(now).to_owned();
-        changed.push(NodeTypeChange { name, kind: Kind::Added, breaking: false, changes: Vec::new() });
+        types.push(NodeTypeChange { name, kind: Kind::Added, breaking: false, changes: Vec::new() });
     }
-    changed
+    types
 }
 
 fn name(node_type: &NodeType) -> &str {
@@ -161,12 +161,11 @@ fn node_type(old: &NodeType, new: &NodeType) -> Vec<Change> {
 fn ports(old: &NodeType, new: &NodeType) -> Vec<Change> {
     let mut changes = Vec::new();
     for before in &old.ports {
-        match new.ports.iter().find(|port| port.name == before.name) {
-            Some(now) => changes.append(&mut read(&format!("output/{}", before.name), &before.output, &now.output)),
-            None => {
-                let message = format!("the output port `{}` is gone", before.name);
-                changes.push(Change::new("port-removed", "ports", true, message));
-            }
+        if let Some(now) = new.ports.iter().find(|port| port.name == before.name) {
+            changes.append(&mut read(&format!("output/{}", before.name), &before.output, &now.output));
+        } else {
+            let message = format!("the output port `{}` is gone", before.name);
+            changes.push(Change::new("port-removed", "ports", true, message));
         }
     }
     for now in new.ports.iter().filter(|now| old.ports.iter().all(|port| port.name != now.name)) {

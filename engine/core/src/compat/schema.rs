@@ -153,12 +153,11 @@ impl<'a> Comparison<'a> {
             for name in names {
                 let of = |schema: &Map<String, Value>| schema.get(name).and_then(Value::as_f64);
                 let tighter = match (of(old), of(new)) {
-                    (None, None) => continue,
                     (None, Some(_)) => true,
                     (Some(_), None) => false,
                     (Some(before), Some(now)) if before < now => larger_is_less,
                     (Some(before), Some(now)) if before > now => !larger_is_less,
-                    (Some(_), Some(_)) => continue,
+                    (None, None) | (Some(_), Some(_)) => continue,
                 };
                 let word = |schema: &Map<String, Value>| schema.get(name).map_or_else(|| "none".to_owned(), shown);
                 let message = format!("{name} was {} and is {}", word(old), word(new));

@@ -39,18 +39,24 @@ pub(super) fn tokens(tokens: &[Token<'_>]) -> Result<(), ExprError> {
     // An interval may open with any bracket (`]1..5[`), so what a bracket does depends on whether
     // an operand may stand here.
     let mut operand_next = true;
-    // The last token opened the arguments of a call, which may be none.
+    // The last token opened the arguments of a call, which may be none; an index may not.
     let mut just_called = false;
     for token in tokens {
         let mut called = false;
         match token.kind {
             TokenKind::Bracket(bracket) => {
-                let empty = closes(bracket) && operand_next && (just_called || !has_range);
+                let none = just_called && bracket == Bracket::RightParenthesis;
+                let empty = closes(bracket) && operand_next && (none || !has_range);
                 let opens = !empty && (operand_next || !closes(bracket));
-                just_called = opens && !operand_next;
-                open = if opens { open + 1 } else { open.saturating_sub(1) };
+                called = opens && !operand_next && bracket == Bracket::LeftParenthesis;
+                open = match (opens, open) {
+                    (true, _) => open + 1,
+                    (false, 0) => {
+                        return Err(refused(token, "EXPRESSION_SYNTAX", "this bracket closes nothing".into()));
+                    }
+                    (false, _) => open - 1,
+                };
                 operand_next = opens;
-                called = just_called;
             }
             TokenKind::TemplateString(TemplateString::ExpressionStart) => {
                 open += 1;
@@ -77,10 +83,13 @@ pub(super) fn tokens(tokens: &[Token<'_>]) -> Result<(), ExprError> {
         } else {
             continue;
         };
-        let (from, to) = (token.span.0 as usize, token.span.1 as usize);
-        return Err(ExprError { code: "EXPRESSION_TOO_DEEP", message: over, from, to });
+        return Err(refused(token, "EXPRESSION_TOO_DEEP", over));
     }
     Ok(())
+}
+
+fn refused(token: &Token<'_>, code: &'static str, message: String) -> ExprError {
+    ExprError { code, message, from: token.span.0 as usize, to: token.span.1 as usize }
 }
 
 fn closes(bracket: Bracket) -> bool {

@@ -19,6 +19,11 @@ pub(super) fn hash(document: &Value, pins: &BTreeMap<&str, String>) -> String {
     })
 }
 
+/// Hex sha256 of a document that is pinned to nothing.
+pub(crate) fn content_hash(document: &Value) -> String {
+    hash(document, &BTreeMap::new())
+}
+
 /// JSON text with sorted keys; at the top without `layout`.
 fn canonical(value: &Value, top: bool, text: &mut String) {
     match value {

@@ -311,6 +311,7 @@ fn first_mismatch(what: &str, schema: &Schema, value: &Value) -> String {
 }
 
 /// A node type pinned to code.
+#[allow(clippy::struct_excessive_bools, reason = "each is said of a node type or a task, apart from the others")]
 #[derive(Debug, Clone)]
 pub struct Callee {
     /// `plugin/type@major`.
@@ -328,6 +329,8 @@ pub struct Callee {
     pub undo: bool,
     pub resume: bool,
     pub query: bool,
+    /// Its answer may be one that was given before. Pure ones only.
+    pub cache: bool,
 }
 
 #[derive(Debug, Clone)]

@@ -27,6 +27,7 @@ use crate::schema::Schema;
 use schedule::Schedule;
 use trigger::Trigger;
 
+pub(crate) use hash::content_hash;
 pub use kind::{
     CallFlow, Callee, Contract, Decision, Delivery, ExternalTask, ForEach, Heard, Join, Kind, Listener, ListenerCall,
     ListenerFailure, Merge, More, OnFailure, Rest, Retry, Stage, StageStep, Task, Throw, TimerKind, Undo, Until,

@@ -24,7 +24,7 @@ use tokio::process::{Child, ChildStderr, Command};
 use super::CompileError;
 use super::inside::Caps;
 use crate::limits::Limits;
-use crate::load::{Stage, Told};
+use crate::load::{Hears, Stage};
 
 /// What a child may say in all: problems with their texts, or a panic's.
 const SAID_BYTES_MAX: u64 = 256 * 1024;
@@ -60,7 +60,7 @@ pub(super) async fn compile(
     program: &Program,
     limits: &Limits,
     wasm: &[u8],
-    told: &Told<'_>,
+    told: &Hears<'_>,
 ) -> Result<Vec<u8>, CompileError> {
     told(Stage::Imports);
     let mut child = start(program, limits).map_err(CompileError::NotStarted)?;
@@ -102,7 +102,7 @@ async fn talk(
     child: &mut Child,
     code_bytes_max: u64,
     wasm: &[u8],
-    told: &Told<'_>,
+    told: &Hears<'_>,
 ) -> io::Result<(ExitStatus, Vec<u8>, Left)> {
     let (Some(mut stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
@@ -138,7 +138,7 @@ async fn take(from: impl AsyncRead + Unpin, bytes_max: u64) -> io::Result<Vec<u8
     Ok(taken)
 }
 
-async fn listen(stderr: ChildStderr, told: &Told<'_>) -> io::Result<Left> {
+async fn listen(stderr: ChildStderr, told: &Hears<'_>) -> io::Result<Left> {
     let mut left = Left::default();
     let mut lines = BufReader::new(stderr.take(SAID_BYTES_MAX));
     let mut line = Vec::new();

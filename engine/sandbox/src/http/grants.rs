@@ -8,7 +8,7 @@
 //!
 //! Not here: which addresses a host name may resolve to (`address`).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -26,6 +26,17 @@ pub struct Grants {
     pub connections: BTreeMap<String, Connection>,
     #[serde(default)]
     pub grants: Vec<Grant>,
+    #[serde(default)]
+    pub records: Vec<RecordGrant>,
+}
+
+/// Lets one plugin, in all its versions, read and write records of some types. The types need not be there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RecordGrant {
+    /// Name of the package, without a version.
+    pub plugin: String,
+    pub record_types: Vec<String>,
 }
 
 /// Lets one plugin, in all its versions, use some connections.
@@ -105,11 +116,17 @@ impl Target {
 #[derive(Debug, Default)]
 pub(crate) struct Reach {
     by_plugin: HashMap<String, HashMap<String, Arc<Target>>>,
+    records: HashMap<String, Arc<HashSet<String>>>,
 }
 
 impl Reach {
     pub(crate) fn target(&self, plugin: &str, connection: &str) -> Option<&Arc<Target>> {
         self.by_plugin.get(plugin)?.get(connection)
+    }
+
+    /// The record types that a plugin may reach.
+    pub(crate) fn record_types(&self, plugin: &str) -> Arc<HashSet<String>> {
+        self.records.get(plugin).cloned().unwrap_or_default()
     }
 }
 
@@ -131,6 +148,10 @@ impl Grants {
             }
         }
         let mut reach = Reach::default();
+        for grant in &self.records {
+            let known = reach.records.entry(grant.plugin.clone()).or_default();
+            Arc::make_mut(known).extend(grant.record_types.iter().cloned());
+        }
         for (at, grant) in self.grants.iter().enumerate() {
             let plugin = reach.by_plugin.entry(grant.plugin.clone()).or_default();
             for (nth, name) in grant.connections.iter().enumerate() {

@@ -18,7 +18,7 @@ use super::extract::Path;
 use super::problem::{Answer, Code, Refusal, RefusalBody};
 use super::time::rfc3339;
 use super::{App, body};
-use crate::grants::Grant;
+use crate::grants::{Grant, RecordGrant};
 use crate::packages::{self, GrantsError};
 
 const HIDDEN: &str = "***";
@@ -67,6 +67,8 @@ pub(super) struct Connections {
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct GrantList {
     items: Vec<Grant>,
+    /// Of record types.
+    records: Vec<RecordGrant>,
 }
 
 fn shown(connection: stepwell_store::Connection) -> ConnectionItem {
@@ -115,7 +117,7 @@ pub(super) async fn put(
         keep_hidden(&mut spec, &before.spec);
     }
     let parsed: Connection = body::parse(spec.to_string().as_bytes())?;
-    let alone = Grants { connections: [(name.clone(), parsed.clone())].into(), grants: Vec::new() };
+    let alone = Grants { connections: [(name.clone(), parsed.clone())].into(), ..Grants::default() };
     check(&alone)?;
     let spec = serde_json::to_value(&parsed).map_err(|_| Refusal::new(Code::Internal))?;
     let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
@@ -167,7 +169,9 @@ async fn enforce(app: &App) -> Answer<()> {
 pub(super) async fn grants(State(app): State<App>) -> Answer<Json<GrantList>> {
     let grants = app.engine.journal().grants().await?;
     let items = grants.into_iter().map(|one| Grant { plugin: one.plugin, connection: one.connection }).collect();
-    Ok(Json(GrantList { items }))
+    let records = app.engine.journal().record_grants().await?;
+    let records = records.into_iter().map(|one| RecordGrant { plugin: one.plugin, record_type: one.kind }).collect();
+    Ok(Json(GrantList { items, records }))
 }
 
 /// Let a plugin use a connection
@@ -199,6 +203,38 @@ pub(super) async fn ungrant(
     let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
     if !app.engine.journal().ungrant(act, &plugin, &connection).await? {
         return Err(missing(&connection));
+    }
+    enforce(&app).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Let a plugin read and write records of a type
+#[utoipa::path(put, path = "/api/v1/grants/{plugin}/records/{type}", tag = "grants",
+    params(("plugin" = String, Path), ("type" = String, Path, description = "Need not be published yet")),
+    responses((status = 204)))]
+pub(super) async fn grant_records(
+    State(app): State<App>,
+    Path((plugin, kind)): Path<(String, String)>,
+    Extension(caller): Extension<Caller>,
+) -> Answer<StatusCode> {
+    let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+    app.engine.journal().grant_records(act, &plugin, &kind).await?;
+    enforce(&app).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Take a grant of records back
+#[utoipa::path(delete, path = "/api/v1/grants/{plugin}/records/{type}", tag = "grants",
+    params(("plugin" = String, Path), ("type" = String, Path)),
+    responses((status = 204), (status = 404, body = RefusalBody)))]
+pub(super) async fn ungrant_records(
+    State(app): State<App>,
+    Path((plugin, kind)): Path<(String, String)>,
+    Extension(caller): Extension<Caller>,
+) -> Answer<StatusCode> {
+    let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+    if !app.engine.journal().ungrant_records(act, &plugin, &kind).await? {
+        return Err(Refusal::say(Code::RecordTypeNotFound, format!("{plugin} has no grant of {kind}")));
     }
     enforce(&app).await?;
     Ok(StatusCode::NO_CONTENT)

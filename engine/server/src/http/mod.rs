@@ -33,6 +33,7 @@ mod ops;
 mod pauses;
 mod plugins;
 pub(crate) mod problem;
+mod records;
 mod replay;
 mod routes;
 mod schedules;
@@ -58,6 +59,7 @@ use crate::config::Config;
 use crate::library::Library;
 use crate::packages::Granting;
 use crate::pauses::Pausing;
+use crate::records::RecordTypes;
 use crate::uploads::Uploading;
 use auth::Auth;
 pub(crate) use choose::Wish;
@@ -76,6 +78,7 @@ pub(crate) struct Shared {
     pub clock: SystemClock,
     pub engine: Engine,
     pub library: Library,
+    pub record_types: Arc<RecordTypes>,
     /// This store's name in event ids.
     pub engine_id: Arc<str>,
     pub started_ms: u64,
@@ -154,6 +157,10 @@ fn door_routes() -> Router<App> {
         .route("/api/v1/routes/{path}", get(routes::show).put(routes::save).delete(routes::drop_route))
         .route("/api/v1/routes/{path}/preview", post(routes::preview))
         .route("/api/v1/gc", post(needs::collect))
+        .route("/api/v1/record-types", get(records::types))
+        .route("/api/v1/record-types/{key}", get(records::show_type).put(records::publish_type))
+        .route("/api/v1/records/{type}", get(records::list))
+        .route("/api/v1/records/{type}/{id}", get(records::show).put(records::put))
 }
 
 fn instance_routes() -> Router<App> {
@@ -213,4 +220,8 @@ fn plugin_routes() -> Router<App> {
         .route("/api/v1/pauses/connections/{name}/probe", post(pauses::probe_connection))
         .route("/api/v1/grants", get(connections::grants))
         .route("/api/v1/grants/{plugin}/{connection}", put(connections::grant).delete(connections::ungrant))
+        .route(
+            "/api/v1/grants/{plugin}/records/{type}",
+            put(connections::grant_records).delete(connections::ungrant_records),
+        )
 }

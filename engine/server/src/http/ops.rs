@@ -134,6 +134,7 @@ pub(super) async fn metrics(State(app): State<App>) -> Answer<Response> {
     }
     engine(&app, &mut text);
     breakers(&app, &mut text);
+    kept_answers(&app, &mut text);
     held(&app, &mut text).await?;
     doors(&app, &mut text);
     let mut response = (StatusCode::OK, text).into_response();
@@ -199,6 +200,15 @@ fn breakers(app: &App, text: &mut String) {
         let _ =
             writeln!(text, "stepwell_plugin_breaker_trips_total{{plugin=\"{name}\",version=\"{version}\"}} {trips}");
     }
+}
+
+fn kept_answers(app: &App, text: &mut String) {
+    let view = app.engine.nodes().cache();
+    head(text, "stepwell_node_cache_total", "counter", "Calls that a kept answer of a pure node could have served.");
+    for (result, count) in [("hit", view.hits), ("miss", view.misses)] {
+        let _ = writeln!(text, "stepwell_node_cache_total{{result=\"{result}\"}} {count}");
+    }
+    one(text, "stepwell_node_cache_bytes", "gauge", "Kept answers of pure nodes.", view.bytes);
 }
 
 async fn held(app: &App, text: &mut String) -> Answer<()> {

@@ -84,6 +84,7 @@ pub(super) async fn run(State(app): State<App>, Path(id): Path<String>) -> Answe
         version: stored.summary.version,
         business_key: stored.summary.business_key.clone(),
         traceparent: stored.traceparent.clone(),
+        records: None,
     };
     let begun = Instant::now();
     let (mut calls, mut made) = (BTreeMap::new(), Vec::new());

@@ -69,10 +69,10 @@ async fn a_revocation_outlives_its_build() {
     assert_eq!(it.store.put_plugin(build("d1")).await.unwrap(), PluginKept::New);
 }
 
-async fn brought(store: &Store, n: u64, state: UploadState, stage: &str) {
+async fn brought(store: &Store, n: u64, state: UploadState, at: &str) {
     let act = Act { by: "ada".to_owned(), at_ms: n };
     let upload = Upload { id: format!("u{n:03}"), act, state, body: json!({ "n": n }) };
-    store.put_upload(upload, stage, n + 1).await.unwrap();
+    store.put_upload(upload, at, n + 1).await.unwrap();
 }
 
 #[tokio::test]
@@ -88,7 +88,7 @@ async fn the_last_hundred_uploads_are_kept_and_each_step_is_told() {
         .into_iter()
         .map(|item| match item {
             FeedItem::Notice(notice) => notice.change,
-            other => panic!("{other:?}"),
+            other @ FeedItem::Instance(_) => panic!("{other:?}"),
         })
         .collect();
     let step =

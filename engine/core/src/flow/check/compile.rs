@@ -216,6 +216,12 @@ impl<'d> Checker<'d> {
             let problem = Problem::warning("DELIVERY_WITHOUT_EFFECT", child(pointer, "delivery"), message);
             self.on(node, problem.fix("remove `delivery`"));
         }
+        let call = call.map(|call| Callee { cache: task.cache, ..call });
+        if task.cache && call.as_ref().is_some_and(|call| call.effect != EffectClass::Pure) {
+            let message = "only a pure node answers the same to the same; this one may not be spared a call";
+            let problem = Problem::error("CACHE_NOT_PURE", child(pointer, "cache"), message);
+            self.on(node, problem.fix("remove `cache`"));
+        }
         let contract = self.contract(self.nodes[node].node_type);
         Some(Task { call: call?, contract, with: input, retry, undo: undo?, delivery })
     }
@@ -282,6 +288,7 @@ impl<'d> Checker<'d> {
             undo: node_type.undo,
             resume: node_type.resume,
             query: node_type.query,
+            cache: false,
         })
     }
 

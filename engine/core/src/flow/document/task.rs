@@ -40,6 +40,9 @@ pub struct TaskDocument {
     pub undo: Option<UndoDocument>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<DeliveryDocument>,
+    /// A pure node's answer is kept, and given again for the same config and input, by the engine that has it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cache: bool,
     /// Boundary handlers by port: an edge leaves from each.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub on: BTreeMap<String, BoundaryDocument>,

@@ -1,0 +1,72 @@
+//! Records under flows, on either database: races for one record, crashes, failures, and what is seen by whom.
+//!
+//! The nodes are those of `tests/wasm/guests/clerk`, which do what their input lists, and of `reader`, which is external.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod by_hand;
+mod flows;
+mod races;
+mod sight;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use stepwell_tests::{Client, Options, Stepwell, guest, until};
+
+pub(crate) const SOON: Duration = Duration::from_secs(60);
+
+pub(crate) fn order() -> Value {
+    let statuses = [("CREATED", 10, false), ("PAYING", 20, false), ("PAID", 30, true), ("CANCELLED", 90, true)];
+    let statuses: Vec<Value> =
+        statuses.map(|(name, code, terminal)| json!({ "name": name, "code": code, "terminal": terminal })).into();
+    json!({
+        "stepwell": 1, "kind": "record", "key": "order", "title": { "en": "Order", "zh-CN": "订单" }, "statuses": statuses,
+        "schema": { "type": "object", "properties": { "amount": { "type": "integer" } } },
+    })
+}
+
+/// An engine with the record type, the guests and what they may reach.
+pub(crate) async fn engine() -> Stepwell {
+    let engine = Stepwell::start(Options::default()).await;
+    engine.put("/api/v1/record-types/order", &[], &json!({ "document": order() })).await.expect(200);
+    for name in ["clerk", "reader"] {
+        let wasm = guest(env!("CARGO_TARGET_TMPDIR"), name);
+        let headers = [("content-type", "application/wasm")];
+        let loaded = engine.send("POST", "/api/v1/plugins", &headers, wasm).await.unwrap();
+        assert!(loaded.status < 300, "{}", loaded.text());
+        engine.put(&format!("/api/v1/grants/{name}/records/order"), &[], &json!({})).await.expect(204);
+    }
+    engine
+}
+
+/// Starts an instance and waits for its end.
+pub(crate) async fn run(engine: &Client, flow: &str, input: &Value) -> Value {
+    let path = format!("/api/v1/flows/{flow}/instances?wait=30s");
+    let reply = engine.post(&path, &json!({ "input": input })).await;
+    assert!(reply.status < 300, "{}", reply.text());
+    reply.json()
+}
+
+/// The record as it is committed; null: there is none.
+pub(crate) async fn record(engine: &Client, id: &str) -> Value {
+    let reply = engine.get(&format!("/api/v1/records/order/{id}")).await;
+    if reply.status == 404 { Value::Null } else { reply.expect(200).json() }
+}
+
+/// `PAYING@2`
+pub(crate) async fn at(engine: &Client, id: &str) -> String {
+    let found = record(engine, id).await;
+    if found.is_null() {
+        return String::new();
+    }
+    format!("{}@{}", found["status"].as_str().unwrap(), found["revision"].as_str().unwrap())
+}
+
+/// Waits until so many instances of a flow are in a state.
+pub(crate) async fn count(engine: &Client, flow: &str, state: &str, expected: u64) {
+    until(&format!("{expected} of {flow} are {state}"), SOON, async || {
+        let counts = engine.get(&format!("/api/v1/flows/{flow}")).await.expect(200).json()["counts"].clone();
+        (counts[state] == expected).then_some(())
+    })
+    .await;
+}
