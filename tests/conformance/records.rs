@@ -7,15 +7,15 @@ use stepwell_runtime::journal::AppendError;
 
 use crate::subject::{Commit, Subject, commit, moved, new_id, same, taken};
 
-fn at(status: &str, revision: u64) -> Option<(String, u64)> {
-    Some((status.to_owned(), revision))
+fn at(status: &str, revision: u64) -> (String, u64) {
+    (status.to_owned(), revision)
 }
 
 pub(crate) async fn a_record_is_written_with_its_commit(subject: impl Subject) -> Result<()> {
     let (journal, id) = (subject.journal(), new_id());
     same("before", subject.record("order", "1").await?, None)?;
     commit(journal, Commit::first(&id).writes("order", "1", 0, "NEW").reads("order", "2", 0)).await?;
-    same("created", subject.record("order", "1").await?, at("NEW", 1))?;
+    same("created", subject.record("order", "1").await?, Some(at("NEW", 1)))?;
     same("only read", subject.record("order", "2").await?, None)?;
     same("of another type", subject.record("refund", "1").await?, None)?;
     commit(journal, Commit::after(&id, 1, 1).writes("order", "1", 1, "PAYING")).await?;
@@ -23,7 +23,7 @@ pub(crate) async fn a_record_is_written_with_its_commit(subject: impl Subject) -
     // Written several times since the commit before: each counts.
     commit(journal, Commit::after(&id, 3, 1).writes_up_to("order", "1", 2, 5, "PAID")).await?;
     let subject = subject.restart().await;
-    same("after a restart", subject.record("order", "1").await?, at("PAID", 5))
+    same("after a restart", subject.record("order", "1").await?, Some(at("PAID", 5)))
 }
 
 pub(crate) async fn a_record_that_moved_refuses_the_whole_commit(subject: impl Subject) -> Result<()> {
@@ -39,7 +39,7 @@ pub(crate) async fn a_record_that_moved_refuses_the_whole_commit(subject: impl S
     let other = new_id();
     moved(journal, Commit::first(&other).writes("order", "1", 0, "NEW")).await?;
     same("not admitted", journal.take(&other).await?.is_none(), true)?;
-    same("not written", subject.record("order", "1").await?, at("NEW", 1))?;
+    same("not written", subject.record("order", "1").await?, Some(at("NEW", 1)))?;
     same("nor beside it", subject.record("order", "2").await?, None)?;
     same("not committed", journal.entries(&id, &[2]).await?.len(), 0)?;
     // It is still ours, as it was stored.
@@ -65,7 +65,7 @@ pub(crate) async fn of_many_that_claim_at_once_one_wins(subject: impl Subject) -
         }
     }
     same("winners", won, 1)?;
-    same("written once", subject.record("order", "1").await?, at("PAYING", 1))
+    same("written once", subject.record("order", "1").await?, Some(at("PAYING", 1)))
 }
 
 pub(crate) async fn of_many_that_count_at_once_none_is_lost(subject: impl Subject) -> Result<()> {
@@ -84,7 +84,7 @@ pub(crate) async fn of_many_that_count_at_once_none_is_lost(subject: impl Subjec
     for outcome in join_all(counts).await {
         outcome?;
     }
-    same("counted", subject.record("counter", "1").await?, at("ON", 8))
+    same("counted", subject.record("counter", "1").await?, Some(at("ON", 8)))
 }
 
 pub(crate) async fn a_commit_names_a_record_once(subject: impl Subject) -> Result<()> {

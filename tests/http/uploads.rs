@@ -9,7 +9,7 @@ use stepwell_tests::{Client, Options, Reply, Stepwell, until};
 
 use crate::instances::{begin, reaches};
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 const WASM: [(&str, &str); 1] = [("content-type", "application/wasm")];
 
 fn built() -> Vec<u8> {

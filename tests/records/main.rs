@@ -2,6 +2,7 @@
 //!
 //! The nodes are those of `tests/wasm/guests/clerk`, which do what their input lists, and of `reader`, which is external.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![allow(clippy::needless_pass_by_value, reason = "documents are written where they are used")]
 
 mod by_hand;
 mod flows;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use stepwell_tests::{Client, Options, Stepwell, guest, until};
 
-pub(crate) const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_mins(1);
 
 pub(crate) fn order() -> Value {
     let statuses = [("CREATED", 10, false), ("PAYING", 20, false), ("PAID", 30, true), ("CANCELLED", 90, true)];

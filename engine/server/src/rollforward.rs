@@ -78,14 +78,13 @@ impl Way {
         };
         let from = loaded(from)?;
         let mut node_types = sandbox.catalog();
-        let to = match to {
-            Some(to) => loaded(to)?,
-            None => {
-                let now = from.node_types.iter().find_map(|one| node_types.get(&one.uses));
-                let now = now.filter(|now| now.digest != from.digest.to_string());
-                let none = || Unfit::Unfit(format!("no other build of {}@{} is live", from.name, major(&from.version)));
-                loaded(&now.ok_or_else(none)?.digest.clone())?
-            }
+        let to = if let Some(to) = to {
+            loaded(to)?
+        } else {
+            let now = from.node_types.iter().find_map(|one| node_types.get(&one.uses));
+            let now = now.filter(|now| now.digest != from.digest.to_string());
+            let none = || Unfit::Unfit(format!("no other build of {}@{} is live", from.name, major(&from.version)));
+            loaded(&now.ok_or_else(none)?.digest.clone())?
         };
         let unfit = |why: String| Err(Unfit::Unfit(why));
         if to.digest == from.digest {

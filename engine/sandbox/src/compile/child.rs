@@ -231,7 +231,7 @@ mod tests {
             let patient = !said.ends_with("TIME");
             let found = of(script, |limits| {
                 if !patient {
-                    limits.compile_ms_max = 300
+                    limits.compile_ms_max = 300;
                 }
             })
             .await;

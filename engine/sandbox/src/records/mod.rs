@@ -39,11 +39,15 @@ pub type Told<T> = Pin<Box<dyn Future<Output = Result<T, Unavailable>> + Send>>;
 
 /// How committed records, and the types they are held to, are read.
 pub struct Reading {
-    pub record_type: Box<dyn Fn(&str) -> Told<Option<Arc<RecordType>>> + Send + Sync>,
-    pub record: Box<dyn Fn(&str, &str) -> Told<Option<Committed>> + Send + Sync>,
+    pub record_type: ReadType,
+    pub record: ReadOne,
     /// A part of a list by id, and whether there is more.
-    pub records: Box<dyn Fn(&str, Wanted) -> Told<(Vec<Committed>, bool)> + Send + Sync>,
+    pub records: ReadMany,
 }
+
+type ReadType = Box<dyn Fn(&str) -> Told<Option<Arc<RecordType>>> + Send + Sync>;
+type ReadOne = Box<dyn Fn(&str, &str) -> Told<Option<Committed>> + Send + Sync>;
+type ReadMany = Box<dyn Fn(&str, Wanted) -> Told<(Vec<Committed>, bool)> + Send + Sync>;
 
 /// A record as it is committed.
 #[derive(Debug, Clone, PartialEq, Eq)]

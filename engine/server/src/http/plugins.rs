@@ -64,7 +64,7 @@ pub(super) struct RaisedBy {
 
 #[derive(utoipa::ToSchema)]
 #[schema(rename_all = "camelCase")]
-#[allow(dead_code, reason = "only its schema is used")]
+#[allow(dead_code, clippy::struct_field_names, reason = "only its schema is used, and units are named there")]
 pub(super) struct Sizes {
     code_bytes: u64,
     data_bytes: u64,

@@ -168,7 +168,7 @@ pub(super) async fn upload(
     let mut running: JoinHandle<Option<Result<Came, Unavailable>>> = tokio::spawn({
         let (app, id) = (app.clone(), id.clone());
         async move {
-            let Some(_place) = app.uploading.enter() else { return None };
+            let _place = app.uploading.enter()?;
             Some(Box::pin(uploads::run(app.clone(), id, wanted)).await)
         }
     });
