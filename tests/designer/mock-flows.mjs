@@ -2,11 +2,12 @@
 import { createHash } from 'node:crypto';
 import { refuse } from './mock.mjs';
 import { bindings, routes } from './mock-bindings.mjs';
+import { People } from './mock-users.mjs';
 
 const iso = (ms) => new Date(ms).toISOString();
 
 export class Flows {
-  session = { user: 'admin', roles: ['admin'] };
+  people = new People();
   flows = new Map();
   instances = new Map();
   audit = [];

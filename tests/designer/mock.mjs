@@ -114,18 +114,17 @@ async function api(engine, feed, request, response, url) {
   const path = url.pathname.slice('/api/v1'.length);
   const route = `${request.method} ${path}`;
   const cookie = /stepwell_session=([^;]+)/.exec(request.headers.cookie ?? '')?.[1];
-  if (route === 'POST /session') {
-    const { token } = await body(request);
-    if (token !== 'demo') throw refuse(401, 'TOKEN_UNKNOWN', 'This token is not known');
-    return answer(response, 200, engine.session, undefined, {
-      'set-cookie': 'stepwell_session=1; HttpOnly; SameSite=Strict; Path=/',
-    });
+  if (['/setup', '/session'].includes(path) && (request.method === 'POST' || path === '/setup')) {
+    const open = engine.people.open(route, await body(request));
+    const cookie = { 'set-cookie': 'stepwell_session=1; HttpOnly; SameSite=Strict; Path=/' };
+    return answer(response, 200, open, undefined, request.method === 'POST' ? cookie : {});
   }
   if (cookie !== '1' && request.headers.authorization !== 'Bearer demo')
     throw refuse(401, 'SIGNED_OUT', 'Sign in first');
   if (cookie === '1' && request.method !== 'GET' && request.headers['stepwell-csrf'] !== '1')
     throw refuse(403, 'CSRF', 'The request lacks its header');
-  if (route === 'GET /session') return answer(response, 200, engine.session);
+  if (route === 'GET /session') return answer(response, 200, engine.people.session);
+  if (route === 'PUT /session/password') return answer(response, 200, { ...engine.people.session, mustChange: false });
   if (route === 'DELETE /session')
     return answer(response, 204, undefined, undefined, { 'set-cookie': 'stepwell_session=; Max-Age=0; Path=/' });
   if (route === 'GET /events') {
@@ -165,7 +164,14 @@ async function api(engine, feed, request, response, url) {
       })),
     });
   if (route === 'GET /schedules') return answer(response, 200, { items: engine.schedules() });
-  if (route === 'GET /audit') return answer(response, 200, { items: engine.audit.slice(-100).reverse(), next: null });
+  if (route === 'GET /audit') {
+    const asked = Object.fromEntries(url.searchParams);
+    const fits = (row) =>
+      (!asked.who || row.who === asked.who) &&
+      (!asked.action || row.action === asked.action || row.action.startsWith(`${asked.action}.`)) &&
+      (!asked.target || row.target === asked.target);
+    return answer(response, 200, { items: engine.audit.filter(fits).slice(-100).reverse(), next: null });
+  }
   if (route === 'POST /messages') return answer(response, 202, engine.message(await body(request)));
   if (route === 'POST /bulk') return answer(response, 200, engine.bulk(await body(request)));
   if (route === 'GET /instances') return answer(response, 200, engine.find(Object.fromEntries(url.searchParams)));
@@ -173,6 +179,10 @@ async function api(engine, feed, request, response, url) {
   const parts = path.split('/').filter(Boolean).map(decodeURIComponent);
   if (parts[0] === 'plugins') return builds(engine.builds, request, response, parts);
   if (parts[0] === 'flows') return flows(engine, request, response, parts);
+  if (parts[0] === 'users' || parts[0] === 'tokens') {
+    const asked = request.method === 'GET' ? {} : await body(request);
+    return answer(response, 200, engine.people.answer(request.method, parts, asked));
+  }
   if (parts[0] === 'routes') return routes(engine, request, response, parts);
   if (parts[0] === 'tasks' || parts[0] === 'external-tasks') return tasks(engine, request, response, parts, url);
   if (parts[0] === 'record-types' || parts[0] === 'records') return records(engine, request, response, parts, url);

@@ -14,7 +14,13 @@ for (const file of readdirSync(new URL('.', import.meta.url))
   .sort()) {
   const { tests } = await import(`./${file}`);
   for (const test of tests) {
-    if (!test.name.includes(filter) || (test.needsMock && !engine.mock) || (test.needsShop && !engine.shop)) continue;
+    if (
+      !test.name.includes(filter) ||
+      (test.needsMock && !engine.mock) ||
+      (test.needsReal && engine.mock) ||
+      (test.needsShop && !engine.shop)
+    )
+      continue;
     ran += 1;
     const begun = Date.now();
     let page;

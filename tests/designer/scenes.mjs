@@ -396,3 +396,46 @@ async function seedRecords() {
       { status: state, body: { sku: 'milk', amount_cents: 1990 } },
     );
 }
+scenes.push(
+  {
+    name: 'setup',
+    show: async (page, engine) => {
+      const people = engine.mock?.engine.people;
+      if (people) people.administered = false;
+      await page.goto(`${engine.url}/?setup=link`);
+      await page.waitForSelector('#login-again');
+      if (people) people.administered = true;
+    },
+  },
+  { name: 'users', show: visit('/users', 'tbody tr') },
+  {
+    name: 'users-add',
+    show: async (page, engine) => {
+      await visit('/users', 'tbody tr')(page, engine);
+      await page.click('.page-head .btn.primary');
+      await page.waitForSelector('dialog[open] fieldset');
+      await page.fill('dialog .field .input', 'wang.fang');
+    },
+  },
+  {
+    name: 'users-made',
+    alike: 'users-add',
+    show: async (page, engine) => {
+      await visit('/users', 'tbody tr')(page, engine);
+      await page.click('.page-head .btn.primary');
+      await page.fill('dialog .field .input', `wang.fang.${Date.now()}`);
+      await page.click('dialog footer .btn.primary');
+      await page.waitForSelector('dialog input[readonly]');
+    },
+  },
+  { name: 'tokens', alike: 'users', show: visit('/tokens', 'tbody tr') },
+  { name: 'account', alike: 'setup', show: visit('/account', 'section form') },
+  {
+    name: 'account-menu',
+    show: async (page, engine) => {
+      await visit('/tokens', 'tbody tr')(page, engine);
+      await page.click('nav .foot [aria-haspopup=menu]');
+      await page.waitForSelector('[role=menuitem]');
+    },
+  },
+);

@@ -10,6 +10,7 @@ mod clocks;
 mod commands;
 mod losses;
 mod plugins;
+mod users;
 
 use stepwell_tests::orders::Orders;
 use stepwell_tests::{Options, Stepwell, database};

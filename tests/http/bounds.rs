@@ -79,11 +79,11 @@ async fn each_start_and_message_and_login_has_its_audit_row() {
         .collect();
     // The newest first. A duplicate and a refused login did nothing.
     let wanted = [
-        "admin session.login",
-        "admin message.post",
+        "token:bootstrap session.login",
+        "token:bootstrap message.post",
         "anyone instance.start",
-        "admin instance.start",
-        "admin flow.publish",
+        "token:bootstrap instance.start",
+        "token:bootstrap flow.publish",
     ];
     assert_eq!(rows, wanted);
     assert_eq!(audit["items"][3]["target"], reply.json()["id"]);

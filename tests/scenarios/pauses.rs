@@ -98,7 +98,7 @@ async fn a_probe_that_goes_well_resumes_all() {
         .iter()
         .map(|row| (row["who"].as_str().unwrap(), row["action"].as_str().unwrap()))
         .collect();
-    assert_eq!(said, [("probe", "pause.delete"), ("admin", "pause.put")]);
+    assert_eq!(said, [("probe", "pause.delete"), ("token:bootstrap", "pause.put")]);
     orders.stop().await;
 }
 

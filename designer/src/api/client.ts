@@ -1,6 +1,7 @@
 // Every request the console makes. A refusal is an ApiError that carries the problem document; what to say to the
 // person is the caller's business. Imports nothing of ours outside this folder.
 import type {
+  ApiToken,
   AuditEntry,
   Binding,
   BindingRules,
@@ -26,6 +27,7 @@ import type {
   Published,
   RecordEntry,
   RecordTypeVersion,
+  RoleGiven,
   RouteEntry,
   RouteRules,
   RulesSaved,
@@ -33,6 +35,7 @@ import type {
   Session,
   StartResult,
   Status,
+  User,
   UserTask,
   VersionDetail,
 } from './shapes';
@@ -126,8 +129,12 @@ const put = (body: unknown, revision: string | null): Options => ({
 
 export const api = {
   session: () => json<Session>('/session'),
-  login: (token: string) => json<Session | null>('/session', post({ token })),
+  login: (by: { name: string; password: string } | { token: string }) => json<Session>('/session', post(by)),
   logout: () => json<null>('/session', { method: 'DELETE' }),
+  ownPassword: (current: string, password: string) =>
+    json<Session>('/session/password', { method: 'PUT', body: { current, password } }),
+  setup: () => json<{ administered: boolean }>('/setup'),
+  firstAdmin: (body: { link: string; name: string; password: string }) => json<Session>('/setup', post(body)),
   status: () => json<Status>('/status'),
 
   flows: () => json<Page<FlowSummary>>('/flows'),
@@ -212,7 +219,22 @@ export const api = {
     json<Page<RecordEntry>>(`/records/${encodeURIComponent(type)}${query({ status: status || undefined, cursor })}`),
   record: (type: string, id: string) =>
     json<RecordEntry>(`/records/${encodeURIComponent(type)}/${encodeURIComponent(id)}`),
-  audit: (cursor?: string) => json<Page<AuditEntry>>(`/audit${query({ cursor })}`),
+  audit: (filter: Record<string, string | undefined>) => json<Page<AuditEntry>>(`/audit${query(filter)}`),
+
+  users: () => json<{ items: User[] }>('/users'),
+  addUser: (user: { name: string; password: string; roles: RoleGiven[] }) => json<User>('/users', post(user)),
+  setRoles: (name: string, roles: RoleGiven[]) =>
+    json<User>(`/users/${part(name)}/roles`, { method: 'PUT', body: { roles } }),
+  setPassword: (name: string, password: string) =>
+    json<null>(`/users/${part(name)}/password`, { method: 'PUT', body: { password } }),
+  setDisabled: (name: string, disabled: boolean) =>
+    json<User>(`/users/${part(name)}/${disabled ? 'disable' : 'enable'}`, post()),
+  endSessions: (name: string) => json<null>(`/users/${part(name)}/sessions`, { method: 'DELETE' }),
+  deleteUser: (name: string) => json<null>(`/users/${part(name)}`, { method: 'DELETE' }),
+  tokens: () => json<{ items: ApiToken[] }>('/tokens'),
+  addToken: (token: { name: string; roles: RoleGiven[]; expiresIn?: string }) =>
+    json<ApiToken & { token: string }>('/tokens', post(token)),
+  revokeToken: (id: string) => json<null>(`/tokens/${part(id)}`, { method: 'DELETE' }),
 };
 
 /** Sends a component. fetch() cannot report upload progress, so this one uses XMLHttpRequest. */

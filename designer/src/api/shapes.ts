@@ -523,9 +523,42 @@ export interface Status {
   counts: Counts;
 }
 
+export const ROLES = ['viewer', 'operator', 'designer', 'admin'] as const;
+/** Each may do what those before it may. */
+export type Role = (typeof ROLES)[number];
+/** `*` is every namespace. */
+export interface RoleGiven {
+  namespace: string;
+  role: Role;
+}
+
 export interface Session {
   user: string;
-  roles: string[];
+  /** `engine`: the engine's own token. */
+  kind: 'user' | 'token' | 'engine';
+  roles: RoleGiven[];
+  /** A password of one's own must be chosen before anything else. */
+  mustChange: boolean;
+}
+
+export interface User {
+  name: string;
+  disabled: boolean;
+  mustChange: boolean;
+  roles: RoleGiven[];
+  createdAt: string;
+  createdBy: string;
+  seenAt?: string | null;
+}
+
+export interface ApiToken {
+  id: string;
+  name: string;
+  owner: string | null;
+  roles: RoleGiven[];
+  createdAt: string;
+  expiresAt: string | null;
+  usedAt: string | null;
 }
 
 export interface Page<T> {

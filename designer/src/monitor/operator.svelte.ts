@@ -5,6 +5,7 @@ import type { InstanceDetail, Json, Token } from '../api/shapes';
 import { parentOf } from '../graph/containers';
 import type { Graph, NodeId } from '../graph/document';
 import { t } from '../shell/i18n.svelte';
+import { lacks } from '../shell/session.svelte';
 import { isOver } from '../shell/status';
 import { complain, toast } from '../shell/toasts.svelte';
 
@@ -30,6 +31,10 @@ export class Operator {
   asking = $state.raw<Asking | null>(null);
   /** The token that is being moved: the canvas asks where to. */
   moving = $state.raw<Token | null>(null);
+  /** Of the instance, once it is known. */
+  flow = $state<string | null>(null);
+  /** Why this person may not command it; undefined: they may. */
+  no = $derived(this.flow === null ? undefined : lacks('operator', { flow: this.flow }));
 
   constructor(
     readonly id: string,

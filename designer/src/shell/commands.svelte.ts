@@ -12,6 +12,8 @@ export interface Command {
   /** `Mod` is Ctrl, or Command on a Mac. Keys without Mod do not fire while typing. */
   keys?: string[];
   enabled?: () => boolean;
+  /** Why the person may not do it; undefined: they may. */
+  needs?: () => string | undefined;
   /** Ends or undoes something: menus show it in red. */
   danger?: boolean;
   /** Hidden commands have a key and a button but would only clutter the palette. */
@@ -44,7 +46,7 @@ export function command(id: string): Command | undefined {
   return registered.findLast((entry) => entry.id === id);
 }
 
-export const isEnabled = (entry: Command): boolean => entry.enabled?.() ?? true;
+export const isEnabled = (entry: Command): boolean => entry.needs?.() === undefined && (entry.enabled?.() ?? true);
 
 export function run(entry: Command): void {
   if (!isEnabled(entry)) return;

@@ -1,13 +1,14 @@
 // Languages. One flat catalogue per language, loaded on demand; keys are typed from the English one, and a unit test
-// keeps the catalogues in step. `{name}` in a message is filled from params; a key with `.one` and `.other` forms is
+// keeps the catalogues in step. What only the pages of people say (signing in, users, tokens, the audit) is loaded with them. `{name}` in a message is filled from params; a key with `.one` and `.other` forms is
 // picked by the `n` param.
 import type en from '../../messages/en.json';
+import type people from '../../messages/people.en.json';
 import type { Text } from '../api/shapes';
 import type { ProblemWords } from './problems';
 
 export const LOCALES = ['en', 'zh-CN'] as const;
 export type Locale = (typeof LOCALES)[number];
-type Catalogue = typeof en;
+type Catalogue = typeof en & typeof people;
 type Key = keyof Catalogue;
 type Stem<K extends string> = K extends `${infer S}.other` ? S : never;
 export type MessageKey = Key | Stem<Key>;
@@ -35,11 +36,24 @@ function preferred(): Locale {
 /** How the checker's problems are told in this language; null where its own words are. */
 export const wordsOfProblems = (): ProblemWords | null => problems;
 
+let aboutPeople = false;
+const ofPeople = async (of: Locale): Promise<Partial<Record<string, string>>> =>
+  (of === 'en' ? await import('../../messages/people.en.json') : await import('../../messages/people.zh-CN.json'))
+    .default;
+
+/** A page that says what only the pages of people say, once there are words for it. */
+export async function withPeople<T>(page: () => Promise<T>): Promise<T> {
+  const [loaded, words] = await Promise.all([page(), ofPeople(locale)]);
+  aboutPeople = true;
+  catalogue = { ...catalogue, ...words };
+  return loaded;
+}
+
 async function load(next: Locale): Promise<void> {
   const loaded = next === 'en' ? await import('../../messages/en.json') : await import('../../messages/zh-CN.json');
   problems =
     next === 'en' ? null : ((await import('../../messages/problems.zh-CN.json')).default as unknown as ProblemWords);
-  catalogue = loaded.default;
+  catalogue = { ...loaded.default, ...(aboutPeople ? await ofPeople(next) : {}) };
   plural = new Intl.PluralRules(next);
   locale = next;
   document.documentElement.lang = next;

@@ -1,6 +1,8 @@
 // Every language says everything, with the same blanks to fill.
 import { describe, expect, it } from 'vitest';
 import en from '../../messages/en.json';
+import peopleEn from '../../messages/people.en.json';
+import peopleZh from '../../messages/people.zh-CN.json';
 import pluginsEn from '../../messages/plugins.en.json';
 import pluginsZh from '../../messages/plugins.zh-CN.json';
 import zh from '../../messages/zh-CN.json';
@@ -13,6 +15,7 @@ const blanks = (text: string) =>
 
 const CATALOGUES: [string, Record<string, string>, Record<string, string>][] = [
   ['all pages', en, zh],
+  ['the pages of people', peopleEn, peopleZh],
   ['the plugins page', pluginsEn, pluginsZh],
 ];
 

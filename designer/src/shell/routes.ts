@@ -1,4 +1,5 @@
 // Which page answers which path. Every page is its own chunk.
+import { withPeople } from './i18n.svelte';
 import type { Route } from './router.svelte';
 
 export const routes: Route[] = [
@@ -13,5 +14,8 @@ export const routes: Route[] = [
   { name: 'tasks', pattern: '/tasks', load: () => import('../pages/Tasks.svelte') },
   { name: 'records', pattern: '/records', load: () => import('../pages/Records.svelte') },
   { name: 'plugins', pattern: '/plugins', load: () => import('../pages/Plugins.svelte') },
-  { name: 'audit', pattern: '/audit', load: () => import('../pages/Audit.svelte') },
+  { name: 'audit', pattern: '/audit', load: () => withPeople(() => import('../pages/Audit.svelte')) },
+  { name: 'users', pattern: '/users', load: () => withPeople(() => import('../pages/Users.svelte')) },
+  { name: 'tokens', pattern: '/tokens', load: () => withPeople(() => import('../pages/Tokens.svelte')) },
+  { name: 'account', pattern: '/account', load: () => withPeople(() => import('../pages/Account.svelte')) },
 ];

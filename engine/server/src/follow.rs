@@ -1,5 +1,5 @@
 //! Follows what other engines on the same database do, as far as this one keeps it in memory: newest
-//! versions, bindings and paths, plugins, grants.
+//! versions, bindings and paths, plugins, grants, and who may do what.
 //!
 //! Not here: instances; who drives which is the store's (`take`), and no engine remembers another's.
 
@@ -38,6 +38,7 @@ async fn everything(app: &App) {
     revoked(app).await;
     plugins(app).await;
     grants(app).await;
+    access(app).await;
     flows(app).await;
 }
 
@@ -51,6 +52,7 @@ async fn take_over(app: &App, change: &Change) {
         Change::PluginRemoved { digest, .. } => removed(app, vec![digest.clone()]).await,
         Change::Plugin { .. } => plugins(app).await,
         Change::Grants => grants(app).await,
+        Change::Access => access(app).await,
     }
 }
 
@@ -84,6 +86,13 @@ async fn removed(app: &App, digests: Vec<String>) {
 async fn revoked(app: &App) {
     if let Err(error) = revocations::enforce(app.engine.nodes(), app.engine.journal()).await {
         tracing::error!(%error, "a build revoked elsewhere may be called here");
+    }
+}
+
+async fn access(app: &App) {
+    if let Err(error) = app.auth.book.refresh().await {
+        // The next request reads it, or is refused.
+        tracing::error!(%error, "who may do what was changed elsewhere, and is not known here");
     }
 }
 

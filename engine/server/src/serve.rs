@@ -22,7 +22,7 @@ use tokio::sync::watch;
 
 use crate::cli;
 use crate::config::Config;
-use crate::http::auth::{Auth, random_token};
+use crate::http::auth::Auth;
 use crate::http::limits::Limits;
 use crate::http::{self, App, Shared, listen};
 use crate::library::Library;
@@ -62,9 +62,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let listener =
         TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = listener.local_addr()?;
-    let login = config.admin_token.is_none().then(|| random_token(24));
     let (listen_on, grace) = (address, Duration::from_secs(config.shutdown_seconds));
-    let app = assemble(config, login.as_deref(), stop.clone()).await?;
+    let app = assemble(config, stop.clone()).await?;
 
     let following = tokio::spawn(follow::run(app.clone()));
     let mut watcher = Watcher::new(app.clone());
@@ -77,7 +76,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 
     // Before anyone knows that we listen: whoever ends us at once must find us listening for that, too.
     let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    announce(listen_on, login.as_deref());
+    let link = if app.auth.book.is_administered().await? { None } else { Some(app.auth.new_link()) };
+    announce(listen_on, link.as_deref());
     tracing::info!(ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX), "started");
     let router = http::router(app.clone());
     let serving = tokio::spawn(listen::serve(listener, app.clone(), router, stop, ANSWERS_WITHIN));
@@ -102,7 +102,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 }
 
 /// Everything but the port.
-async fn assemble(config: Config, login: Option<&str>, stop: watch::Receiver<bool>) -> anyhow::Result<App> {
+async fn assemble(config: Config, stop: watch::Receiver<bool>) -> anyhow::Result<App> {
     std::fs::create_dir_all(&config.data).with_context(|| format!("cannot make {}", config.data.display()))?;
     // Connections, and with them secrets, lie in the database in clear.
     std::fs::set_permissions(&config.data, std::os::unix::fs::PermissionsExt::from_mode(0o700))
@@ -135,8 +135,10 @@ async fn assemble(config: Config, login: Option<&str>, stop: watch::Receiver<boo
     let engine_id = store.put_setting("engine", &fresh, true).await?;
     let engine = Engine::start_up(store, sandbox, clock.clone(), &Options::default());
     let library = Library::open(engine.clone()).await?;
+    let auth = Auth::new(&admin_token, engine.journal().clone());
+    auth.book.refresh().await?;
     Ok(App::new(Shared {
-        auth: Auth::new(&admin_token, login),
+        auth,
         limits: Limits::new(config.requests_max, config.readers_max, config.connections_max),
         started_ms: clock.now_ms(),
         clock,
@@ -178,9 +180,9 @@ async fn open_store(config: &Config) -> anyhow::Result<Store> {
 }
 
 /// Tells the person, and the scripts that wait for it, where the engine is.
-fn announce(address: SocketAddr, login: Option<&str>) {
-    if let Some(login) = login {
-        cli::result(&format!("log in once with http://{address}/?token={login}\n"));
+fn announce(address: SocketAddr, link: Option<&str>) {
+    if let Some(link) = link {
+        cli::result(&format!("become the administrator at http://{address}/?setup={link}\n"));
     }
     cli::result(&format!("stepwell listening on http://{address}\n"));
 }
@@ -196,6 +198,9 @@ async fn asked_to_end((mut term, mut int): (Signal, Signal)) {
 async fn sweep(app: App) {
     loop {
         app.clock.sleep(SWEEPS_EVERY).await;
+        if let Err(error) = app.auth.book.write_uses().await {
+            tracing::warn!(%error, "when sessions and tokens were used last was not written down");
+        }
         loop {
             match app.engine.journal().sweep(app.clock.now_ms()).await {
                 Ok(swept) if swept.more => {}

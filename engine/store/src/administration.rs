@@ -1,6 +1,8 @@
 //! The record of who did what, and what an administrator sets: connections, grants, settings.
 //!
 //! Invariant: whatever changes something writes its audit row in the same transaction.
+//!
+//! Not here: how that record is read (`audit`).
 
 use serde_json::{Value as Json, json};
 use stepwell_runtime::journal::Unavailable;
@@ -8,22 +10,9 @@ use stepwell_runtime::journal::Unavailable;
 use crate::feed::{Change, notice};
 use crate::rows::{integer, json as read_json, natural, text};
 use crate::sql::Kind::{Int, Text};
-use crate::sql::{Each, Result, Value, values};
+use crate::sql::{Each, Result, values};
 use crate::tx::Tx;
-use crate::{Act, Cursor, Page, Store};
-
-/// One thing somebody did.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AuditEntry {
-    pub n: u64,
-    pub at_ms: u64,
-    pub who: String,
-    /// `flow.publish`, `instance.cancel` …
-    pub action: String,
-    /// What it was done to: a flow's key, an instance's id …
-    pub target: String,
-    pub detail: Json,
-}
+use crate::{Act, Store};
 
 /// A named target that plugins may be granted.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,37 +76,6 @@ impl Store {
     ) -> std::result::Result<(), Unavailable> {
         let (action, target) = (action.to_owned(), target.to_owned());
         self.write(move |tx| audit(tx, &act.by, act.at_ms, &action, &target, &detail)).await
-    }
-
-    /// The newest first; `target` narrows to what was done to one thing.
-    pub async fn audit_page(
-        &self,
-        target: Option<String>,
-        cursor: Option<Cursor>,
-        limit: u32,
-    ) -> std::result::Result<Page<AuditEntry>, Unavailable> {
-        self.read(move |db| {
-            let before = cursor.map_or(i64::MAX, |cursor| cursor.0);
-            let narrowed = if target.is_some() { "and target = ?3" } else { "" };
-            let sql = format!(
-                "select n, at_ms, who, action, target, detail from audit
-                 where n < ?1 {narrowed} order by n desc limit ?2"
-            );
-            let mut values: Vec<Value<'_>> = vec![before.into(), limit.saturating_add(1).into()];
-            values.extend(target.as_ref().map(Value::from));
-            let items = db.query(&sql, &values, |row| {
-                Ok(AuditEntry {
-                    n: natural(row, 0)?,
-                    at_ms: natural(row, 1)?,
-                    who: row.get(2)?,
-                    action: row.get(3)?,
-                    target: row.get(4)?,
-                    detail: read_json(row, 5)?,
-                })
-            })?;
-            Ok(Page::new(items, limit, |entry| Cursor(integer(entry.n))))
-        })
-        .await
     }
 
     pub async fn connections(&self) -> std::result::Result<Vec<Connection>, Unavailable> {

@@ -115,6 +115,8 @@ pub enum Change {
     },
     /// A connection or a grant was changed.
     Grants,
+    /// Who may do what was changed, or a session was ended.
+    Access,
     /// Instances are kept no longer.
     Forgotten {
         flow: String,

@@ -22,6 +22,7 @@ use crate::revocations::is_revoked;
 use crate::rows::{STATES, integer, json as read_json, natural, shared, state, text};
 use crate::sql::{Db, Result, Row, Value, values};
 use crate::tx::Tx;
+use crate::within::Within;
 use crate::{Act, Draft, NewSchedule, Store, schedules};
 
 /// How many of a flow's instances were chosen by what.
@@ -165,9 +166,20 @@ impl Store {
 
     /// Flows by key, at most `limit` after `after`.
     pub async fn flows(&self, after: Option<String>, limit: u32) -> std::result::Result<Vec<FlowSummary>, Unavailable> {
+        self.flows_within(Within::Everything, after, limit).await
+    }
+
+    /// The same, of some namespaces.
+    pub async fn flows_within(
+        &self,
+        within: Within,
+        after: Option<String>,
+        limit: u32,
+    ) -> std::result::Result<Vec<FlowSummary>, Unavailable> {
         let after = after.unwrap_or_default();
         self.read(move |db| {
-            let mut flows = summaries(db, "f.key > ?1 order by f.key limit ?2", &values![&after, limit])?;
+            let narrowed = format!("f.key > ?1 and {} order by f.key limit ?2", within.condition("f.key"));
+            let mut flows = summaries(db, &narrowed, &values![&after, limit])?;
             for flow in &mut flows {
                 flow.counts = counts(db, Some(&flow.key))?.values().fold(Counts::default(), sum);
             }

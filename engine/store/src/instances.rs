@@ -12,7 +12,8 @@ use crate::Store;
 use crate::rows::{
     id, id_bytes, id_text, integer, json, json_or_null, natural, natural_or_null, shared, state, state_number,
 };
-use crate::sql::{Result, Row, Value, values};
+use crate::sql::{Db, Result, Row, Value, values};
+use crate::within::Within;
 
 /// Where a page ended. Opaque to callers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +63,8 @@ pub struct Filter {
     pub business_key: Option<String>,
     /// An instance's id, or a part of a business key, upper or lower case.
     pub text: Option<String>,
+    /// Of flows in these namespaces only.
+    pub within: Within,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -104,6 +107,9 @@ pub struct InstanceDetail {
     pub erased_ms: Option<u64>,
 }
 
+/// Flows of somebody's namespaces that are gone through one by one; a statement has no room for many more.
+const FLOWS_MAX: u32 = 200;
+
 const COLUMNS: &str =
     "i.n, i.id, i.flow, i.version, i.business_key, i.state, i.priority, i.started_ms, i.updated_ms, i.error,
      i.bound_by";
@@ -117,7 +123,8 @@ impl Store {
         limit: u32,
     ) -> std::result::Result<Page<InstanceSummary>, Unavailable> {
         self.read(move |db| {
-            let (sql, values) = listing(&filter, cursor, limit);
+            let flows = known_flows(db, &filter)?;
+            let (sql, values) = listing(&filter, flows.as_deref(), cursor, limit);
             let items = db.query(&sql, &values, summary)?;
             Ok(Page::new(items, limit, InstanceSummary::cursor))
         })
@@ -175,6 +182,13 @@ impl Store {
         .await
     }
 
+    /// The flow of an instance, which never changes.
+    pub async fn flow_of(&self, instance: &str) -> std::result::Result<Option<Arc<str>>, Unavailable> {
+        let Some(bytes) = id_bytes(instance) else { return Ok(None) };
+        self.read(move |db| db.first("select flow from instance where id = ?1", &values![&bytes], |row| row.get(0)))
+            .await
+    }
+
     /// The instance an `Idempotency-Key` stands for, and the sha256 of what it was asked.
     pub async fn idempotent(
         &self,
@@ -194,10 +208,26 @@ impl Store {
     }
 }
 
+/// The flows that a filter by namespaces alone comes down to, if there are not too many to go through one by one.
+fn known_flows(db: &mut Db, filter: &Filter) -> Result<Option<Vec<String>>> {
+    if filter.within == Within::Everything {
+        return Ok(None);
+    }
+    let sql = format!("select key from flow where {} order by key limit ?1", filter.within.condition("key"));
+    let flows: Vec<String> = db.query(&sql, &values![FLOWS_MAX + 1], |row| row.get(0))?;
+    Ok((flows.len() <= FLOWS_MAX as usize).then_some(flows))
+}
+
 /// The statement for a filter: the index is chosen here, by name, so that no shape of data makes a
 /// list slow. The narrowest part wins. What is listed is found first and its rows are read after,
 /// so that a search that matches much sorts numbers, not rows.
-pub(crate) fn listing<'f>(filter: &'f Filter, cursor: Option<Cursor>, limit: u32) -> (String, Vec<Value<'f>>) {
+/// `flows` are all that its namespaces have, where they are known.
+pub(crate) fn listing<'f>(
+    filter: &'f Filter,
+    flows: Option<&'f [String]>,
+    cursor: Option<Cursor>,
+    limit: u32,
+) -> (String, Vec<Value<'f>>) {
     let mut values: Vec<Value<'f>> = Vec::new();
     let mut conditions = String::from("where true");
     let mut narrow = |condition: &str, value: Value<'f>| {
@@ -237,20 +267,18 @@ pub(crate) fn listing<'f>(filter: &'f Filter, cursor: Option<Cursor>, limit: u32
     if let Some(Cursor(before)) = cursor {
         narrow("n < ?", before.into());
     }
+    if filter.within != Within::Everything {
+        let _ = write!(conditions, " and {}", filter.within.condition("flow"));
+    }
     values.push(limit.saturating_add(1).into());
     let end = format!("order by n desc limit ?{}", values.len());
-    let by_state = index == "none" || index == "instance_by_flow";
     let found = match filter.live {
+        false if index == "none" && flows.is_some() => {
+            flow_by_flow(flows.unwrap_or_default(), &conditions, &end, &mut values)
+        }
         false => format!("select n from instance {{by {index}}} {conditions} {end}"),
-        // By what each live state is indexed: ended ones, most of the table, are not read.
-        true if by_state && filter.state.is_none() => {
-            let of = |state: u8| {
-                format!(
-                    "select n from (select n from instance {{by instance_by_state}}
-                     {conditions} and state = {state} and state <> 5 {end}) as of_{state}"
-                )
-            };
-            format!("select n from ({}) as live {end}", [0, 1, 2, 3, 4].map(of).join(" union all "))
+        true if filter.state.is_none() && (index == "none" || index == "instance_by_flow") => {
+            state_by_state(&conditions, &end)
         }
         true => format!("select n from instance {{by {index}}} {conditions} and state <= 4 {end}"),
     };
@@ -259,6 +287,34 @@ pub(crate) fn listing<'f>(filter: &'f Filter, cursor: Option<Cursor>, limit: u32
          cross join instance as i where i.n = found.n order by found.n desc"
     );
     (sql, values)
+}
+
+/// What other namespaces have is not read.
+fn flow_by_flow<'f>(flows: &'f [String], conditions: &str, end: &str, values: &mut Vec<Value<'f>>) -> String {
+    let mut each = Vec::with_capacity(flows.len());
+    for (place, flow) in flows.iter().enumerate() {
+        values.push(flow.into());
+        each.push(format!(
+            "select n from (select n from instance {{by instance_by_flow}}
+             {conditions} and flow = ?{} {end}) as of_{place}",
+            values.len()
+        ));
+    }
+    if each.is_empty() {
+        each.push(format!("select n from instance {conditions} and false"));
+    }
+    format!("select n from ({}) as theirs {end}", each.join(" union all "))
+}
+
+/// By what each live state is indexed: ended ones, most of the table, are not read.
+fn state_by_state(conditions: &str, end: &str) -> String {
+    let of = |state: u8| {
+        format!(
+            "select n from (select n from instance {{by instance_by_state}}
+             {conditions} and state = {state} and state <> 5 {end}) as of_{state}"
+        )
+    };
+    format!("select n from ({}) as live {end}", [0, 1, 2, 3, 4].map(of).join(" union all "))
 }
 
 fn summary(row: &Row<'_>) -> Result<InstanceSummary> {

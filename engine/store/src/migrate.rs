@@ -19,7 +19,7 @@ struct Migration {
 }
 
 /// In order; a migration's number is its place, from 1.
-const MIGRATIONS: [Migration; 10] = [
+const MIGRATIONS: [Migration; 11] = [
     Migration { name: "0001-instances", sql: include_str!("../migrations/0001-instances.sql"), to_postgres: "" },
     Migration {
         name: "0002-administration",
@@ -41,7 +41,8 @@ const MIGRATIONS: [Migration; 10] = [
         sql: include_str!("../migrations/0009-records.sql"),
         to_postgres: include_str!("../migrations/0009-records.postgres.sql"),
     },
-    Migration { name: "0010-uploads", sql: include_str!("../migrations/0010-uploads.sql"), to_postgres: "" },
+    Migration { name: "0010-users", sql: include_str!("../migrations/0010-users.sql"), to_postgres: "" },
+    Migration { name: "0011-uploads", sql: include_str!("../migrations/0011-uploads.sql"), to_postgres: "" },
 ];
 
 /// The schema this engine writes.

@@ -29,6 +29,7 @@ fn forget(tx: &mut Tx<'_>, now_ms: u64) -> Result<Swept> {
              (select message, id from seen where expires_ms <= ?1 limit ?2)",
         "delete from idempotency where (flow, key) in
              (select flow, key from idempotency where expires_ms <= ?1 limit ?2)",
+        "delete from session where digest in (select digest from session where ends_ms <= ?1 limit ?2)",
     ] {
         let rows = tx.db.execute(sql, &values![now, SWEPT_MAX])?;
         swept.rows += rows;
@@ -45,8 +46,8 @@ fn forget(tx: &mut Tx<'_>, now_ms: u64) -> Result<Swept> {
 }
 
 impl Store {
-    /// Forgets messages that nobody took in time, and dedupe rows that are no longer promised, a
-    /// few hundred at once. To be called every now and then, and again while there is more.
+    /// Forgets messages that nobody took in time, dedupe rows that are no longer promised, and sessions that
+    /// are over, a few hundred at once. To be called every now and then, and again while there is more.
     pub async fn sweep(&self, now_ms: u64) -> std::result::Result<Swept, Unavailable> {
         self.tell(now_ms);
         self.write(move |tx| forget(tx, now_ms)).await

@@ -21,6 +21,7 @@ use crate::rows::{id, id_bytes, integer, json as read_json, natural, natural_or_
 use crate::sql::Kind::{Int, Text};
 use crate::sql::{Db, Each, Result, Row, Value, values};
 use crate::tx::Tx;
+use crate::within::Within;
 use crate::{Act, Store};
 
 /// An open task as it is stored.
@@ -61,6 +62,8 @@ pub struct TaskFilter {
     pub flow: Option<String>,
     pub assignee: Option<String>,
     pub topic: Option<String>,
+    /// Of flows in these namespaces only.
+    pub within: Within,
 }
 
 /// How long a worker's lock is to last from now on.
@@ -213,9 +216,23 @@ static OLDEST: Each<3> = Each::new(
 
 /// Since when the youngest of the `limit` oldest tasks of these topics is open that no worker has; of all there are, if
 /// there are fewer.
-fn oldest(db: &mut Db, topics: &[String], now_ms: u64, limit: u32) -> Result<Option<i64>> {
+fn oldest(db: &mut Db, topics: &[String], within: &Within, now_ms: u64, limit: u32) -> Result<Option<i64>> {
     let rows: Vec<_> = topics.iter().map(|topic| values![topic, integer(now_ms), limit]).collect();
-    let mut since: Vec<i64> = db.query_each(&OLDEST, &rows, |_, row| row.get(1))?;
+    let mut since: Vec<i64> = if *within == Within::Everything {
+        db.query_each(&OLDEST, &rows, |_, row| row.get(1))?
+    } else {
+        let sql = format!(
+            "select t.since_ms from task as t join instance as i on i.n = t.instance
+             where t.topic = ?1 and (t.locked_ms is null or t.locked_ms <= ?2) and i.state < 3 and {}
+             order by t.since_ms limit ?3",
+            within.condition("i.flow")
+        );
+        let mut all = Vec::new();
+        for row in &rows {
+            all.append(&mut db.query(&sql, row, |row| row.get(0))?);
+        }
+        all
+    };
     since.sort_unstable();
     since.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(since.pop())
@@ -244,6 +261,7 @@ impl Store {
                     let _ = write!(sql, " and {column} = ?{}", values.len());
                 }
             }
+            let _ = write!(sql, " and {}", filter.within.condition("i.flow"));
             sql.push_str(" order by t.since_ms, t.instance, t.token limit ?1");
             db.query(&sql, &values, task)
         })
@@ -292,8 +310,13 @@ impl Store {
     }
 
     /// Whether a worker could fetch something of these topics: a look, beside the writer.
-    pub async fn has_work(&self, topics: Vec<String>, now_ms: u64) -> std::result::Result<bool, Unavailable> {
-        self.read(move |db| Ok(oldest(db, &topics, now_ms, 1)?.is_some())).await
+    pub async fn has_work(
+        &self,
+        topics: Vec<String>,
+        within: Within,
+        now_ms: u64,
+    ) -> std::result::Result<bool, Unavailable> {
+        self.read(move |db| Ok(oldest(db, &topics, &within, now_ms, 1)?.is_some())).await
     }
 
     /// Completes when tasks for workers were put out here, or given back, since it was made. Of what other engines put
@@ -307,6 +330,7 @@ impl Store {
     pub async fn fetch(
         &self,
         topics: Vec<String>,
+        within: Within,
         worker: String,
         locked_ms: u64,
         now_ms: u64,
@@ -314,7 +338,7 @@ impl Store {
     ) -> std::result::Result<Vec<OpenTask>, Unavailable> {
         self.write(move |tx| {
             // Those up to there are enough, whatever their topics: nothing younger is read.
-            let Some(until_ms) = oldest(tx.db, &topics, now_ms, limit)? else { return Ok(Vec::new()) };
+            let Some(until_ms) = oldest(tx.db, &topics, &within, now_ms, limit)? else { return Ok(Vec::new()) };
             let mut values: Vec<Value<'_>> = vec![integer(now_ms).into(), until_ms.into(), limit.into()];
             let mut named = String::new();
             for topic in &topics {
@@ -325,8 +349,9 @@ impl Store {
             let sql = format!(
                 "select {COLUMNS}, t.instance from task as t join instance as i on i.n = t.instance
                  where t.topic in ({named}) and t.since_ms <= ?2 and (t.locked_ms is null or t.locked_ms <= ?1)
-                   and i.state < 3
-                 order by t.since_ms, t.instance, t.token limit ?3 {{lock t, leave}}"
+                   and i.state < 3 and {}
+                 order by t.since_ms, t.instance, t.token limit ?3 {{lock t, leave}}",
+                within.condition("i.flow")
             );
             let mut fetched: Vec<(i64, OpenTask)> = tx.db.query(&sql, &values, |row| Ok((row.get(20)?, task(row)?)))?;
             for (n, task) in &mut fetched {

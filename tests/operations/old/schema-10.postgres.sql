@@ -2,6 +2,25 @@ CREATE SCHEMA stepwell_old;
 CREATE FUNCTION stepwell_old.json_valid(text) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     AS $_$select $1::json is not null$_$;
+CREATE TABLE stepwell_old.account (
+    name text NOT NULL COLLATE pg_catalog."C",
+    password text NOT NULL COLLATE pg_catalog."C",
+    disabled bigint NOT NULL,
+    must_change bigint NOT NULL,
+    created_ms bigint NOT NULL,
+    created_by text NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT account_disabled_check CHECK ((disabled = ANY (ARRAY[(0)::bigint, (1)::bigint]))),
+    CONSTRAINT account_must_change_check CHECK ((must_change = ANY (ARRAY[(0)::bigint, (1)::bigint])))
+);
+CREATE TABLE stepwell_old.api_token (
+    id text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL COLLATE pg_catalog."C",
+    digest text NOT NULL COLLATE pg_catalog."C",
+    owner text COLLATE pg_catalog."C",
+    created_ms bigint NOT NULL,
+    expires_ms bigint,
+    used_ms bigint
+);
 CREATE TABLE stepwell_old.audit (
     n bigint NOT NULL,
     at_ms bigint NOT NULL,
@@ -224,13 +243,13 @@ CREATE TABLE stepwell_old.record_type (
     CONSTRAINT record_type_document_check CHECK (stepwell_old.json_valid(document)),
     CONSTRAINT record_type_version_check CHECK ((version > 0))
 );
-CREATE TABLE stepwell_old.revocation (
-    digest text NOT NULL COLLATE pg_catalog."C",
-    name text NOT NULL COLLATE pg_catalog."C",
-    version text NOT NULL COLLATE pg_catalog."C",
-    reason text NOT NULL COLLATE pg_catalog."C",
-    revoked_ms bigint NOT NULL,
-    revoked_by text NOT NULL COLLATE pg_catalog."C"
+CREATE TABLE stepwell_old.role_given (
+    kind text NOT NULL COLLATE pg_catalog."C",
+    holder text NOT NULL COLLATE pg_catalog."C",
+    namespace text NOT NULL COLLATE pg_catalog."C",
+    role text NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT role_given_kind_check CHECK ((kind = ANY (ARRAY['user'::text, 'token'::text]))),
+    CONSTRAINT role_given_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'designer'::text, 'admin'::text])))
 );
 CREATE TABLE stepwell_old.route (
     path text NOT NULL COLLATE pg_catalog."C",
@@ -256,6 +275,13 @@ CREATE TABLE stepwell_old.seen (
     message text NOT NULL COLLATE pg_catalog."C",
     id text NOT NULL COLLATE pg_catalog."C",
     expires_ms bigint NOT NULL
+);
+CREATE TABLE stepwell_old.session (
+    digest text NOT NULL COLLATE pg_catalog."C",
+    account text COLLATE pg_catalog."C",
+    created_ms bigint NOT NULL,
+    seen_ms bigint NOT NULL,
+    ends_ms bigint NOT NULL
 );
 CREATE TABLE stepwell_old.setting (
     name text NOT NULL COLLATE pg_catalog."C",
@@ -311,15 +337,6 @@ CREATE TABLE stepwell_old.task (
     CONSTRAINT task_input_check CHECK (stepwell_old.json_valid(input)),
     CONSTRAINT task_users_check CHECK (stepwell_old.json_valid(users))
 );
-CREATE TABLE stepwell_old.upload (
-    id text NOT NULL COLLATE pg_catalog."C",
-    at_ms bigint NOT NULL,
-    who text NOT NULL COLLATE pg_catalog."C",
-    state text NOT NULL COLLATE pg_catalog."C",
-    body text NOT NULL COLLATE pg_catalog."C",
-    CONSTRAINT upload_body_check CHECK (stepwell_old.json_valid(body)),
-    CONSTRAINT upload_state_check CHECK ((state = ANY (ARRAY['running'::text, 'live'::text, 'tried'::text, 'refused'::text])))
-);
 CREATE TABLE stepwell_old.version (
     flow text NOT NULL COLLATE pg_catalog."C",
     version bigint NOT NULL,
@@ -334,80 +351,80 @@ CREATE TABLE stepwell_old.version (
     CONSTRAINT version_document_check CHECK (stepwell_old.json_valid(document)),
     CONSTRAINT version_version_check CHECK ((version > 0))
 );
-INSERT INTO stepwell_old.audit VALUES (911780386458042369, 1795222184196, 'admin', 'flow.publish', 'ended', '{"hash":"e07277660ad2ba8ef9da31642d2b508919550d3183fe78a8771089440909badd","label":null,"version":1}');
-INSERT INTO stepwell_old.audit VALUES (911780386575483137, 1795222184220, 'admin', 'instance.start', '01a1fb94-a11c-732a-84ed-541fffafeb5f', '{"flow":"ended","version":1}');
-INSERT INTO stepwell_old.audit VALUES (911780386575483393, 1795222184241, 'admin', 'flow.publish', 'receive', '{"hash":"f4db7cf80014a297847b80c90697abd0bc6ae7e1a3d9b4d686aeb1b421177653","label":null,"version":1}');
-INSERT INTO stepwell_old.audit VALUES (911780386680340737, 1795222184245, 'admin', 'instance.start', '01a1fb94-a135-77c0-b278-9d6239e99149', '{"flow":"receive","version":1}');
-INSERT INTO stepwell_old.audit VALUES (911780386680340993, 1795222184251, 'admin', 'flow.publish', 'suspended', '{"hash":"f8f765f7217ce35f61a9b801108cad1817ba83329acd7431fe79e7e9a257450a","label":null,"version":1}');
-INSERT INTO stepwell_old.audit VALUES (911780386730672385, 1795222184257, 'admin', 'instance.start', '01a1fb94-a141-71b2-a9fb-b50b5224fa6b', '{"flow":"suspended","version":1}');
-INSERT INTO stepwell_old.audit VALUES (911780386755838209, 1795222184263, 'admin', 'instance.suspend', '01a1fb94-a141-71b2-a9fb-b50b5224fa6b', '{"command":"suspend","reason":"later"}');
-INSERT INTO stepwell_old.audit VALUES (911780386797780993, 1795222184285, 'admin', 'flow.publish', 'timer', '{"hash":"b24ca64e8d493009e2e6b2bd4b92edac7e5bc1029517a432acd874009830dbb0","label":null,"version":1}');
-INSERT INTO stepwell_old.audit VALUES (911780386864890113, 1795222184289, 'admin', 'instance.start', '01a1fb94-a161-7444-abfc-1f040c9e95c0', '{"flow":"timer","version":1}');
-INSERT INTO stepwell_old.audit VALUES (911780386869084161, 1795222184295, 'admin', 'flow.publish', 'event', '{"hash":"2a7405fbc573566bb58d89e709f02162a6688c88ee549e452fcdab3dad883969","label":null,"version":1}');
-INSERT INTO stepwell_old.audit VALUES (911780386902638849, 1795222184298, 'admin', 'instance.start', '01a1fb94-a16a-71da-bb8e-9abad3934860', '{"flow":"event","version":1}');
-INSERT INTO stepwell_old.audit VALUES (911780386902639105, 1795222184306, 'admin', 'flow.publish', 'call', '{"hash":"690b5c8ce704c079239ca935a8aaa68b80ce480aa3889deaeb99f7165381784c","label":null,"version":1}');
-INSERT INTO stepwell_old.audit VALUES (911780386965553409, 1795222184313, 'admin', 'instance.start', '01a1fb94-a179-767c-881a-16a18d38cbe7', '{"flow":"call","version":1}');
-INSERT INTO stepwell_old.audit VALUES (911780386965553665, 1795222184318, 'admin', 'flow.publish', 'each', '{"hash":"dea169ce781bc35ba3c7fb514ebebefdaef4cbb7eb01b81bebff5278295e3ced","label":null,"version":1}');
-INSERT INTO stepwell_old.audit VALUES (911780387015885057, 1795222184325, 'admin', 'instance.start', '01a1fb94-a185-7044-845e-9a53a0e45144', '{"flow":"each","version":1}');
-INSERT INTO stepwell_old.audit VALUES (911780387015885313, 1795222184329, 'admin', 'flow.publish', 'person', '{"hash":"7ce57a657b64509fbeff45a04d958d1c98228b4821551beda755663682c55f77","label":null,"version":1}');
-INSERT INTO stepwell_old.audit VALUES (911780387049439489, 1795222184333, 'admin', 'instance.start', '01a1fb94-a18d-73fc-8e52-06ad47f9b9ab', '{"flow":"person","version":1}');
-INSERT INTO stepwell_old.audit VALUES (911780387049439745, 1795222184338, 'admin', 'flow.publish', 'worker', '{"hash":"9dcf0dd9a0ccb698f1dc4c8a632374463a8f2636704731a65ef925cc327cbe3c","label":null,"version":1}');
-INSERT INTO stepwell_old.audit VALUES (911780387082993921, 1795222184341, 'admin', 'instance.start', '01a1fb94-a195-7762-9a2e-e24f44b95771', '{"flow":"worker","version":1}');
-INSERT INTO stepwell_old.engine VALUES (1, '01a1fb94-9dec-74ca-9351-917b14de207a', 2, 3561642136911874, NULL);
-INSERT INTO stepwell_old.flow VALUES ('ended', 'graph', '"ended"', 1795222184196);
-INSERT INTO stepwell_old.flow VALUES ('receive', 'graph', '"receive"', 1795222184241);
-INSERT INTO stepwell_old.flow VALUES ('suspended', 'graph', '"suspended"', 1795222184251);
-INSERT INTO stepwell_old.flow VALUES ('timer', 'graph', '"timer"', 1795222184285);
-INSERT INTO stepwell_old.flow VALUES ('event', 'graph', '"event"', 1795222184295);
-INSERT INTO stepwell_old.flow VALUES ('call', 'graph', '"call"', 1795222184306);
-INSERT INTO stepwell_old.flow VALUES ('each', 'graph', '"each"', 1795222184318);
-INSERT INTO stepwell_old.flow VALUES ('person', 'graph', '"person"', 1795222184329);
-INSERT INTO stepwell_old.flow VALUES ('worker', 'graph', '"worker"', 1795222184338);
-INSERT INTO stepwell_old.idempotency VALUES ('ended', 'ended', '878389a7e0e2b72ef40c1f904e353ac9364c32ce3bd2323a1a37f2dcf840c40d', 911780386575482881, 1795308584220);
-INSERT INTO stepwell_old.idempotency VALUES ('receive', 'receive', '8533a2245282109c02ba1625cdba7fe57063ee71b087c6307ff5e4b6b8ffc897', 911780386680340481, 1795308584245);
-INSERT INTO stepwell_old.idempotency VALUES ('suspended', 'suspended', '99598e4a4ff459b6a1df93a94ea000b179677bbd6995148dfb58ebba85561133', 911780386730672129, 1795308584257);
-INSERT INTO stepwell_old.idempotency VALUES ('timer', 'timer', '5a31312f3774639e822470e40377ebf92797524505b00e54440f82fc6ee27d90', 911780386864889857, 1795308584289);
-INSERT INTO stepwell_old.idempotency VALUES ('event', 'event', 'b2139bf4bf4615dba60325b322eda73b9e2efb95ab92608374e1bd9c3e913722', 911780386902638593, 1795308584298);
-INSERT INTO stepwell_old.idempotency VALUES ('call', 'call', '4ff2363ceef8dae2728b1a2c293d6ba2b6bc0056145c78e6b329a5c8ab817f74', 911780386965553153, 1795308584313);
-INSERT INTO stepwell_old.idempotency VALUES ('each', 'each', 'c25d7a3e29cbd5cd9cf324ee748dafbe27264615e4f99c4ba45ab404ebf67807', 911780387015884801, 1795308584325);
-INSERT INTO stepwell_old.idempotency VALUES ('person', 'person', 'd41af7502d936b948fff2dbc2495d70e504f94c1c1dd822e572925602cb46294', 911780387049439233, 1795308584333);
-INSERT INTO stepwell_old.idempotency VALUES ('worker', 'worker', 'e94a9cbea9d226834c923e526dd11ceba162238b5273a13e8f5ae7e3bb527ddd', 911780387082993665, 1795308584341);
-INSERT INTO stepwell_old.instance VALUES (911780386575482881, '\x01a1fb94a11c732a84ed541fffafeb5f', 'ended', 1, 'ended', 0, 5, 1, 1, 0, NULL, 1795222184220, 1795222184220, NULL, NULL, '{"key":"ended"}', NULL, NULL, 0, NULL, NULL);
-INSERT INTO stepwell_old.instance VALUES (911780386680340481, '\x01a1fb94a13577c0b2789d6239e99149', 'receive', 1, 'receive', 0, 1, 1, 1, 0, NULL, 1795222184245, 1795222184245, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
-INSERT INTO stepwell_old.instance VALUES (911780386730672129, '\x01a1fb94a14171b2a9fbb50b5224fa6b', 'suspended', 1, 'suspended', 0, 3, 2, 2, 0, NULL, 1795222184257, 1795222184273, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
-INSERT INTO stepwell_old.instance VALUES (911780386864889857, '\x01a1fb94a1617444abfc1f040c9e95c0', 'timer', 1, 'timer', 0, 1, 1, 1, 0, 1795222304289, 1795222184289, 1795222184289, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
-INSERT INTO stepwell_old.instance VALUES (911780386902638593, '\x01a1fb94a16a71dabb8e9abad3934860', 'event', 1, 'event', 0, 1, 1, 1, 0, 1821142184298, 1795222184298, 1795222184298, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
-INSERT INTO stepwell_old.instance VALUES (911780386965553153, '\x01a1fb94a179767c881a16a18d38cbe7', 'call', 1, 'call', 0, 1, 1, 1, 0, NULL, 1795222184313, 1795222184313, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
-INSERT INTO stepwell_old.instance VALUES (911780387015884801, '\x01a1fb94a1857044845e9a53a0e45144', 'each', 1, 'each', 0, 1, 1, 1, 0, NULL, 1795222184325, 1795222184325, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
-INSERT INTO stepwell_old.instance VALUES (911780387049439233, '\x01a1fb94a18d73fc8e5206ad47f9b9ab', 'person', 1, 'person', 0, 1, 1, 1, 0, NULL, 1795222184333, 1795222184333, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
-INSERT INTO stepwell_old.instance VALUES (911780387082993665, '\x01a1fb94a19577629a2ee24f44b95771', 'worker', 1, 'worker', 0, 1, 1, 1, 0, NULL, 1795222184341, 1795222184341, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
-INSERT INTO stepwell_old.journal VALUES (281474976710658, 911780386575482881, 1, 1, 1795222184220, 5, '[{"seq":1,"at_ms":1795222184220,"type":"started","input":{"key":"ended"},"businessKey":"ended"}]');
-INSERT INTO stepwell_old.journal VALUES (281474976710660, 911780386680340481, 1, 1, 1795222184245, 1, '[{"seq":1,"at_ms":1795222184245,"type":"started","input":{"key":"receive"},"businessKey":"receive"}]');
-INSERT INTO stepwell_old.journal VALUES (281474976710662, 911780386730672129, 1, 1, 1795222184257, 1, '[{"seq":1,"at_ms":1795222184257,"type":"started","input":{"key":"suspended"},"businessKey":"suspended"}]');
-INSERT INTO stepwell_old.journal VALUES (281474976710663, 911780386730672129, 2, 2, 1795222184273, 3, '[{"seq":2,"at_ms":1795222184273,"type":"commanded","command":"suspend","reason":"later","by":"admin"}]');
-INSERT INTO stepwell_old.journal VALUES (281474976710665, 911780386864889857, 1, 1, 1795222184289, 1, '[{"seq":1,"at_ms":1795222184289,"type":"started","input":{"key":"timer"},"businessKey":"timer"}]');
-INSERT INTO stepwell_old.journal VALUES (281474976710667, 911780386902638593, 1, 1, 1795222184298, 1, '[{"seq":1,"at_ms":1795222184298,"type":"started","input":{"key":"event"},"businessKey":"event"}]');
-INSERT INTO stepwell_old.journal VALUES (281474976710669, 911780386965553153, 1, 1, 1795222184313, 1, '[{"seq":1,"at_ms":1795222184313,"type":"started","input":{"key":"call"},"businessKey":"call"}]');
-INSERT INTO stepwell_old.journal VALUES (281474976710671, 911780387015884801, 1, 1, 1795222184325, 1, '[{"seq":1,"at_ms":1795222184325,"type":"started","input":{"key":"each"},"businessKey":"each"}]');
-INSERT INTO stepwell_old.journal VALUES (281474976710673, 911780387049439233, 1, 1, 1795222184333, 1, '[{"seq":1,"at_ms":1795222184333,"type":"started","input":{"key":"person"},"businessKey":"person"}]');
-INSERT INTO stepwell_old.journal VALUES (281474976710675, 911780387082993665, 1, 1, 1795222184341, 1, '[{"seq":1,"at_ms":1795222184341,"type":"started","input":{"key":"worker"},"businessKey":"worker"}]');
-INSERT INTO stepwell_old.meeting VALUES ('', 'ended', 1795222184192);
-INSERT INTO stepwell_old.meeting VALUES ('', 'receive', 1795222184220);
-INSERT INTO stepwell_old.meeting VALUES ('go', 'receive', 1795222184245);
-INSERT INTO stepwell_old.meeting VALUES ('', 'suspended', 1795222184245);
-INSERT INTO stepwell_old.meeting VALUES ('go', 'suspended', 1795222184273);
-INSERT INTO stepwell_old.meeting VALUES ('', 'timer', 1795222184273);
-INSERT INTO stepwell_old.meeting VALUES ('', 'event', 1795222184290);
-INSERT INTO stepwell_old.meeting VALUES ('go', 'event', 1795222184298);
-INSERT INTO stepwell_old.meeting VALUES ('', 'call', 1795222184298);
-INSERT INTO stepwell_old.meeting VALUES ('go', 'call', 1795222184313);
-INSERT INTO stepwell_old.meeting VALUES ('', 'each', 1795222184313);
-INSERT INTO stepwell_old.meeting VALUES ('go', 'each-1', 1795222184325);
-INSERT INTO stepwell_old.meeting VALUES ('go', 'each-2', 1795222184325);
-INSERT INTO stepwell_old.meeting VALUES ('', 'person', 1795222184325);
-INSERT INTO stepwell_old.meeting VALUES ('', '/plugins/', 1795222184333);
-INSERT INTO stepwell_old.meeting VALUES ('', '/t/', 1795222184333);
-INSERT INTO stepwell_old.meeting VALUES ('', 'worker', 1795222184333);
+INSERT INTO stepwell_old.audit VALUES (911778640738385921, 1795221767983, 'token:bootstrap', 'flow.publish', 'ended', '{"hash":"e07277660ad2ba8ef9da31642d2b508919550d3183fe78a8771089440909badd","label":null,"version":1}');
+INSERT INTO stepwell_old.audit VALUES (911778640868409601, 1795221768011, 'token:bootstrap', 'instance.start', '01a1fb8e-474b-770d-b903-8932db3f1dea', '{"flow":"ended","version":1}');
+INSERT INTO stepwell_old.audit VALUES (911778640868409857, 1795221768029, 'token:bootstrap', 'flow.publish', 'receive', '{"hash":"f4db7cf80014a297847b80c90697abd0bc6ae7e1a3d9b4d686aeb1b421177653","label":null,"version":1}');
+INSERT INTO stepwell_old.audit VALUES (911778640985850113, 1795221768039, 'token:bootstrap', 'instance.start', '01a1fb8e-4767-7040-b76c-d6556206ac3f', '{"flow":"receive","version":1}');
+INSERT INTO stepwell_old.audit VALUES (911778640985850369, 1795221768047, 'token:bootstrap', 'flow.publish', 'suspended', '{"hash":"f8f765f7217ce35f61a9b801108cad1817ba83329acd7431fe79e7e9a257450a","label":null,"version":1}');
+INSERT INTO stepwell_old.audit VALUES (911778641031987457, 1795221768050, 'token:bootstrap', 'instance.start', '01a1fb8e-4772-728f-a376-cf2d5b1f9781', '{"flow":"suspended","version":1}');
+INSERT INTO stepwell_old.audit VALUES (911778641057153281, 1795221768056, 'token:bootstrap', 'instance.suspend', '01a1fb8e-4772-728f-a376-cf2d5b1f9781', '{"command":"suspend","reason":"later"}');
+INSERT INTO stepwell_old.audit VALUES (911778641115873281, 1795221768084, 'token:bootstrap', 'flow.publish', 'timer', '{"hash":"b24ca64e8d493009e2e6b2bd4b92edac7e5bc1029517a432acd874009830dbb0","label":null,"version":1}');
+INSERT INTO stepwell_old.audit VALUES (911778641187176705, 1795221768087, 'token:bootstrap', 'instance.start', '01a1fb8e-4797-7115-a65d-f8c333a60002', '{"flow":"timer","version":1}');
+INSERT INTO stepwell_old.audit VALUES (911778641229119489, 1795221768102, 'token:bootstrap', 'flow.publish', 'event', '{"hash":"2a7405fbc573566bb58d89e709f02162a6688c88ee549e452fcdab3dad883969","label":null,"version":1}');
+INSERT INTO stepwell_old.audit VALUES (911778641283645697, 1795221768110, 'token:bootstrap', 'instance.start', '01a1fb8e-47ae-74cf-944d-d265275b1f74', '{"flow":"event","version":1}');
+INSERT INTO stepwell_old.audit VALUES (911778641283645953, 1795221768125, 'token:bootstrap', 'flow.publish', 'call', '{"hash":"690b5c8ce704c079239ca935a8aaa68b80ce480aa3889deaeb99f7165381784c","label":null,"version":1}');
+INSERT INTO stepwell_old.audit VALUES (911778641380114689, 1795221768133, 'token:bootstrap', 'instance.start', '01a1fb8e-47c5-7120-b0ff-d2c4860cb22c', '{"flow":"call","version":1}');
+INSERT INTO stepwell_old.audit VALUES (911778641380114945, 1795221768136, 'token:bootstrap', 'flow.publish', 'each', '{"hash":"dea169ce781bc35ba3c7fb514ebebefdaef4cbb7eb01b81bebff5278295e3ced","label":null,"version":1}');
+INSERT INTO stepwell_old.audit VALUES (911778641417863425, 1795221768142, 'token:bootstrap', 'instance.start', '01a1fb8e-47cd-703e-aa2f-447c2a9e59e4', '{"flow":"each","version":1}');
+INSERT INTO stepwell_old.audit VALUES (911778641417863681, 1795221768149, 'token:bootstrap', 'flow.publish', 'person', '{"hash":"7ce57a657b64509fbeff45a04d958d1c98228b4821551beda755663682c55f77","label":null,"version":1}');
+INSERT INTO stepwell_old.audit VALUES (911778641468195073, 1795221768154, 'token:bootstrap', 'instance.start', '01a1fb8e-47da-723e-8fa6-6c37c437403e', '{"flow":"person","version":1}');
+INSERT INTO stepwell_old.audit VALUES (911778641468195329, 1795221768164, 'token:bootstrap', 'flow.publish', 'worker', '{"hash":"9dcf0dd9a0ccb698f1dc4c8a632374463a8f2636704731a65ef925cc327cbe3c","label":null,"version":1}');
+INSERT INTO stepwell_old.audit VALUES (911778641560469761, 1795221768176, 'token:bootstrap', 'instance.start', '01a1fb8e-47f0-7011-aa46-a00b32ac788b', '{"flow":"worker","version":1}');
+INSERT INTO stepwell_old.engine VALUES (1, '01a1fb8e-4474-7122-b241-f821931e4701', 2, 3561635318235138, NULL);
+INSERT INTO stepwell_old.flow VALUES ('ended', 'graph', '"ended"', 1795221767983);
+INSERT INTO stepwell_old.flow VALUES ('receive', 'graph', '"receive"', 1795221768029);
+INSERT INTO stepwell_old.flow VALUES ('suspended', 'graph', '"suspended"', 1795221768047);
+INSERT INTO stepwell_old.flow VALUES ('timer', 'graph', '"timer"', 1795221768084);
+INSERT INTO stepwell_old.flow VALUES ('event', 'graph', '"event"', 1795221768102);
+INSERT INTO stepwell_old.flow VALUES ('call', 'graph', '"call"', 1795221768125);
+INSERT INTO stepwell_old.flow VALUES ('each', 'graph', '"each"', 1795221768136);
+INSERT INTO stepwell_old.flow VALUES ('person', 'graph', '"person"', 1795221768149);
+INSERT INTO stepwell_old.flow VALUES ('worker', 'graph', '"worker"', 1795221768164);
+INSERT INTO stepwell_old.idempotency VALUES ('ended', 'ended', '878389a7e0e2b72ef40c1f904e353ac9364c32ce3bd2323a1a37f2dcf840c40d', 911778640868409345, 1795308168011);
+INSERT INTO stepwell_old.idempotency VALUES ('receive', 'receive', '8533a2245282109c02ba1625cdba7fe57063ee71b087c6307ff5e4b6b8ffc897', 911778640985849857, 1795308168039);
+INSERT INTO stepwell_old.idempotency VALUES ('suspended', 'suspended', '99598e4a4ff459b6a1df93a94ea000b179677bbd6995148dfb58ebba85561133', 911778641031987201, 1795308168050);
+INSERT INTO stepwell_old.idempotency VALUES ('timer', 'timer', '5a31312f3774639e822470e40377ebf92797524505b00e54440f82fc6ee27d90', 911778641187176449, 1795308168087);
+INSERT INTO stepwell_old.idempotency VALUES ('event', 'event', 'b2139bf4bf4615dba60325b322eda73b9e2efb95ab92608374e1bd9c3e913722', 911778641283645441, 1795308168110);
+INSERT INTO stepwell_old.idempotency VALUES ('call', 'call', '4ff2363ceef8dae2728b1a2c293d6ba2b6bc0056145c78e6b329a5c8ab817f74', 911778641380114433, 1795308168133);
+INSERT INTO stepwell_old.idempotency VALUES ('each', 'each', 'c25d7a3e29cbd5cd9cf324ee748dafbe27264615e4f99c4ba45ab404ebf67807', 911778641417863169, 1795308168142);
+INSERT INTO stepwell_old.idempotency VALUES ('person', 'person', 'd41af7502d936b948fff2dbc2495d70e504f94c1c1dd822e572925602cb46294', 911778641468194817, 1795308168154);
+INSERT INTO stepwell_old.idempotency VALUES ('worker', 'worker', 'e94a9cbea9d226834c923e526dd11ceba162238b5273a13e8f5ae7e3bb527ddd', 911778641560469505, 1795308168176);
+INSERT INTO stepwell_old.instance VALUES (911778640868409345, '\x01a1fb8e474b770db9038932db3f1dea', 'ended', 1, 'ended', 0, 5, 1, 1, 0, NULL, 1795221768011, 1795221768011, NULL, NULL, '{"key":"ended"}', NULL, NULL, 0, NULL, NULL);
+INSERT INTO stepwell_old.instance VALUES (911778640985849857, '\x01a1fb8e47677040b76cd6556206ac3f', 'receive', 1, 'receive', 0, 1, 1, 1, 0, NULL, 1795221768039, 1795221768039, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
+INSERT INTO stepwell_old.instance VALUES (911778641031987201, '\x01a1fb8e4772728fa376cf2d5b1f9781', 'suspended', 1, 'suspended', 0, 3, 2, 2, 0, NULL, 1795221768050, 1795221768070, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
+INSERT INTO stepwell_old.instance VALUES (911778641187176449, '\x01a1fb8e47977115a65df8c333a60002', 'timer', 1, 'timer', 0, 1, 1, 1, 0, 1795221888087, 1795221768087, 1795221768087, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
+INSERT INTO stepwell_old.instance VALUES (911778641283645441, '\x01a1fb8e47ae74cf944dd265275b1f74', 'event', 1, 'event', 0, 1, 1, 1, 0, 1821141768110, 1795221768110, 1795221768110, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
+INSERT INTO stepwell_old.instance VALUES (911778641380114433, '\x01a1fb8e47c57120b0ffd2c4860cb22c', 'call', 1, 'call', 0, 1, 1, 1, 0, NULL, 1795221768133, 1795221768133, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
+INSERT INTO stepwell_old.instance VALUES (911778641417863169, '\x01a1fb8e47cd703eaa2f447c2a9e59e4', 'each', 1, 'each', 0, 1, 1, 1, 0, NULL, 1795221768142, 1795221768142, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
+INSERT INTO stepwell_old.instance VALUES (911778641468194817, '\x01a1fb8e47da723e8fa66c37c437403e', 'person', 1, 'person', 0, 1, 1, 1, 0, NULL, 1795221768154, 1795221768154, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
+INSERT INTO stepwell_old.instance VALUES (911778641560469505, '\x01a1fb8e47f07011aa46a00b32ac788b', 'worker', 1, 'worker', 0, 1, 1, 1, 0, NULL, 1795221768176, 1795221768176, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL);
+INSERT INTO stepwell_old.journal VALUES (281474976710658, 911778640868409345, 1, 1, 1795221768011, 5, '[{"seq":1,"at_ms":1795221768011,"type":"started","input":{"key":"ended"},"businessKey":"ended"}]');
+INSERT INTO stepwell_old.journal VALUES (281474976710660, 911778640985849857, 1, 1, 1795221768039, 1, '[{"seq":1,"at_ms":1795221768039,"type":"started","input":{"key":"receive"},"businessKey":"receive"}]');
+INSERT INTO stepwell_old.journal VALUES (281474976710662, 911778641031987201, 1, 1, 1795221768050, 1, '[{"seq":1,"at_ms":1795221768050,"type":"started","input":{"key":"suspended"},"businessKey":"suspended"}]');
+INSERT INTO stepwell_old.journal VALUES (281474976710663, 911778641031987201, 2, 2, 1795221768070, 3, '[{"seq":2,"at_ms":1795221768070,"type":"commanded","command":"suspend","reason":"later","by":"token:bootstrap"}]');
+INSERT INTO stepwell_old.journal VALUES (281474976710665, 911778641187176449, 1, 1, 1795221768087, 1, '[{"seq":1,"at_ms":1795221768087,"type":"started","input":{"key":"timer"},"businessKey":"timer"}]');
+INSERT INTO stepwell_old.journal VALUES (281474976710667, 911778641283645441, 1, 1, 1795221768110, 1, '[{"seq":1,"at_ms":1795221768110,"type":"started","input":{"key":"event"},"businessKey":"event"}]');
+INSERT INTO stepwell_old.journal VALUES (281474976710669, 911778641380114433, 1, 1, 1795221768133, 1, '[{"seq":1,"at_ms":1795221768133,"type":"started","input":{"key":"call"},"businessKey":"call"}]');
+INSERT INTO stepwell_old.journal VALUES (281474976710671, 911778641417863169, 1, 1, 1795221768142, 1, '[{"seq":1,"at_ms":1795221768142,"type":"started","input":{"key":"each"},"businessKey":"each"}]');
+INSERT INTO stepwell_old.journal VALUES (281474976710673, 911778641468194817, 1, 1, 1795221768154, 1, '[{"seq":1,"at_ms":1795221768154,"type":"started","input":{"key":"person"},"businessKey":"person"}]');
+INSERT INTO stepwell_old.journal VALUES (281474976710675, 911778641560469505, 1, 1, 1795221768176, 1, '[{"seq":1,"at_ms":1795221768176,"type":"started","input":{"key":"worker"},"businessKey":"worker"}]');
+INSERT INTO stepwell_old.meeting VALUES ('', 'ended', 1795221767980);
+INSERT INTO stepwell_old.meeting VALUES ('', 'receive', 1795221768011);
+INSERT INTO stepwell_old.meeting VALUES ('go', 'receive', 1795221768039);
+INSERT INTO stepwell_old.meeting VALUES ('', 'suspended', 1795221768039);
+INSERT INTO stepwell_old.meeting VALUES ('go', 'suspended', 1795221768070);
+INSERT INTO stepwell_old.meeting VALUES ('', 'timer', 1795221768070);
+INSERT INTO stepwell_old.meeting VALUES ('', 'event', 1795221768097);
+INSERT INTO stepwell_old.meeting VALUES ('go', 'event', 1795221768110);
+INSERT INTO stepwell_old.meeting VALUES ('', 'call', 1795221768110);
+INSERT INTO stepwell_old.meeting VALUES ('go', 'call', 1795221768133);
+INSERT INTO stepwell_old.meeting VALUES ('', 'each', 1795221768133);
+INSERT INTO stepwell_old.meeting VALUES ('go', 'each-1', 1795221768142);
+INSERT INTO stepwell_old.meeting VALUES ('go', 'each-2', 1795221768142);
+INSERT INTO stepwell_old.meeting VALUES ('', 'person', 1795221768142);
+INSERT INTO stepwell_old.meeting VALUES ('', '/plugins/', 1795221768154);
+INSERT INTO stepwell_old.meeting VALUES ('', '/t/', 1795221768154);
+INSERT INTO stepwell_old.meeting VALUES ('', 'worker', 1795221768154);
 INSERT INTO stepwell_old.migration VALUES (1, '0001-instances', '1e0f5c951e5f7a6c2e05e26df675d36d22bbfac70007f4a6e5ceea8cc4835134');
 INSERT INTO stepwell_old.migration VALUES (2, '0002-administration', '57f192f929103fe600d81a768f6619c51229b21eaaaa56062e78e3e91c3bbabc');
 INSERT INTO stepwell_old.migration VALUES (3, '0003-many-engines', '601313894acfb2895e1e02c70d8c9788c970cd4094ee102808e503e7651dd85e');
@@ -417,30 +434,30 @@ INSERT INTO stepwell_old.migration VALUES (6, '0006-pauses', '5c63a040acf4a296dc
 INSERT INTO stepwell_old.migration VALUES (7, '0007-tasks', '0eb0de2d7e53a98685174462d7a7dbe77ec6c7a3b56dc8c551fa288a7e4aada4');
 INSERT INTO stepwell_old.migration VALUES (8, '0008-forgetting', '55ab2b1144841c381a134e7624d9cd747c84dcc18dc4858df59fddc5558756d2');
 INSERT INTO stepwell_old.migration VALUES (9, '0009-records', 'b8c55b5194b87ca6a7f0577077d212be72f2f2e24406930ef94241243034afd0');
-INSERT INTO stepwell_old.migration VALUES (10, '0010-uploads', 'b459ec4064a156e8c55f94cc886b99c1a33a95b340f75f23cdd0ee5df3647d86');
-INSERT INTO stepwell_old.notice VALUES (281474976710657, 1795222184196, '{"kind":"published","flow":"ended","version":1}');
-INSERT INTO stepwell_old.notice VALUES (281474976710659, 1795222184241, '{"kind":"published","flow":"receive","version":1}');
-INSERT INTO stepwell_old.notice VALUES (281474976710661, 1795222184251, '{"kind":"published","flow":"suspended","version":1}');
-INSERT INTO stepwell_old.notice VALUES (281474976710664, 1795222184285, '{"kind":"published","flow":"timer","version":1}');
-INSERT INTO stepwell_old.notice VALUES (281474976710666, 1795222184295, '{"kind":"published","flow":"event","version":1}');
-INSERT INTO stepwell_old.notice VALUES (281474976710668, 1795222184306, '{"kind":"published","flow":"call","version":1}');
-INSERT INTO stepwell_old.notice VALUES (281474976710670, 1795222184318, '{"kind":"published","flow":"each","version":1}');
-INSERT INTO stepwell_old.notice VALUES (281474976710672, 1795222184329, '{"kind":"published","flow":"person","version":1}');
-INSERT INTO stepwell_old.notice VALUES (281474976710674, 1795222184338, '{"kind":"published","flow":"worker","version":1}');
-INSERT INTO stepwell_old.setting VALUES ('engine', '"01a1fb94-a0f4-721e-a4fb-04da214ac7b5"');
-INSERT INTO stepwell_old.snapshot VALUES (911780386680340481, '{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"receive","priority":0,"seq":1,"started_ms":1795222184245,"now_ms":1795222184245,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795222184245,"at":{"waiting":{"message":"go","key":"receive","due_ms":null,"visit":null}}}},"next_token":2}}');
-INSERT INTO stepwell_old.snapshot VALUES (911780386730672129, '{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"suspended","priority":0,"seq":2,"started_ms":1795222184257,"now_ms":1795222184273,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795222184257,"at":{"waiting":{"message":"go","key":"suspended","due_ms":null,"visit":null}}}},"next_token":2,"suspended":true}}');
-INSERT INTO stepwell_old.snapshot VALUES (911780386864889857, '{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"timer","priority":0,"seq":1,"started_ms":1795222184289,"now_ms":1795222184289,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795222184289,"at":{"timer":{"due_ms":1795222304289}}}},"next_token":2}}');
-INSERT INTO stepwell_old.snapshot VALUES (911780386902638593, '{"form":3,"nodes":{"0":"come","2":"late"},"instance":{"version":1,"business_key":"event","priority":0,"seq":1,"started_ms":1795222184298,"now_ms":1795222184298,"scopes":{"0":{"input":{"r":1},"visits":{"come":1,"late":1,"start":1,"wait":1}}},"next_scope":1,"tokens":{"2":{"node":0,"visit":1,"since_ms":1795222184298,"at":{"waiting":{"message":"go","key":"event","due_ms":null,"visit":null}},"race":1},"3":{"node":2,"visit":1,"since_ms":1795222184298,"at":{"timer":{"due_ms":1821142184298}},"race":1}},"next_token":4}}');
-INSERT INTO stepwell_old.snapshot VALUES (911780386965553153, '{"form":3,"nodes":{"2":"wait","5":"receive@1:wait"},"instance":{"version":1,"business_key":"call","priority":0,"seq":1,"started_ms":1795222184313,"now_ms":1795222184313,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}},"1":{"within":{"scope":0,"node":2,"host":1},"path":"wait.1/","input":{"v":{"key":"call"}},"visits":{"start":1,"wait":1}}},"next_scope":2,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795222184313,"at":"inside"},"2":{"scope":1,"node":5,"visit":1,"since_ms":1795222184313,"at":{"waiting":{"message":"go","key":"call","due_ms":null,"visit":null}}}},"next_token":3}}');
-INSERT INTO stepwell_old.snapshot VALUES (911780387015884801, '{"form":3,"nodes":{"1":"inner","3":"wait"},"instance":{"version":1,"business_key":"each","priority":0,"seq":1,"started_ms":1795222184325,"now_ms":1795222184325,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}},"1":{"within":{"scope":0,"node":3,"host":1},"path":"wait.1/","progress":{"items":{"v":["each-1","each-2","each-3"]},"next":2,"open":2,"results":{}}},"2":{"within":{"scope":1,"node":3,"host":1,"item":{"index":0,"value":{"v":"each-1"}}},"path":"wait.1/0/","visits":{"inner":1}},"3":{"within":{"scope":1,"node":3,"host":1,"item":{"index":1,"value":{"v":"each-2"}}},"path":"wait.1/1/","visits":{"inner":1}}},"next_scope":4,"tokens":{"1":{"node":3,"visit":1,"since_ms":1795222184325,"at":"inside"},"2":{"scope":2,"node":1,"visit":1,"since_ms":1795222184325,"at":{"waiting":{"message":"go","key":"each-1","due_ms":null,"visit":null}}},"3":{"scope":3,"node":1,"visit":1,"since_ms":1795222184325,"at":{"waiting":{"message":"go","key":"each-2","due_ms":null,"visit":null}}}},"next_token":4}}');
-INSERT INTO stepwell_old.snapshot VALUES (911780387049439233, '{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"person","priority":0,"seq":1,"started_ms":1795222184333,"now_ms":1795222184333,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795222184333,"at":{"open":{"visit":{"op":"run","attempt":1,"tries":1,"key":"01a1fb94-a18d-73fc-8e52-06ad47f9b9ab.wait.1","input":{"v":{"assignee":null,"data":{},"dueAt":null,"groups":[],"users":["ada"]}},"maybe_done":false},"due_ms":null}}}},"next_token":2}}');
-INSERT INTO stepwell_old.snapshot VALUES (911780387082993665, '{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"worker","priority":0,"seq":1,"started_ms":1795222184341,"now_ms":1795222184341,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795222184341,"at":{"open":{"visit":{"op":"run","attempt":1,"tries":1,"key":"01a1fb94-a195-7762-9a2e-e24f44b95771.wait.1","input":{"v":{}},"maybe_done":true},"due_ms":null}}}},"next_token":2}}');
-INSERT INTO stepwell_old.subscription VALUES ('go', 'receive', 911780386680340481);
-INSERT INTO stepwell_old.subscription VALUES ('go', 'event', 911780386902638593);
-INSERT INTO stepwell_old.subscription VALUES ('go', 'call', 911780386965553153);
-INSERT INTO stepwell_old.subscription VALUES ('go', 'each-1', 911780387015884801);
-INSERT INTO stepwell_old.subscription VALUES ('go', 'each-2', 911780387015884801);
+INSERT INTO stepwell_old.migration VALUES (10, '0010-users', '7fddfb27476dc1f7863f56be5f4a280c4b3affdae0f636f6cfe18fddd3092fd8');
+INSERT INTO stepwell_old.notice VALUES (281474976710657, 1795221767983, '{"kind":"published","flow":"ended","version":1}');
+INSERT INTO stepwell_old.notice VALUES (281474976710659, 1795221768029, '{"kind":"published","flow":"receive","version":1}');
+INSERT INTO stepwell_old.notice VALUES (281474976710661, 1795221768047, '{"kind":"published","flow":"suspended","version":1}');
+INSERT INTO stepwell_old.notice VALUES (281474976710664, 1795221768084, '{"kind":"published","flow":"timer","version":1}');
+INSERT INTO stepwell_old.notice VALUES (281474976710666, 1795221768102, '{"kind":"published","flow":"event","version":1}');
+INSERT INTO stepwell_old.notice VALUES (281474976710668, 1795221768125, '{"kind":"published","flow":"call","version":1}');
+INSERT INTO stepwell_old.notice VALUES (281474976710670, 1795221768136, '{"kind":"published","flow":"each","version":1}');
+INSERT INTO stepwell_old.notice VALUES (281474976710672, 1795221768149, '{"kind":"published","flow":"person","version":1}');
+INSERT INTO stepwell_old.notice VALUES (281474976710674, 1795221768164, '{"kind":"published","flow":"worker","version":1}');
+INSERT INTO stepwell_old.setting VALUES ('engine', '"01a1fb8e-4720-74cc-9ddb-f0f6cd85f502"');
+INSERT INTO stepwell_old.snapshot VALUES (911778640985849857, '{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"receive","priority":0,"seq":1,"started_ms":1795221768039,"now_ms":1795221768039,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795221768039,"at":{"waiting":{"message":"go","key":"receive","due_ms":null,"visit":null}}}},"next_token":2}}');
+INSERT INTO stepwell_old.snapshot VALUES (911778641031987201, '{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"suspended","priority":0,"seq":2,"started_ms":1795221768050,"now_ms":1795221768070,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795221768050,"at":{"waiting":{"message":"go","key":"suspended","due_ms":null,"visit":null}}}},"next_token":2,"suspended":true}}');
+INSERT INTO stepwell_old.snapshot VALUES (911778641187176449, '{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"timer","priority":0,"seq":1,"started_ms":1795221768087,"now_ms":1795221768087,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795221768087,"at":{"timer":{"due_ms":1795221888087}}}},"next_token":2}}');
+INSERT INTO stepwell_old.snapshot VALUES (911778641283645441, '{"form":3,"nodes":{"0":"come","2":"late"},"instance":{"version":1,"business_key":"event","priority":0,"seq":1,"started_ms":1795221768110,"now_ms":1795221768110,"scopes":{"0":{"input":{"r":1},"visits":{"come":1,"late":1,"start":1,"wait":1}}},"next_scope":1,"tokens":{"2":{"node":0,"visit":1,"since_ms":1795221768110,"at":{"waiting":{"message":"go","key":"event","due_ms":null,"visit":null}},"race":1},"3":{"node":2,"visit":1,"since_ms":1795221768110,"at":{"timer":{"due_ms":1821141768110}},"race":1}},"next_token":4}}');
+INSERT INTO stepwell_old.snapshot VALUES (911778641380114433, '{"form":3,"nodes":{"2":"wait","5":"receive@1:wait"},"instance":{"version":1,"business_key":"call","priority":0,"seq":1,"started_ms":1795221768133,"now_ms":1795221768133,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}},"1":{"within":{"scope":0,"node":2,"host":1},"path":"wait.1/","input":{"v":{"key":"call"}},"visits":{"start":1,"wait":1}}},"next_scope":2,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795221768133,"at":"inside"},"2":{"scope":1,"node":5,"visit":1,"since_ms":1795221768133,"at":{"waiting":{"message":"go","key":"call","due_ms":null,"visit":null}}}},"next_token":3}}');
+INSERT INTO stepwell_old.snapshot VALUES (911778641417863169, '{"form":3,"nodes":{"1":"inner","3":"wait"},"instance":{"version":1,"business_key":"each","priority":0,"seq":1,"started_ms":1795221768142,"now_ms":1795221768142,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}},"1":{"within":{"scope":0,"node":3,"host":1},"path":"wait.1/","progress":{"items":{"v":["each-1","each-2","each-3"]},"next":2,"open":2,"results":{}}},"2":{"within":{"scope":1,"node":3,"host":1,"item":{"index":0,"value":{"v":"each-1"}}},"path":"wait.1/0/","visits":{"inner":1}},"3":{"within":{"scope":1,"node":3,"host":1,"item":{"index":1,"value":{"v":"each-2"}}},"path":"wait.1/1/","visits":{"inner":1}}},"next_scope":4,"tokens":{"1":{"node":3,"visit":1,"since_ms":1795221768142,"at":"inside"},"2":{"scope":2,"node":1,"visit":1,"since_ms":1795221768142,"at":{"waiting":{"message":"go","key":"each-1","due_ms":null,"visit":null}}},"3":{"scope":3,"node":1,"visit":1,"since_ms":1795221768142,"at":{"waiting":{"message":"go","key":"each-2","due_ms":null,"visit":null}}}},"next_token":4}}');
+INSERT INTO stepwell_old.snapshot VALUES (911778641468194817, '{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"person","priority":0,"seq":1,"started_ms":1795221768154,"now_ms":1795221768154,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795221768154,"at":{"open":{"visit":{"op":"run","attempt":1,"tries":1,"key":"01a1fb8e-47da-723e-8fa6-6c37c437403e.wait.1","input":{"v":{"assignee":null,"data":{},"dueAt":null,"groups":[],"users":["ada"]}},"maybe_done":false},"due_ms":null}}}},"next_token":2}}');
+INSERT INTO stepwell_old.snapshot VALUES (911778641560469505, '{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"worker","priority":0,"seq":1,"started_ms":1795221768176,"now_ms":1795221768176,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795221768176,"at":{"open":{"visit":{"op":"run","attempt":1,"tries":1,"key":"01a1fb8e-47f0-7011-aa46-a00b32ac788b.wait.1","input":{"v":{}},"maybe_done":true},"due_ms":null}}}},"next_token":2}}');
+INSERT INTO stepwell_old.subscription VALUES ('go', 'receive', 911778640985849857);
+INSERT INTO stepwell_old.subscription VALUES ('go', 'event', 911778641283645441);
+INSERT INTO stepwell_old.subscription VALUES ('go', 'call', 911778641380114433);
+INSERT INTO stepwell_old.subscription VALUES ('go', 'each-1', 911778641417863169);
+INSERT INTO stepwell_old.subscription VALUES ('go', 'each-2', 911778641417863169);
 INSERT INTO stepwell_old.tally VALUES ('ended', 1, 5, 1, 1);
 INSERT INTO stepwell_old.tally VALUES ('receive', 1, 1, 1, 1);
 INSERT INTO stepwell_old.tally VALUES ('suspended', 1, 1, 1, 0);
@@ -451,17 +468,23 @@ INSERT INTO stepwell_old.tally VALUES ('call', 1, 1, 1, 1);
 INSERT INTO stepwell_old.tally VALUES ('each', 1, 1, 1, 1);
 INSERT INTO stepwell_old.tally VALUES ('person', 1, 1, 1, 1);
 INSERT INTO stepwell_old.tally VALUES ('worker', 1, 1, 1, 1);
-INSERT INTO stepwell_old.task VALUES (911780387049439233, 1, 1, 1, 'wait', 'wait', NULL, '{"assignee":null,"data":{},"dueAt":null,"groups":[],"users":["ada"]}', 1795222184333, NULL, NULL, NULL, '["ada"]', '[]', NULL, NULL, NULL);
-INSERT INTO stepwell_old.task VALUES (911780387082993665, 1, 1, 1, 'wait', 'wait', 'work', '{}', 1795222184341, NULL, NULL, NULL, '[]', '[]', NULL, NULL, '01a1fb94-a195-7762-9a2e-e24f44b95771.wait.1');
-INSERT INTO stepwell_old.version VALUES ('ended', 1, 'e07277660ad2ba8ef9da31642d2b508919550d3183fe78a8771089440909badd', NULL, 1795222184196, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"ended","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"type":"set","vars":{"a":1}}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
-INSERT INTO stepwell_old.version VALUES ('receive', 1, 'f4db7cf80014a297847b80c90697abd0bc6ae7e1a3d9b4d686aeb1b421177653', NULL, 1795222184241, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"receive","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"key":"=input.key","message":"go","type":"receive"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
-INSERT INTO stepwell_old.version VALUES ('suspended', 1, 'f8f765f7217ce35f61a9b801108cad1817ba83329acd7431fe79e7e9a257450a', NULL, 1795222184251, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"suspended","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"key":"=input.key","message":"go","type":"receive"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
-INSERT INTO stepwell_old.version VALUES ('timer', 1, 'b24ca64e8d493009e2e6b2bd4b92edac7e5bc1029517a432acd874009830dbb0', NULL, 1795222184285, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"timer","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"after":"2m","type":"timer"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
-INSERT INTO stepwell_old.version VALUES ('event', 1, '2a7405fbc573566bb58d89e709f02162a6688c88ee549e452fcdab3dad883969', NULL, 1795222184295, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"come"},{"from":"wait","to":"late"},{"from":"come","to":"end"},{"from":"late","to":"end"}],"key":"event","kind":"graph","nodes":{"come":{"key":"=input.key","message":"go","type":"receive"},"end":{"output":{"key":"=input.key"},"type":"end"},"late":{"after":"300d","type":"timer"},"start":{"type":"start"},"wait":{"type":"event-gateway"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
-INSERT INTO stepwell_old.version VALUES ('call', 1, '690b5c8ce704c079239ca935a8aaa68b80ce480aa3889deaeb99f7165381784c', NULL, 1795222184306, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"call","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"flow":"receive","type":"call","with":{"key":"=input.key"}}},"stepwell":1}', '{"flows":{"receive":{"catalog":{"nodeTypes":{}},"document":{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"receive","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"key":"=input.key","message":"go","type":"receive"}},"stepwell":1},"hash":"f4db7cf80014a297847b80c90697abd0bc6ae7e1a3d9b4d686aeb1b421177653","key":"receive","version":1}},"nodeTypes":{}}', NULL);
-INSERT INTO stepwell_old.version VALUES ('each', 1, 'dea169ce781bc35ba3c7fb514ebebefdaef4cbb7eb01b81bebff5278295e3ced', NULL, 1795222184318, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"each","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"inner":{"in":"wait","key":"=item","message":"go","type":"receive"},"start":{"type":"start"},"wait":{"items":["each-1","each-2","each-3"],"limit":2,"output":"=item","type":"for-each"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
-INSERT INTO stepwell_old.version VALUES ('person', 1, '7ce57a657b64509fbeff45a04d958d1c98228b4821551beda755663682c55f77', NULL, 1795222184329, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"person","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"type":"user-task","users":["ada"]}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
-INSERT INTO stepwell_old.version VALUES ('worker', 1, '9dcf0dd9a0ccb698f1dc4c8a632374463a8f2636704731a65ef925cc327cbe3c', NULL, 1795222184338, 'admin', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"worker","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"topic":"work","type":"external-task"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
+INSERT INTO stepwell_old.task VALUES (911778641468194817, 1, 1, 1, 'wait', 'wait', NULL, '{"assignee":null,"data":{},"dueAt":null,"groups":[],"users":["ada"]}', 1795221768154, NULL, NULL, NULL, '["ada"]', '[]', NULL, NULL, NULL);
+INSERT INTO stepwell_old.task VALUES (911778641560469505, 1, 1, 1, 'wait', 'wait', 'work', '{}', 1795221768176, NULL, NULL, NULL, '[]', '[]', NULL, NULL, '01a1fb8e-47f0-7011-aa46-a00b32ac788b.wait.1');
+INSERT INTO stepwell_old.version VALUES ('ended', 1, 'e07277660ad2ba8ef9da31642d2b508919550d3183fe78a8771089440909badd', NULL, 1795221767983, 'token:bootstrap', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"ended","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"type":"set","vars":{"a":1}}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
+INSERT INTO stepwell_old.version VALUES ('receive', 1, 'f4db7cf80014a297847b80c90697abd0bc6ae7e1a3d9b4d686aeb1b421177653', NULL, 1795221768029, 'token:bootstrap', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"receive","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"key":"=input.key","message":"go","type":"receive"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
+INSERT INTO stepwell_old.version VALUES ('suspended', 1, 'f8f765f7217ce35f61a9b801108cad1817ba83329acd7431fe79e7e9a257450a', NULL, 1795221768047, 'token:bootstrap', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"suspended","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"key":"=input.key","message":"go","type":"receive"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
+INSERT INTO stepwell_old.version VALUES ('timer', 1, 'b24ca64e8d493009e2e6b2bd4b92edac7e5bc1029517a432acd874009830dbb0', NULL, 1795221768084, 'token:bootstrap', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"timer","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"after":"2m","type":"timer"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
+INSERT INTO stepwell_old.version VALUES ('event', 1, '2a7405fbc573566bb58d89e709f02162a6688c88ee549e452fcdab3dad883969', NULL, 1795221768102, 'token:bootstrap', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"come"},{"from":"wait","to":"late"},{"from":"come","to":"end"},{"from":"late","to":"end"}],"key":"event","kind":"graph","nodes":{"come":{"key":"=input.key","message":"go","type":"receive"},"end":{"output":{"key":"=input.key"},"type":"end"},"late":{"after":"300d","type":"timer"},"start":{"type":"start"},"wait":{"type":"event-gateway"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
+INSERT INTO stepwell_old.version VALUES ('call', 1, '690b5c8ce704c079239ca935a8aaa68b80ce480aa3889deaeb99f7165381784c', NULL, 1795221768125, 'token:bootstrap', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"call","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"flow":"receive","type":"call","with":{"key":"=input.key"}}},"stepwell":1}', '{"flows":{"receive":{"catalog":{"nodeTypes":{}},"document":{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"receive","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"key":"=input.key","message":"go","type":"receive"}},"stepwell":1},"hash":"f4db7cf80014a297847b80c90697abd0bc6ae7e1a3d9b4d686aeb1b421177653","key":"receive","version":1}},"nodeTypes":{}}', NULL);
+INSERT INTO stepwell_old.version VALUES ('each', 1, 'dea169ce781bc35ba3c7fb514ebebefdaef4cbb7eb01b81bebff5278295e3ced', NULL, 1795221768136, 'token:bootstrap', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"each","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"inner":{"in":"wait","key":"=item","message":"go","type":"receive"},"start":{"type":"start"},"wait":{"items":["each-1","each-2","each-3"],"limit":2,"output":"=item","type":"for-each"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
+INSERT INTO stepwell_old.version VALUES ('person', 1, '7ce57a657b64509fbeff45a04d958d1c98228b4821551beda755663682c55f77', NULL, 1795221768149, 'token:bootstrap', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"person","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"type":"user-task","users":["ada"]}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
+INSERT INTO stepwell_old.version VALUES ('worker', 1, '9dcf0dd9a0ccb698f1dc4c8a632374463a8f2636704731a65ef925cc327cbe3c', NULL, 1795221768164, 'token:bootstrap', '{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"worker","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"topic":"work","type":"external-task"}},"stepwell":1}', '{"nodeTypes":{}}', NULL);
+ALTER TABLE ONLY stepwell_old.account
+    ADD CONSTRAINT account_pkey PRIMARY KEY (name);
+ALTER TABLE ONLY stepwell_old.api_token
+    ADD CONSTRAINT api_token_digest_key UNIQUE (digest);
+ALTER TABLE ONLY stepwell_old.api_token
+    ADD CONSTRAINT api_token_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY stepwell_old.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (n);
 ALTER TABLE ONLY stepwell_old.binding
@@ -512,14 +535,16 @@ ALTER TABLE ONLY stepwell_old.record
     ADD CONSTRAINT record_pkey PRIMARY KEY (type, id);
 ALTER TABLE ONLY stepwell_old.record_type
     ADD CONSTRAINT record_type_pkey PRIMARY KEY (key, version);
-ALTER TABLE ONLY stepwell_old.revocation
-    ADD CONSTRAINT revocation_pkey PRIMARY KEY (digest);
+ALTER TABLE ONLY stepwell_old.role_given
+    ADD CONSTRAINT role_given_pkey PRIMARY KEY (kind, holder, namespace);
 ALTER TABLE ONLY stepwell_old.route
     ADD CONSTRAINT route_pkey PRIMARY KEY (path);
 ALTER TABLE ONLY stepwell_old.schedule
     ADD CONSTRAINT schedule_pkey PRIMARY KEY (flow, name);
 ALTER TABLE ONLY stepwell_old.seen
     ADD CONSTRAINT seen_pkey PRIMARY KEY (message, id);
+ALTER TABLE ONLY stepwell_old.session
+    ADD CONSTRAINT session_pkey PRIMARY KEY (digest);
 ALTER TABLE ONLY stepwell_old.setting
     ADD CONSTRAINT setting_pkey PRIMARY KEY (name);
 ALTER TABLE ONLY stepwell_old.snapshot
@@ -532,10 +557,9 @@ ALTER TABLE ONLY stepwell_old.tally
     ADD CONSTRAINT tally_by_engine_pkey PRIMARY KEY (flow, version, state, engine);
 ALTER TABLE ONLY stepwell_old.task
     ADD CONSTRAINT task_pkey PRIMARY KEY (instance, token);
-ALTER TABLE ONLY stepwell_old.upload
-    ADD CONSTRAINT upload_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY stepwell_old.version
     ADD CONSTRAINT version_pkey PRIMARY KEY (flow, version);
+CREATE INDEX api_token_by_owner ON stepwell_old.api_token USING btree (owner);
 CREATE INDEX audit_by_target ON stepwell_old.audit USING btree (target, n);
 CREATE INDEX http_trigger_by_flow ON stepwell_old.http_trigger USING btree (flow);
 CREATE INDEX idempotency_by_expiry ON stepwell_old.idempotency USING btree (expires_ms);
@@ -557,9 +581,12 @@ CREATE INDEX ran_before_by_instance ON stepwell_old.ran_before USING btree (inst
 CREATE INDEX record_by_status ON stepwell_old.record USING btree (type, status_code, id);
 CREATE INDEX schedule_by_due ON stepwell_old.schedule USING btree (due_ms) WHERE (paused = 0);
 CREATE INDEX seen_by_expiry ON stepwell_old.seen USING btree (expires_ms);
+CREATE INDEX session_by_account ON stepwell_old.session USING btree (account);
+CREATE INDEX session_by_end ON stepwell_old.session USING btree (ends_ms);
 CREATE INDEX subscription_by_instance ON stepwell_old.subscription USING btree (instance);
 CREATE INDEX task_by_topic ON stepwell_old.task USING btree (topic, since_ms);
-CREATE INDEX upload_by_time ON stepwell_old.upload USING btree (at_ms);
+ALTER TABLE ONLY stepwell_old.api_token
+    ADD CONSTRAINT api_token_owner_fkey FOREIGN KEY (owner) REFERENCES stepwell_old.account(name);
 ALTER TABLE ONLY stepwell_old.binding
     ADD CONSTRAINT binding_flow_fkey FOREIGN KEY (flow) REFERENCES stepwell_old.flow(key);
 ALTER TABLE ONLY stepwell_old.draft
@@ -572,5 +599,7 @@ ALTER TABLE ONLY stepwell_old.plugin_grant
     ADD CONSTRAINT plugin_grant_connection_fkey FOREIGN KEY (connection) REFERENCES stepwell_old.connection(name);
 ALTER TABLE ONLY stepwell_old.schedule
     ADD CONSTRAINT schedule_flow_fkey FOREIGN KEY (flow) REFERENCES stepwell_old.flow(key);
+ALTER TABLE ONLY stepwell_old.session
+    ADD CONSTRAINT session_account_fkey FOREIGN KEY (account) REFERENCES stepwell_old.account(name);
 ALTER TABLE ONLY stepwell_old.version
     ADD CONSTRAINT version_flow_fkey FOREIGN KEY (flow) REFERENCES stepwell_old.flow(key);

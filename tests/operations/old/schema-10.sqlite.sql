@@ -10,22 +10,22 @@ insert into migration values (6,'0006-pauses','5c63a040acf4a296dc39d149250bf1bbc
 insert into migration values (7,'0007-tasks','0eb0de2d7e53a98685174462d7a7dbe77ec6c7a3b56dc8c551fa288a7e4aada4');
 insert into migration values (8,'0008-forgetting','55ab2b1144841c381a134e7624d9cd747c84dcc18dc4858df59fddc5558756d2');
 insert into migration values (9,'0009-records','12d583d64a696c7549c5d01d354ca2d98f728a02a10d8de690d7d5d06b4df59a');
-insert into migration values (10,'0010-uploads','b459ec4064a156e8c55f94cc886b99c1a33a95b340f75f23cdd0ee5df3647d86');
+insert into migration values (10,'0010-users','7fddfb27476dc1f7863f56be5f4a280c4b3affdae0f636f6cfe18fddd3092fd8');
 CREATE TABLE flow (
     key text primary key,
     kind text not null,
     title text not null check (json_valid(title)),
     updated_ms integer not null
 ) strict, without rowid;
-insert into flow values ('call','graph','"call"',1795222183258);
-insert into flow values ('each','graph','"each"',1795222183270);
-insert into flow values ('ended','graph','"ended"',1795222183179);
-insert into flow values ('event','graph','"event"',1795222183250);
-insert into flow values ('person','graph','"person"',1795222183283);
-insert into flow values ('receive','graph','"receive"',1795222183191);
-insert into flow values ('suspended','graph','"suspended"',1795222183211);
-insert into flow values ('timer','graph','"timer"',1795222183241);
-insert into flow values ('worker','graph','"worker"',1795222183294);
+insert into flow values ('call','graph','"call"',1795221767127);
+insert into flow values ('each','graph','"each"',1795221767138);
+insert into flow values ('ended','graph','"ended"',1795221767025);
+insert into flow values ('event','graph','"event"',1795221767117);
+insert into flow values ('person','graph','"person"',1795221767145);
+insert into flow values ('receive','graph','"receive"',1795221767071);
+insert into flow values ('suspended','graph','"suspended"',1795221767082);
+insert into flow values ('timer','graph','"timer"',1795221767108);
+insert into flow values ('worker','graph','"worker"',1795221767152);
 CREATE TABLE draft (
     flow text primary key references flow (key),
     document text not null check (json_valid(document)),
@@ -49,15 +49,15 @@ CREATE TABLE version (
     catalog text not null check (json_valid(catalog)), retired_ms integer,
     primary key (flow, version)
 ) strict;
-insert into version values ('ended',1,'e07277660ad2ba8ef9da31642d2b508919550d3183fe78a8771089440909badd',NULL,1795222183179,'admin','{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"ended","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"type":"set","vars":{"a":1}}},"stepwell":1}','{"nodeTypes":{}}',NULL);
-insert into version values ('receive',1,'f4db7cf80014a297847b80c90697abd0bc6ae7e1a3d9b4d686aeb1b421177653',NULL,1795222183191,'admin','{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"receive","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"key":"=input.key","message":"go","type":"receive"}},"stepwell":1}','{"nodeTypes":{}}',NULL);
-insert into version values ('suspended',1,'f8f765f7217ce35f61a9b801108cad1817ba83329acd7431fe79e7e9a257450a',NULL,1795222183211,'admin','{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"suspended","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"key":"=input.key","message":"go","type":"receive"}},"stepwell":1}','{"nodeTypes":{}}',NULL);
-insert into version values ('timer',1,'b24ca64e8d493009e2e6b2bd4b92edac7e5bc1029517a432acd874009830dbb0',NULL,1795222183241,'admin','{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"timer","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"after":"2m","type":"timer"}},"stepwell":1}','{"nodeTypes":{}}',NULL);
-insert into version values ('event',1,'2a7405fbc573566bb58d89e709f02162a6688c88ee549e452fcdab3dad883969',NULL,1795222183250,'admin','{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"come"},{"from":"wait","to":"late"},{"from":"come","to":"end"},{"from":"late","to":"end"}],"key":"event","kind":"graph","nodes":{"come":{"key":"=input.key","message":"go","type":"receive"},"end":{"output":{"key":"=input.key"},"type":"end"},"late":{"after":"300d","type":"timer"},"start":{"type":"start"},"wait":{"type":"event-gateway"}},"stepwell":1}','{"nodeTypes":{}}',NULL);
-insert into version values ('call',1,'690b5c8ce704c079239ca935a8aaa68b80ce480aa3889deaeb99f7165381784c',NULL,1795222183258,'admin','{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"call","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"flow":"receive","type":"call","with":{"key":"=input.key"}}},"stepwell":1}','{"flows":{"receive":{"catalog":{"nodeTypes":{}},"document":{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"receive","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"key":"=input.key","message":"go","type":"receive"}},"stepwell":1},"hash":"f4db7cf80014a297847b80c90697abd0bc6ae7e1a3d9b4d686aeb1b421177653","key":"receive","version":1}},"nodeTypes":{}}',NULL);
-insert into version values ('each',1,'dea169ce781bc35ba3c7fb514ebebefdaef4cbb7eb01b81bebff5278295e3ced',NULL,1795222183270,'admin','{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"each","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"inner":{"in":"wait","key":"=item","message":"go","type":"receive"},"start":{"type":"start"},"wait":{"items":["each-1","each-2","each-3"],"limit":2,"output":"=item","type":"for-each"}},"stepwell":1}','{"nodeTypes":{}}',NULL);
-insert into version values ('person',1,'7ce57a657b64509fbeff45a04d958d1c98228b4821551beda755663682c55f77',NULL,1795222183283,'admin','{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"person","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"type":"user-task","users":["ada"]}},"stepwell":1}','{"nodeTypes":{}}',NULL);
-insert into version values ('worker',1,'9dcf0dd9a0ccb698f1dc4c8a632374463a8f2636704731a65ef925cc327cbe3c',NULL,1795222183294,'admin','{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"worker","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"topic":"work","type":"external-task"}},"stepwell":1}','{"nodeTypes":{}}',NULL);
+insert into version values ('ended',1,'e07277660ad2ba8ef9da31642d2b508919550d3183fe78a8771089440909badd',NULL,1795221767025,'token:bootstrap','{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"ended","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"type":"set","vars":{"a":1}}},"stepwell":1}','{"nodeTypes":{}}',NULL);
+insert into version values ('receive',1,'f4db7cf80014a297847b80c90697abd0bc6ae7e1a3d9b4d686aeb1b421177653',NULL,1795221767071,'token:bootstrap','{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"receive","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"key":"=input.key","message":"go","type":"receive"}},"stepwell":1}','{"nodeTypes":{}}',NULL);
+insert into version values ('suspended',1,'f8f765f7217ce35f61a9b801108cad1817ba83329acd7431fe79e7e9a257450a',NULL,1795221767082,'token:bootstrap','{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"suspended","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"key":"=input.key","message":"go","type":"receive"}},"stepwell":1}','{"nodeTypes":{}}',NULL);
+insert into version values ('timer',1,'b24ca64e8d493009e2e6b2bd4b92edac7e5bc1029517a432acd874009830dbb0',NULL,1795221767108,'token:bootstrap','{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"timer","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"after":"2m","type":"timer"}},"stepwell":1}','{"nodeTypes":{}}',NULL);
+insert into version values ('event',1,'2a7405fbc573566bb58d89e709f02162a6688c88ee549e452fcdab3dad883969',NULL,1795221767117,'token:bootstrap','{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"come"},{"from":"wait","to":"late"},{"from":"come","to":"end"},{"from":"late","to":"end"}],"key":"event","kind":"graph","nodes":{"come":{"key":"=input.key","message":"go","type":"receive"},"end":{"output":{"key":"=input.key"},"type":"end"},"late":{"after":"300d","type":"timer"},"start":{"type":"start"},"wait":{"type":"event-gateway"}},"stepwell":1}','{"nodeTypes":{}}',NULL);
+insert into version values ('call',1,'690b5c8ce704c079239ca935a8aaa68b80ce480aa3889deaeb99f7165381784c',NULL,1795221767127,'token:bootstrap','{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"call","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"flow":"receive","type":"call","with":{"key":"=input.key"}}},"stepwell":1}','{"flows":{"receive":{"catalog":{"nodeTypes":{}},"document":{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"receive","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"key":"=input.key","message":"go","type":"receive"}},"stepwell":1},"hash":"f4db7cf80014a297847b80c90697abd0bc6ae7e1a3d9b4d686aeb1b421177653","key":"receive","version":1}},"nodeTypes":{}}',NULL);
+insert into version values ('each',1,'dea169ce781bc35ba3c7fb514ebebefdaef4cbb7eb01b81bebff5278295e3ced',NULL,1795221767138,'token:bootstrap','{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"each","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"inner":{"in":"wait","key":"=item","message":"go","type":"receive"},"start":{"type":"start"},"wait":{"items":["each-1","each-2","each-3"],"limit":2,"output":"=item","type":"for-each"}},"stepwell":1}','{"nodeTypes":{}}',NULL);
+insert into version values ('person',1,'7ce57a657b64509fbeff45a04d958d1c98228b4821551beda755663682c55f77',NULL,1795221767145,'token:bootstrap','{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"person","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"type":"user-task","users":["ada"]}},"stepwell":1}','{"nodeTypes":{}}',NULL);
+insert into version values ('worker',1,'9dcf0dd9a0ccb698f1dc4c8a632374463a8f2636704731a65ef925cc327cbe3c',NULL,1795221767152,'token:bootstrap','{"businessKey":"=input.key","edges":[{"from":"start","to":"wait"},{"from":"wait","to":"end"}],"key":"worker","kind":"graph","nodes":{"end":{"output":{"key":"=input.key"},"type":"end"},"start":{"type":"start"},"wait":{"topic":"work","type":"external-task"}},"stepwell":1}','{"nodeTypes":{}}',NULL);
 CREATE TABLE instance (
     n integer primary key,
     -- A UUIDv7.
@@ -88,27 +88,27 @@ CREATE TABLE instance (
     check (owner = 0 or wake_ms is null),
     check (state <= 4 or (owner = 0 and wake_ms is null))
 ) strict;
-insert into instance values (3,X'01A1FB949D0F72558C4DF11E6CA7FE72','ended',1,'ended',0,5,1,1,0,NULL,1795222183183,1795222183183,NULL,NULL,'{"key":"ended"}',NULL,NULL,0,NULL,NULL);
-insert into instance values (8,X'01A1FB949D1974F79F19D36FA98B2286','receive',1,'receive',0,1,1,1,0,NULL,1795222183193,1795222183193,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
-insert into instance values (13,X'01A1FB949D3171F48CE477D42C87B059','suspended',1,'suspended',0,3,2,2,0,NULL,1795222183217,1795222183227,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
-insert into instance values (21,X'01A1FB949D4D774082C1CF8525FB0176','timer',1,'timer',0,1,1,1,0,1795222303245,1795222183245,1795222183245,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
-insert into instance values (26,X'01A1FB949D5573EB8C6D57A446FF5861','event',1,'event',0,1,1,1,0,1821142183253,1795222183253,1795222183253,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
-insert into instance values (31,X'01A1FB949D62760E95C5831D9C095617','call',1,'call',0,1,1,1,0,NULL,1795222183266,1795222183266,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
-insert into instance values (36,X'01A1FB949D6C70538325CD480D473C73','each',1,'each',0,1,1,1,0,NULL,1795222183276,1795222183276,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
-insert into instance values (41,X'01A1FB949D79751FA302FBAD2EF9E22B','person',1,'person',0,1,1,1,0,NULL,1795222183289,1795222183290,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
-insert into instance values (46,X'01A1FB949D857019A24D1FD17A7492C7','worker',1,'worker',0,1,1,1,0,NULL,1795222183301,1795222183301,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
+insert into instance values (3,X'01A1FB8E439271BB949DE3F4CD2A3EA9','ended',1,'ended',0,5,1,1,0,NULL,1795221767058,1795221767058,NULL,NULL,'{"key":"ended"}',NULL,NULL,0,NULL,NULL);
+insert into instance values (8,X'01A1FB8E43A372F88917705C0EE10348','receive',1,'receive',0,1,1,1,0,NULL,1795221767076,1795221767076,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
+insert into instance values (13,X'01A1FB8E43AD7033BBFE9D5A4453C44E','suspended',1,'suspended',0,3,2,2,0,NULL,1795221767085,1795221767094,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
+insert into instance values (21,X'01A1FB8E43C974EAB9D7EDCC9F9060D0','timer',1,'timer',0,1,1,1,0,1795221887113,1795221767113,1795221767113,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
+insert into instance values (26,X'01A1FB8E43D2702D997161A0EBC0FD2B','event',1,'event',0,1,1,1,0,1821141767122,1795221767122,1795221767122,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
+insert into instance values (31,X'01A1FB8E43DD7715B5B2AA49206B9FC3','call',1,'call',0,1,1,1,0,NULL,1795221767133,1795221767133,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
+insert into instance values (36,X'01A1FB8E43E57381AD00497A365F9A77','each',1,'each',0,1,1,1,0,NULL,1795221767141,1795221767141,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
+insert into instance values (41,X'01A1FB8E43EB77E29B3E20BC46CD86D2','person',1,'person',0,1,1,1,0,NULL,1795221767147,1795221767147,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
+insert into instance values (46,X'01A1FB8E43F27097B9748D4A7349FB33','worker',1,'worker',0,1,1,1,0,NULL,1795221767154,1795221767154,NULL,NULL,NULL,NULL,NULL,0,NULL,NULL);
 CREATE TABLE snapshot (
     instance integer primary key references instance (n),
     body text not null
 ) strict;
-insert into snapshot values (8,'{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"receive","priority":0,"seq":1,"started_ms":1795222183193,"now_ms":1795222183193,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795222183193,"at":{"waiting":{"message":"go","key":"receive","due_ms":null,"visit":null}}}},"next_token":2}}');
-insert into snapshot values (13,'{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"suspended","priority":0,"seq":2,"started_ms":1795222183217,"now_ms":1795222183227,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795222183217,"at":{"waiting":{"message":"go","key":"suspended","due_ms":null,"visit":null}}}},"next_token":2,"suspended":true}}');
-insert into snapshot values (21,'{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"timer","priority":0,"seq":1,"started_ms":1795222183245,"now_ms":1795222183245,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795222183245,"at":{"timer":{"due_ms":1795222303245}}}},"next_token":2}}');
-insert into snapshot values (26,'{"form":3,"nodes":{"0":"come","2":"late"},"instance":{"version":1,"business_key":"event","priority":0,"seq":1,"started_ms":1795222183253,"now_ms":1795222183253,"scopes":{"0":{"input":{"r":1},"visits":{"come":1,"late":1,"start":1,"wait":1}}},"next_scope":1,"tokens":{"2":{"node":0,"visit":1,"since_ms":1795222183253,"at":{"waiting":{"message":"go","key":"event","due_ms":null,"visit":null}},"race":1},"3":{"node":2,"visit":1,"since_ms":1795222183253,"at":{"timer":{"due_ms":1821142183253}},"race":1}},"next_token":4}}');
-insert into snapshot values (31,'{"form":3,"nodes":{"2":"wait","5":"receive@1:wait"},"instance":{"version":1,"business_key":"call","priority":0,"seq":1,"started_ms":1795222183266,"now_ms":1795222183266,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}},"1":{"within":{"scope":0,"node":2,"host":1},"path":"wait.1/","input":{"v":{"key":"call"}},"visits":{"start":1,"wait":1}}},"next_scope":2,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795222183266,"at":"inside"},"2":{"scope":1,"node":5,"visit":1,"since_ms":1795222183266,"at":{"waiting":{"message":"go","key":"call","due_ms":null,"visit":null}}}},"next_token":3}}');
-insert into snapshot values (36,'{"form":3,"nodes":{"1":"inner","3":"wait"},"instance":{"version":1,"business_key":"each","priority":0,"seq":1,"started_ms":1795222183276,"now_ms":1795222183276,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}},"1":{"within":{"scope":0,"node":3,"host":1},"path":"wait.1/","progress":{"items":{"v":["each-1","each-2","each-3"]},"next":2,"open":2,"results":{}}},"2":{"within":{"scope":1,"node":3,"host":1,"item":{"index":0,"value":{"v":"each-1"}}},"path":"wait.1/0/","visits":{"inner":1}},"3":{"within":{"scope":1,"node":3,"host":1,"item":{"index":1,"value":{"v":"each-2"}}},"path":"wait.1/1/","visits":{"inner":1}}},"next_scope":4,"tokens":{"1":{"node":3,"visit":1,"since_ms":1795222183276,"at":"inside"},"2":{"scope":2,"node":1,"visit":1,"since_ms":1795222183276,"at":{"waiting":{"message":"go","key":"each-1","due_ms":null,"visit":null}}},"3":{"scope":3,"node":1,"visit":1,"since_ms":1795222183276,"at":{"waiting":{"message":"go","key":"each-2","due_ms":null,"visit":null}}}},"next_token":4}}');
-insert into snapshot values (41,'{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"person","priority":0,"seq":1,"started_ms":1795222183290,"now_ms":1795222183290,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795222183290,"at":{"open":{"visit":{"op":"run","attempt":1,"tries":1,"key":"01a1fb94-9d79-751f-a302-fbad2ef9e22b.wait.1","input":{"v":{"assignee":null,"data":{},"dueAt":null,"groups":[],"users":["ada"]}},"maybe_done":false},"due_ms":null}}}},"next_token":2}}');
-insert into snapshot values (46,'{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"worker","priority":0,"seq":1,"started_ms":1795222183301,"now_ms":1795222183301,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795222183301,"at":{"open":{"visit":{"op":"run","attempt":1,"tries":1,"key":"01a1fb94-9d85-7019-a24d-1fd17a7492c7.wait.1","input":{"v":{}},"maybe_done":true},"due_ms":null}}}},"next_token":2}}');
+insert into snapshot values (8,'{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"receive","priority":0,"seq":1,"started_ms":1795221767076,"now_ms":1795221767076,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795221767076,"at":{"waiting":{"message":"go","key":"receive","due_ms":null,"visit":null}}}},"next_token":2}}');
+insert into snapshot values (13,'{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"suspended","priority":0,"seq":2,"started_ms":1795221767085,"now_ms":1795221767094,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795221767085,"at":{"waiting":{"message":"go","key":"suspended","due_ms":null,"visit":null}}}},"next_token":2,"suspended":true}}');
+insert into snapshot values (21,'{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"timer","priority":0,"seq":1,"started_ms":1795221767113,"now_ms":1795221767113,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795221767113,"at":{"timer":{"due_ms":1795221887113}}}},"next_token":2}}');
+insert into snapshot values (26,'{"form":3,"nodes":{"0":"come","2":"late"},"instance":{"version":1,"business_key":"event","priority":0,"seq":1,"started_ms":1795221767122,"now_ms":1795221767122,"scopes":{"0":{"input":{"r":1},"visits":{"come":1,"late":1,"start":1,"wait":1}}},"next_scope":1,"tokens":{"2":{"node":0,"visit":1,"since_ms":1795221767122,"at":{"waiting":{"message":"go","key":"event","due_ms":null,"visit":null}},"race":1},"3":{"node":2,"visit":1,"since_ms":1795221767122,"at":{"timer":{"due_ms":1821141767122}},"race":1}},"next_token":4}}');
+insert into snapshot values (31,'{"form":3,"nodes":{"2":"wait","5":"receive@1:wait"},"instance":{"version":1,"business_key":"call","priority":0,"seq":1,"started_ms":1795221767133,"now_ms":1795221767133,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}},"1":{"within":{"scope":0,"node":2,"host":1},"path":"wait.1/","input":{"v":{"key":"call"}},"visits":{"start":1,"wait":1}}},"next_scope":2,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795221767133,"at":"inside"},"2":{"scope":1,"node":5,"visit":1,"since_ms":1795221767133,"at":{"waiting":{"message":"go","key":"call","due_ms":null,"visit":null}}}},"next_token":3}}');
+insert into snapshot values (36,'{"form":3,"nodes":{"1":"inner","3":"wait"},"instance":{"version":1,"business_key":"each","priority":0,"seq":1,"started_ms":1795221767141,"now_ms":1795221767141,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}},"1":{"within":{"scope":0,"node":3,"host":1},"path":"wait.1/","progress":{"items":{"v":["each-1","each-2","each-3"]},"next":2,"open":2,"results":{}}},"2":{"within":{"scope":1,"node":3,"host":1,"item":{"index":0,"value":{"v":"each-1"}}},"path":"wait.1/0/","visits":{"inner":1}},"3":{"within":{"scope":1,"node":3,"host":1,"item":{"index":1,"value":{"v":"each-2"}}},"path":"wait.1/1/","visits":{"inner":1}}},"next_scope":4,"tokens":{"1":{"node":3,"visit":1,"since_ms":1795221767141,"at":"inside"},"2":{"scope":2,"node":1,"visit":1,"since_ms":1795221767141,"at":{"waiting":{"message":"go","key":"each-1","due_ms":null,"visit":null}}},"3":{"scope":3,"node":1,"visit":1,"since_ms":1795221767141,"at":{"waiting":{"message":"go","key":"each-2","due_ms":null,"visit":null}}}},"next_token":4}}');
+insert into snapshot values (41,'{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"person","priority":0,"seq":1,"started_ms":1795221767147,"now_ms":1795221767147,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795221767147,"at":{"open":{"visit":{"op":"run","attempt":1,"tries":1,"key":"01a1fb8e-43eb-77e2-9b3e-20bc46cd86d2.wait.1","input":{"v":{"assignee":null,"data":{},"dueAt":null,"groups":[],"users":["ada"]}},"maybe_done":false},"due_ms":null}}}},"next_token":2}}');
+insert into snapshot values (46,'{"form":3,"nodes":{"2":"wait"},"instance":{"version":1,"business_key":"worker","priority":0,"seq":1,"started_ms":1795221767154,"now_ms":1795221767154,"scopes":{"0":{"input":{"r":1},"visits":{"start":1,"wait":1}}},"next_scope":1,"tokens":{"1":{"node":2,"visit":1,"since_ms":1795221767154,"at":{"open":{"visit":{"op":"run","attempt":1,"tries":1,"key":"01a1fb8e-43f2-7097-b974-8d4a7349fb33.wait.1","input":{"v":{}},"maybe_done":true},"due_ms":null}}}},"next_token":2}}');
 CREATE TABLE journal (
     n integer primary key,
     instance integer not null references instance (n),
@@ -120,16 +120,16 @@ CREATE TABLE journal (
     -- A JSON array of entries, numbered without gaps.
     entries text not null
 ) strict;
-insert into journal values (5,3,1,1,1795222183183,5,'[{"seq":1,"at_ms":1795222183183,"type":"started","input":{"key":"ended"},"businessKey":"ended"}]');
-insert into journal values (10,8,1,1,1795222183193,1,'[{"seq":1,"at_ms":1795222183193,"type":"started","input":{"key":"receive"},"businessKey":"receive"}]');
-insert into journal values (15,13,1,1,1795222183217,1,'[{"seq":1,"at_ms":1795222183217,"type":"started","input":{"key":"suspended"},"businessKey":"suspended"}]');
-insert into journal values (18,13,2,2,1795222183227,3,'[{"seq":2,"at_ms":1795222183227,"type":"commanded","command":"suspend","reason":"later","by":"admin"}]');
-insert into journal values (23,21,1,1,1795222183245,1,'[{"seq":1,"at_ms":1795222183245,"type":"started","input":{"key":"timer"},"businessKey":"timer"}]');
-insert into journal values (28,26,1,1,1795222183253,1,'[{"seq":1,"at_ms":1795222183253,"type":"started","input":{"key":"event"},"businessKey":"event"}]');
-insert into journal values (33,31,1,1,1795222183266,1,'[{"seq":1,"at_ms":1795222183266,"type":"started","input":{"key":"call"},"businessKey":"call"}]');
-insert into journal values (38,36,1,1,1795222183276,1,'[{"seq":1,"at_ms":1795222183276,"type":"started","input":{"key":"each"},"businessKey":"each"}]');
-insert into journal values (43,41,1,1,1795222183290,1,'[{"seq":1,"at_ms":1795222183290,"type":"started","input":{"key":"person"},"businessKey":"person"}]');
-insert into journal values (48,46,1,1,1795222183301,1,'[{"seq":1,"at_ms":1795222183301,"type":"started","input":{"key":"worker"},"businessKey":"worker"}]');
+insert into journal values (5,3,1,1,1795221767058,5,'[{"seq":1,"at_ms":1795221767058,"type":"started","input":{"key":"ended"},"businessKey":"ended"}]');
+insert into journal values (10,8,1,1,1795221767076,1,'[{"seq":1,"at_ms":1795221767076,"type":"started","input":{"key":"receive"},"businessKey":"receive"}]');
+insert into journal values (15,13,1,1,1795221767085,1,'[{"seq":1,"at_ms":1795221767085,"type":"started","input":{"key":"suspended"},"businessKey":"suspended"}]');
+insert into journal values (18,13,2,2,1795221767094,3,'[{"seq":2,"at_ms":1795221767094,"type":"commanded","command":"suspend","reason":"later","by":"token:bootstrap"}]');
+insert into journal values (23,21,1,1,1795221767113,1,'[{"seq":1,"at_ms":1795221767113,"type":"started","input":{"key":"timer"},"businessKey":"timer"}]');
+insert into journal values (28,26,1,1,1795221767122,1,'[{"seq":1,"at_ms":1795221767122,"type":"started","input":{"key":"event"},"businessKey":"event"}]');
+insert into journal values (33,31,1,1,1795221767133,1,'[{"seq":1,"at_ms":1795221767133,"type":"started","input":{"key":"call"},"businessKey":"call"}]');
+insert into journal values (38,36,1,1,1795221767141,1,'[{"seq":1,"at_ms":1795221767141,"type":"started","input":{"key":"each"},"businessKey":"each"}]');
+insert into journal values (43,41,1,1,1795221767147,1,'[{"seq":1,"at_ms":1795221767147,"type":"started","input":{"key":"person"},"businessKey":"person"}]');
+insert into journal values (48,46,1,1,1795221767154,1,'[{"seq":1,"at_ms":1795221767154,"type":"started","input":{"key":"worker"},"businessKey":"worker"}]');
 CREATE TABLE idempotency (
     flow text not null,
     key text not null,
@@ -139,15 +139,15 @@ CREATE TABLE idempotency (
     expires_ms integer not null,
     primary key (flow, key)
 ) strict, without rowid;
-insert into idempotency values ('call','call','4ff2363ceef8dae2728b1a2c293d6ba2b6bc0056145c78e6b329a5c8ab817f74',31,1795308583266);
-insert into idempotency values ('each','each','c25d7a3e29cbd5cd9cf324ee748dafbe27264615e4f99c4ba45ab404ebf67807',36,1795308583276);
-insert into idempotency values ('ended','ended','878389a7e0e2b72ef40c1f904e353ac9364c32ce3bd2323a1a37f2dcf840c40d',3,1795308583183);
-insert into idempotency values ('event','event','b2139bf4bf4615dba60325b322eda73b9e2efb95ab92608374e1bd9c3e913722',26,1795308583253);
-insert into idempotency values ('person','person','d41af7502d936b948fff2dbc2495d70e504f94c1c1dd822e572925602cb46294',41,1795308583289);
-insert into idempotency values ('receive','receive','8533a2245282109c02ba1625cdba7fe57063ee71b087c6307ff5e4b6b8ffc897',8,1795308583193);
-insert into idempotency values ('suspended','suspended','99598e4a4ff459b6a1df93a94ea000b179677bbd6995148dfb58ebba85561133',13,1795308583217);
-insert into idempotency values ('timer','timer','5a31312f3774639e822470e40377ebf92797524505b00e54440f82fc6ee27d90',21,1795308583245);
-insert into idempotency values ('worker','worker','e94a9cbea9d226834c923e526dd11ceba162238b5273a13e8f5ae7e3bb527ddd',46,1795308583301);
+insert into idempotency values ('call','call','4ff2363ceef8dae2728b1a2c293d6ba2b6bc0056145c78e6b329a5c8ab817f74',31,1795308167133);
+insert into idempotency values ('each','each','c25d7a3e29cbd5cd9cf324ee748dafbe27264615e4f99c4ba45ab404ebf67807',36,1795308167141);
+insert into idempotency values ('ended','ended','878389a7e0e2b72ef40c1f904e353ac9364c32ce3bd2323a1a37f2dcf840c40d',3,1795308167058);
+insert into idempotency values ('event','event','b2139bf4bf4615dba60325b322eda73b9e2efb95ab92608374e1bd9c3e913722',26,1795308167122);
+insert into idempotency values ('person','person','d41af7502d936b948fff2dbc2495d70e504f94c1c1dd822e572925602cb46294',41,1795308167147);
+insert into idempotency values ('receive','receive','8533a2245282109c02ba1625cdba7fe57063ee71b087c6307ff5e4b6b8ffc897',8,1795308167076);
+insert into idempotency values ('suspended','suspended','99598e4a4ff459b6a1df93a94ea000b179677bbd6995148dfb58ebba85561133',13,1795308167085);
+insert into idempotency values ('timer','timer','5a31312f3774639e822470e40377ebf92797524505b00e54440f82fc6ee27d90',21,1795308167113);
+insert into idempotency values ('worker','worker','e94a9cbea9d226834c923e526dd11ceba162238b5273a13e8f5ae7e3bb527ddd',46,1795308167154);
 CREATE TABLE subscription (
     message text not null,
     key text not null,
@@ -220,7 +220,7 @@ CREATE TABLE setting (
     name text primary key,
     value text not null check (json_valid(value))
 ) strict, without rowid;
-insert into setting values ('engine','"01a1fb94-9d05-7206-8afb-ec1dcf4ef9f9"');
+insert into setting values ('engine','"01a1fb8e-4364-71dc-90c9-488fdcef403e"');
 CREATE TABLE published_file (
     flow text not null,
     -- The sha256 of the file's bytes.
@@ -236,39 +236,39 @@ CREATE TABLE audit (
     target text not null,
     detail text not null check (json_valid(detail))
 ) strict;
-insert into audit values (1,1795222183179,'admin','flow.publish','ended','{"hash":"e07277660ad2ba8ef9da31642d2b508919550d3183fe78a8771089440909badd","label":null,"version":1}');
-insert into audit values (4,1795222183183,'admin','instance.start','01a1fb94-9d0f-7255-8c4d-f11e6ca7fe72','{"flow":"ended","version":1}');
-insert into audit values (6,1795222183191,'admin','flow.publish','receive','{"hash":"f4db7cf80014a297847b80c90697abd0bc6ae7e1a3d9b4d686aeb1b421177653","label":null,"version":1}');
-insert into audit values (9,1795222183193,'admin','instance.start','01a1fb94-9d19-74f7-9f19-d36fa98b2286','{"flow":"receive","version":1}');
-insert into audit values (11,1795222183211,'admin','flow.publish','suspended','{"hash":"f8f765f7217ce35f61a9b801108cad1817ba83329acd7431fe79e7e9a257450a","label":null,"version":1}');
-insert into audit values (14,1795222183217,'admin','instance.start','01a1fb94-9d31-71f4-8ce4-77d42c87b059','{"flow":"suspended","version":1}');
-insert into audit values (17,1795222183225,'admin','instance.suspend','01a1fb94-9d31-71f4-8ce4-77d42c87b059','{"command":"suspend","reason":"later"}');
-insert into audit values (19,1795222183241,'admin','flow.publish','timer','{"hash":"b24ca64e8d493009e2e6b2bd4b92edac7e5bc1029517a432acd874009830dbb0","label":null,"version":1}');
-insert into audit values (22,1795222183245,'admin','instance.start','01a1fb94-9d4d-7740-82c1-cf8525fb0176','{"flow":"timer","version":1}');
-insert into audit values (24,1795222183250,'admin','flow.publish','event','{"hash":"2a7405fbc573566bb58d89e709f02162a6688c88ee549e452fcdab3dad883969","label":null,"version":1}');
-insert into audit values (27,1795222183253,'admin','instance.start','01a1fb94-9d55-73eb-8c6d-57a446ff5861','{"flow":"event","version":1}');
-insert into audit values (29,1795222183258,'admin','flow.publish','call','{"hash":"690b5c8ce704c079239ca935a8aaa68b80ce480aa3889deaeb99f7165381784c","label":null,"version":1}');
-insert into audit values (32,1795222183266,'admin','instance.start','01a1fb94-9d62-760e-95c5-831d9c095617','{"flow":"call","version":1}');
-insert into audit values (34,1795222183270,'admin','flow.publish','each','{"hash":"dea169ce781bc35ba3c7fb514ebebefdaef4cbb7eb01b81bebff5278295e3ced","label":null,"version":1}');
-insert into audit values (37,1795222183276,'admin','instance.start','01a1fb94-9d6c-7053-8325-cd480d473c73','{"flow":"each","version":1}');
-insert into audit values (39,1795222183283,'admin','flow.publish','person','{"hash":"7ce57a657b64509fbeff45a04d958d1c98228b4821551beda755663682c55f77","label":null,"version":1}');
-insert into audit values (42,1795222183289,'admin','instance.start','01a1fb94-9d79-751f-a302-fbad2ef9e22b','{"flow":"person","version":1}');
-insert into audit values (44,1795222183294,'admin','flow.publish','worker','{"hash":"9dcf0dd9a0ccb698f1dc4c8a632374463a8f2636704731a65ef925cc327cbe3c","label":null,"version":1}');
-insert into audit values (47,1795222183301,'admin','instance.start','01a1fb94-9d85-7019-a24d-1fd17a7492c7','{"flow":"worker","version":1}');
+insert into audit values (1,1795221767025,'token:bootstrap','flow.publish','ended','{"hash":"e07277660ad2ba8ef9da31642d2b508919550d3183fe78a8771089440909badd","label":null,"version":1}');
+insert into audit values (4,1795221767058,'token:bootstrap','instance.start','01a1fb8e-4392-71bb-949d-e3f4cd2a3ea9','{"flow":"ended","version":1}');
+insert into audit values (6,1795221767071,'token:bootstrap','flow.publish','receive','{"hash":"f4db7cf80014a297847b80c90697abd0bc6ae7e1a3d9b4d686aeb1b421177653","label":null,"version":1}');
+insert into audit values (9,1795221767076,'token:bootstrap','instance.start','01a1fb8e-43a3-72f8-8917-705c0ee10348','{"flow":"receive","version":1}');
+insert into audit values (11,1795221767082,'token:bootstrap','flow.publish','suspended','{"hash":"f8f765f7217ce35f61a9b801108cad1817ba83329acd7431fe79e7e9a257450a","label":null,"version":1}');
+insert into audit values (14,1795221767085,'token:bootstrap','instance.start','01a1fb8e-43ad-7033-bbfe-9d5a4453c44e','{"flow":"suspended","version":1}');
+insert into audit values (17,1795221767090,'token:bootstrap','instance.suspend','01a1fb8e-43ad-7033-bbfe-9d5a4453c44e','{"command":"suspend","reason":"later"}');
+insert into audit values (19,1795221767108,'token:bootstrap','flow.publish','timer','{"hash":"b24ca64e8d493009e2e6b2bd4b92edac7e5bc1029517a432acd874009830dbb0","label":null,"version":1}');
+insert into audit values (22,1795221767113,'token:bootstrap','instance.start','01a1fb8e-43c9-74ea-b9d7-edcc9f9060d0','{"flow":"timer","version":1}');
+insert into audit values (24,1795221767117,'token:bootstrap','flow.publish','event','{"hash":"2a7405fbc573566bb58d89e709f02162a6688c88ee549e452fcdab3dad883969","label":null,"version":1}');
+insert into audit values (27,1795221767122,'token:bootstrap','instance.start','01a1fb8e-43d2-702d-9971-61a0ebc0fd2b','{"flow":"event","version":1}');
+insert into audit values (29,1795221767127,'token:bootstrap','flow.publish','call','{"hash":"690b5c8ce704c079239ca935a8aaa68b80ce480aa3889deaeb99f7165381784c","label":null,"version":1}');
+insert into audit values (32,1795221767133,'token:bootstrap','instance.start','01a1fb8e-43dd-7715-b5b2-aa49206b9fc3','{"flow":"call","version":1}');
+insert into audit values (34,1795221767138,'token:bootstrap','flow.publish','each','{"hash":"dea169ce781bc35ba3c7fb514ebebefdaef4cbb7eb01b81bebff5278295e3ced","label":null,"version":1}');
+insert into audit values (37,1795221767141,'token:bootstrap','instance.start','01a1fb8e-43e5-7381-ad00-497a365f9a77','{"flow":"each","version":1}');
+insert into audit values (39,1795221767145,'token:bootstrap','flow.publish','person','{"hash":"7ce57a657b64509fbeff45a04d958d1c98228b4821551beda755663682c55f77","label":null,"version":1}');
+insert into audit values (42,1795221767147,'token:bootstrap','instance.start','01a1fb8e-43eb-77e2-9b3e-20bc46cd86d2','{"flow":"person","version":1}');
+insert into audit values (44,1795221767152,'token:bootstrap','flow.publish','worker','{"hash":"9dcf0dd9a0ccb698f1dc4c8a632374463a8f2636704731a65ef925cc327cbe3c","label":null,"version":1}');
+insert into audit values (47,1795221767154,'token:bootstrap','instance.start','01a1fb8e-43f2-7097-b974-8d4a7349fb33','{"flow":"worker","version":1}');
 CREATE TABLE notice (
     n integer primary key,
     at_ms integer not null,
     body text not null check (json_valid(body))
 ) strict;
-insert into notice values (2,1795222183179,'{"kind":"published","flow":"ended","version":1}');
-insert into notice values (7,1795222183191,'{"kind":"published","flow":"receive","version":1}');
-insert into notice values (12,1795222183211,'{"kind":"published","flow":"suspended","version":1}');
-insert into notice values (20,1795222183241,'{"kind":"published","flow":"timer","version":1}');
-insert into notice values (25,1795222183250,'{"kind":"published","flow":"event","version":1}');
-insert into notice values (30,1795222183258,'{"kind":"published","flow":"call","version":1}');
-insert into notice values (35,1795222183270,'{"kind":"published","flow":"each","version":1}');
-insert into notice values (40,1795222183283,'{"kind":"published","flow":"person","version":1}');
-insert into notice values (45,1795222183294,'{"kind":"published","flow":"worker","version":1}');
+insert into notice values (2,1795221767025,'{"kind":"published","flow":"ended","version":1}');
+insert into notice values (7,1795221767071,'{"kind":"published","flow":"receive","version":1}');
+insert into notice values (12,1795221767082,'{"kind":"published","flow":"suspended","version":1}');
+insert into notice values (20,1795221767108,'{"kind":"published","flow":"timer","version":1}');
+insert into notice values (25,1795221767117,'{"kind":"published","flow":"event","version":1}');
+insert into notice values (30,1795221767127,'{"kind":"published","flow":"call","version":1}');
+insert into notice values (35,1795221767138,'{"kind":"published","flow":"each","version":1}');
+insert into notice values (40,1795221767145,'{"kind":"published","flow":"person","version":1}');
+insert into notice values (45,1795221767152,'{"kind":"published","flow":"worker","version":1}');
 CREATE TABLE engine (
     -- Part of every number its writer gives out.
     number integer primary key check (number between 1 and 255),
@@ -387,8 +387,8 @@ CREATE TABLE task (
     locked_ms integer, key text,
     primary key (instance, token)
 ) strict, without rowid;
-insert into task values (41,1,1,1,'wait','wait',NULL,'{"assignee":null,"data":{},"dueAt":null,"groups":[],"users":["ada"]}',1795222183290,NULL,NULL,NULL,'["ada"]','[]',NULL,NULL,NULL);
-insert into task values (46,1,1,1,'wait','wait','work','{}',1795222183301,NULL,NULL,NULL,'[]','[]',NULL,NULL,'01a1fb94-9d85-7019-a24d-1fd17a7492c7.wait.1');
+insert into task values (41,1,1,1,'wait','wait',NULL,'{"assignee":null,"data":{},"dueAt":null,"groups":[],"users":["ada"]}',1795221767147,NULL,NULL,NULL,'["ada"]','[]',NULL,NULL,NULL);
+insert into task values (46,1,1,1,'wait','wait','work','{}',1795221767154,NULL,NULL,NULL,'[]','[]',NULL,NULL,'01a1fb8e-43f2-7097-b974-8d4a7349fb33.wait.1');
 CREATE TABLE passed (
     -- 0 in a file.
     engine integer primary key,
@@ -431,21 +431,47 @@ CREATE TABLE record_grant (
     granted_by text not null,
     primary key (plugin, type)
 ) strict, without rowid;
-CREATE TABLE revocation (
-    digest text primary key,
-    name text not null,
-    version text not null,
-    reason text not null,
-    revoked_ms integer not null,
-    revoked_by text not null
+CREATE TABLE account (
+    name text primary key,
+    -- Argon2id, as it writes itself.
+    password text not null,
+    -- They can neither log in nor do anything with what they had.
+    disabled integer not null check (disabled in (0, 1)),
+    -- Somebody else chose the password: they choose their own before they do anything else.
+    must_change integer not null check (must_change in (0, 1)),
+    created_ms integer not null,
+    created_by text not null
 ) strict, without rowid;
-CREATE TABLE upload (
+CREATE TABLE api_token (
     id text primary key,
-    at_ms integer not null,
-    who text not null,
-    state text not null check (state in ('running', 'live', 'tried', 'refused')),
-    -- Stages, problems, what it is, what it changes.
-    body text not null check (json_valid(body))
+    name text not null,
+    -- The sha256 of the token, in hexadecimal digits.
+    digest text not null unique,
+    -- It reaches no further than they do; null: made with the engine's own token, and as far as that.
+    owner text references account (name),
+    created_ms integer not null,
+    expires_ms integer,
+    -- When it was used last, some minutes more or less.
+    used_ms integer
+) strict, without rowid;
+CREATE TABLE role_given (
+    kind text not null check (kind in ('user', 'token')),
+    -- A user's name, or a token's id.
+    holder text not null,
+    -- `*`: in every one, and over what belongs to none.
+    namespace text not null,
+    role text not null check (role in ('viewer', 'operator', 'designer', 'admin')),
+    primary key (kind, holder, namespace)
+) strict, without rowid;
+CREATE TABLE session (
+    -- The sha256 of what the browser shows, in hexadecimal digits.
+    digest text primary key,
+    -- Null: bought with the engine's own token.
+    account text references account (name),
+    created_ms integer not null,
+    -- When it was used last, some minutes more or less.
+    seen_ms integer not null,
+    ends_ms integer not null
 ) strict, without rowid;
 CREATE INDEX instance_by_flow on instance (flow, n, version);
 CREATE INDEX instance_by_state on instance (state, n, flow, version) where state <> 5;
@@ -470,7 +496,9 @@ CREATE INDEX instance_by_forget on instance (forget_ms) where forget_ms is not n
 CREATE INDEX idempotency_by_instance on idempotency (instance);
 CREATE INDEX ran_before_by_instance on ran_before (instance);
 CREATE INDEX record_by_status on record (type, status_code, id);
-CREATE INDEX upload_by_time on upload (at_ms);
+CREATE INDEX api_token_by_owner on api_token (owner);
+CREATE INDEX session_by_account on session (account);
+CREATE INDEX session_by_end on session (ends_ms);
 commit;
 pragma application_id = 1937007984;
 pragma user_version = 10;

@@ -34,6 +34,17 @@ pub const VARIANTS_MAX: usize = 20;
 /// Largest weight of a variant.
 pub const WEIGHT_MAX: u32 = 1_000_000;
 
+/// The namespace of flows whose key names none.
+pub const NAMESPACE_DEFAULT: &str = "default";
+
+/// The namespace that a flow belongs to: the part of its key before the first `.`, else `default`.
+pub fn namespace(key: &str) -> &str {
+    match key.split_once('.') {
+        Some((namespace, _)) if !namespace.is_empty() => namespace,
+        Some(_) | None => NAMESPACE_DEFAULT,
+    }
+}
+
 /// A version that can be started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Startable {

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{Asked, Binding, Route, Startable, Versions};
+use super::{Asked, Binding, Route, Startable, Versions, namespace};
 
 /// 1 and 2 are labelled, 3 is not; 4 has the label of 2 again.
 fn versions() -> Versions {
@@ -233,5 +233,22 @@ fn all_that_is_wrong_is_told_at_once() {
     ] {
         let checked = Route::check(&document, |flow| (flow == "f").then_some(&known));
         assert_eq!(told(checked.problems), expected, "{document}");
+    }
+}
+
+#[test]
+fn a_flow_belongs_to_the_namespace_before_the_first_dot() {
+    for (key, expected) in [
+        ("pay.refund", "pay"),
+        ("pay.refund.late", "pay"),
+        ("pay", "default"),
+        ("default.refund", "default"),
+        ("pay.", "pay"),
+        // No keys of a flow, but a draft may be kept under them.
+        (".refund", "default"),
+        (".", "default"),
+        ("", "default"),
+    ] {
+        assert_eq!(namespace(key), expected, "{key}");
     }
 }

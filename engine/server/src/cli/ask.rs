@@ -122,6 +122,11 @@ pub(super) fn instances(asked: &Instances) -> anyhow::Result<()> {
 }
 
 impl At {
+    /// The engine's address, without a slash at its end.
+    pub(super) fn base(&self) -> &str {
+        self.url.trim_end_matches('/')
+    }
+
     /// The answer's JSON; a refusal is an error that says what the engine said.
     pub(super) fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
         let body = Bytes::from(body.map(Value::to_string).unwrap_or_default());
@@ -176,7 +181,7 @@ impl At {
         };
         let request = Request::builder()
             .method(method)
-            .uri(format!("{}{path}", self.url.trim_end_matches('/')))
+            .uri(format!("{}{path}", self.base()))
             .header("authorization", format!("Bearer {token}"))
             .header("content-type", content_type)
             .body(body)?;

@@ -10,6 +10,7 @@ mod backup;
 mod doctor;
 mod plugin;
 mod print;
+mod user;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -45,6 +46,16 @@ enum Command {
     Plugin {
         #[command(subcommand)]
         command: plugin::Command,
+    },
+    /// Say who may use a running engine: add, password, list, link
+    User {
+        #[command(subcommand)]
+        command: user::UserCommand,
+    },
+    /// Make tokens for programs
+    Token {
+        #[command(subcommand)]
+        command: user::TokenCommand,
     },
     /// Start an instance on a running engine
     Start(ask::Start),
@@ -87,6 +98,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Print { what } => print::run(what),
         Command::Flow { command: FlowCommand::Check(check) } => ask::check(&check),
         Command::Plugin { command } => plugin::run(command),
+        Command::User { command } => user::user(&command),
+        Command::Token { command } => user::token(&command),
         Command::Start(start) => ask::start(&start),
         Command::Instances(instances) => ask::instances(&instances),
         Command::Backup(backup) => backup::run(&backup),

@@ -26,7 +26,7 @@ use tokio::io::AsyncReadExt;
 use tokio::sync::{OwnedMutexGuard, mpsc};
 
 use super::App;
-use super::auth::Caller;
+use super::caller::Caller;
 use super::problem::{Answer, Code, Refusal, RefusalBody};
 
 const FRAME_BYTES: usize = 256 * 1024;
@@ -62,7 +62,7 @@ pub(super) async fn make(State(app): State<App>, Extension(caller): Extension<Ca
     // Goes on without its caller: only who has seen the copy made can take it away again.
     let copied = tokio::spawn(copy(app.clone(), turn));
     let (file, bytes, turn) = copied.await.map_err(|error| Refusal::say(Code::Internal, error.to_string()))??;
-    let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
     store.audit(act, "store.backup", store.kind(), json!({ "bytes": bytes })).await?;
     let (frames, reading) = mpsc::channel(FRAMES_BUFFERED);
     tokio::spawn(send(file, frames, turn));

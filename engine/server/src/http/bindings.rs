@@ -19,8 +19,8 @@ use stepwell_core::problem::Problem;
 use stepwell_runtime::Clock;
 use stepwell_store::{Act, Counts, Rules, RulesSaved, SaveRules};
 
-use super::auth::Caller;
 use super::body::{self, not_too_deep};
+use super::caller::Caller;
 use super::drafts::{expectation, tagged};
 use super::extract::Path;
 use super::problem::{Answer, Code, Refusal, RefusalBody};
@@ -206,7 +206,7 @@ pub(super) async fn save(
 ) -> Answer<Response> {
     let expect = expectation(&headers)?;
     published(&app, &key).await?;
-    let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
     let save = SaveRules { name: key, spec: Arc::new(asked.binding), expect, act };
     match app.engine.journal().put_binding(save).await? {
         RulesSaved::Saved(rules, problems) => saved(&app, &rules, problems).await,
@@ -226,7 +226,7 @@ pub(super) async fn drop_binding(
     Path(key): Path<String>,
     Extension(caller): Extension<Caller>,
 ) -> Answer<StatusCode> {
-    let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
     if !app.engine.journal().delete_binding(act, &key).await? {
         return Err(Refusal::new(Code::BindingNotFound));
     }

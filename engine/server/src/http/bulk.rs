@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use stepwell_core::machine::{Command, State as InstanceState};
 use stepwell_core::problem::Problem;
 use stepwell_runtime::CommandError;
-use stepwell_store::Filter;
+use stepwell_store::{Filter, Role};
 
-use super::auth::Caller;
+use super::caller::Caller;
 use super::instances::cursor;
 use super::problem::{Answer, Code, Refusal, RefusalBody};
 use super::{App, body, shapes};
@@ -116,7 +116,8 @@ pub(super) async fn run(
         return Err(Refusal::with(Code::BodyInvalid, vec![problem]));
     }
     let store = app.engine.journal();
-    let filter = Filter { flow, version, state, live: true, business_key, text: q };
+    let filter =
+        Filter { flow, version, state, live: true, business_key, text: q, within: caller.within(Role::Operator) };
     let page = store.instances(filter, cursor(asked.cursor.as_deref())?, RUN_MAX).await?;
     let mut run = BulkDone {
         dry_run: asked.dry_run,
@@ -131,7 +132,7 @@ pub(super) async fn run(
     if !asked.dry_run {
         let mut met = None;
         for one in &page.items {
-            match app.engine.command(&one.id, asked.command.with(&asked.reason), caller.user).await {
+            match app.engine.command(&one.id, asked.command.with(&asked.reason), &caller.user).await {
                 Ok(()) => run.commanded += 1,
                 Err(CommandError::Unknown | CommandError::Ended | CommandError::Full) => {
                     run.refused.push(one.id.clone());

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use stepwell_core::machine::{self, Command, Event, TokenId, Unfit};
 
 use super::App;
-use super::auth::Caller;
 use super::body::{self, Raw};
+use super::caller::Caller;
 use super::extract::Path;
 use super::instances::{ReasonBody, reason, replay, send};
 use super::problem::{Answer, Code, Refusal, RefusalBody};
@@ -180,7 +180,7 @@ async fn ask(app: &App, id: &str, command: Command, caller: Caller) -> Answer<Re
     let Some(it) = replay.instance().filter(|it| it.end.is_none()) else {
         return Err(Refusal::new(Code::InstanceEnded));
     };
-    let event = Event::Commanded { command: command.clone(), by: caller.user.to_owned() };
+    let event = Event::Commanded { command: command.clone(), by: caller.user.clone() };
     let (_, tried) = machine::step(replay.flow(), it.clone(), it.now_ms, &event);
     if tried.is_err() {
         return Err(Refusal::new(Code::CommandDoesNotFit));

@@ -13,7 +13,7 @@ use stepwell_runtime::Clock;
 use stepwell_sandbox::{Connection, Grants};
 use stepwell_store::Act;
 
-use super::auth::Caller;
+use super::caller::Caller;
 use super::extract::Path;
 use super::problem::{Answer, Code, Refusal, RefusalBody};
 use super::time::rfc3339;
@@ -120,7 +120,7 @@ pub(super) async fn put(
     let alone = Grants { connections: [(name.clone(), parsed.clone())].into(), ..Grants::default() };
     check(&alone)?;
     let spec = serde_json::to_value(&parsed).map_err(|_| Refusal::new(Code::Internal))?;
-    let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
     app.engine.journal().put_connection(act, &name, &spec).await?;
     enforce(&app).await?;
     show(State(app), Path(name)).await
@@ -183,7 +183,7 @@ pub(super) async fn grant(
     Path((plugin, connection)): Path<(String, String)>,
     Extension(caller): Extension<Caller>,
 ) -> Answer<StatusCode> {
-    let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
     if !app.engine.journal().grant(act, &plugin, &connection).await? {
         return Err(missing(&connection));
     }
@@ -200,7 +200,7 @@ pub(super) async fn ungrant(
     Path((plugin, connection)): Path<(String, String)>,
     Extension(caller): Extension<Caller>,
 ) -> Answer<StatusCode> {
-    let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
     if !app.engine.journal().ungrant(act, &plugin, &connection).await? {
         return Err(missing(&connection));
     }
@@ -217,7 +217,7 @@ pub(super) async fn grant_records(
     Path((plugin, kind)): Path<(String, String)>,
     Extension(caller): Extension<Caller>,
 ) -> Answer<StatusCode> {
-    let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
     app.engine.journal().grant_records(act, &plugin, &kind).await?;
     enforce(&app).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -232,7 +232,7 @@ pub(super) async fn ungrant_records(
     Path((plugin, kind)): Path<(String, String)>,
     Extension(caller): Extension<Caller>,
 ) -> Answer<StatusCode> {
-    let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
     if !app.engine.journal().ungrant_records(act, &plugin, &kind).await? {
         return Err(Refusal::say(Code::RecordTypeNotFound, format!("{plugin} has no grant of {kind}")));
     }

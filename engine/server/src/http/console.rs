@@ -26,7 +26,7 @@ const NOT_BUILT: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\
 the engine.</p><p>The API is described at <a href=\"/docs\">/docs</a>.</p></body></html>";
 
 /// Answers every path that no route has.
-pub(super) async fn fallback(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+pub(super) fn fallback(method: &Method, uri: &Uri, headers: &HeaderMap) -> Response {
     let path = uri.path().trim_start_matches('/');
     if path == "api" || path.starts_with("api/") || path.starts_with("t/") {
         return Refusal::new(Code::NotFound).response();
@@ -35,11 +35,11 @@ pub(super) async fn fallback(method: Method, uri: Uri, headers: HeaderMap) -> Re
         return Refusal::new(Code::MethodNotAllowed).response();
     }
     let name = if path.is_empty() { PAGE } else { path };
-    match file(name, &headers) {
+    match file(name, headers) {
         Some(response) => response,
         // A missing script must not be answered with a page: the browser would run HTML.
         None if name.starts_with("assets/") => Refusal::new(Code::NotFound).response(),
-        None => file(PAGE, &headers).unwrap_or_else(not_built),
+        None => file(PAGE, headers).unwrap_or_else(not_built),
     }
 }
 

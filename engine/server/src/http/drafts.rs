@@ -17,7 +17,7 @@ use stepwell_core::problem::Problem;
 use stepwell_runtime::Clock;
 use stepwell_store::{Act, Draft, DraftSaved, Expect, SaveDraft};
 
-use super::auth::Caller;
+use super::caller::Caller;
 use super::extract::Path;
 use super::flows::draft_json;
 use super::problem::{Answer, Code, Refusal, RefusalBody};
@@ -110,7 +110,7 @@ pub(super) async fn save(
         document: Arc::new(asked.document),
         hash: checked.flow.map(|flow| flow.hash),
         expect,
-        act: Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() },
+        act: Act { by: caller.user.clone(), at_ms: app.clock.now_ms() },
     };
     match app.engine.journal().save_draft(save).await? {
         DraftSaved::Saved(draft) => {
@@ -130,7 +130,7 @@ pub(super) async fn drop_draft(
     Path(key): Path<String>,
     Extension(caller): Extension<Caller>,
 ) -> Answer<StatusCode> {
-    let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
     if app.engine.journal().delete_draft(act, &key).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {

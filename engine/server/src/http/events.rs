@@ -11,21 +11,24 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
 use futures::stream;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use stepwell_core::machine::{Command, Entry, Event};
+use stepwell_runtime::Clock as _;
 use stepwell_runtime::journal::Unavailable;
-use stepwell_store::{Change, Committed, FeedItem, Places};
+use stepwell_store::{Change, Committed, FeedItem, Places, Role, Within};
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch};
 
 use super::App;
+use super::caller::Caller;
 use super::extract::Query;
 use super::instance_view::{NodeState, Replay};
 use super::instances::history;
@@ -60,6 +63,7 @@ pub(super) struct EventsQuery {
     responses((status = 200, body = String, content_type = "text/event-stream"), (status = 503, body = RefusalBody)))]
 pub(super) async fn follow(
     State(app): State<App>,
+    Extension(caller): Extension<Caller>,
     Query(query): Query<EventsQuery>,
     headers: HeaderMap,
 ) -> Answer<Response> {
@@ -77,7 +81,8 @@ pub(super) async fn follow(
         Some(None) => Begins::Anew,
         Some(Some(places)) => Begins::After(places),
     };
-    let reader = Reader { app, query, frames, sent: heads, replay: None };
+    let (shown, changes) = (caller.within(Role::Viewer), app.auth.book.changes());
+    let reader = Reader { app, query, frames, sent: heads, replay: None, headers, shown, changes };
     tokio::spawn(reader.run(feed, begins, slot));
     let body = stream::unfold(reading, |mut reading| async move {
         reading.recv().await.map(|frame: Bytes| (Ok::<_, std::convert::Infallible>(frame), reading))
@@ -129,6 +134,12 @@ struct Reader {
     sent: Places,
     /// Of the one instance that is followed, to see which nodes change.
     replay: Option<Replay>,
+    /// What the reader asked with, to ask again whether it still may.
+    headers: HeaderMap,
+    /// Flows it is told of.
+    shown: Within,
+    /// Tells when who may do what was changed.
+    changes: watch::Receiver<u64>,
 }
 
 type Feed = broadcast::Receiver<FeedItem>;
@@ -175,14 +186,32 @@ impl Reader {
                 self.catch_up().await?;
             }
         }
+        // Also where there is always something to tell: tokens and sessions end by time.
+        let mut looks = tokio::time::interval(HEARTBEAT);
+        looks.reset();
         loop {
-            match tokio::time::timeout(HEARTBEAT, feed.recv()).await {
-                Err(_) => self.send(": still here\n\n".into()).await?,
-                Ok(Ok(item)) => self.pass(item).await?,
-                Ok(Err(RecvError::Lagged(_))) => self.catch_up().await?,
-                Ok(Err(RecvError::Closed)) => return Ok(()),
+            tokio::select! {
+                biased;
+                _ = self.changes.changed() => self.look_again().await?,
+                _ = looks.tick() => {
+                    self.look_again().await?;
+                    self.send(": still here\n\n".into()).await?;
+                }
+                item = feed.recv() => match item {
+                    Ok(item) => self.pass(item).await?,
+                    Err(RecvError::Lagged(_)) => self.catch_up().await?,
+                    Err(RecvError::Closed) => return Ok(()),
+                }
             }
         }
+    }
+
+    /// Asks again whether the reader may be told, and of which flows.
+    async fn look_again(&mut self) -> Result<(), Over> {
+        let caller = self.app.auth.caller(&Method::GET, &self.headers, self.app.clock.now_ms()).await;
+        let caller = caller.map_err(|_| Over::Gone)?;
+        self.shown = caller.within(Role::Viewer);
+        Ok(())
     }
 
     /// Gives the reader a place to come back to, and tells it to read anew if it must.
@@ -224,12 +253,14 @@ impl Reader {
     }
 
     fn wants_instance(&self, one: &Committed) -> bool {
-        self.query.flow.as_deref().is_none_or(|flow| flow == &*one.flow)
+        self.shown.holds(&one.flow)
+            && self.query.flow.as_deref().is_none_or(|flow| flow == &*one.flow)
             && self.query.instance.as_deref().is_none_or(|id| id == &*one.instance)
     }
 
     fn notice(&self, change: Change) -> Option<(&'static str, Value)> {
-        let wanted = |flow: &str| self.query.flow.as_deref().is_none_or(|wanted| wanted == flow);
+        let wanted =
+            |flow: &str| self.shown.holds(flow) && self.query.flow.as_deref().is_none_or(|wanted| wanted == flow);
         match change {
             Change::Draft { flow } => wanted(&flow).then(|| ("flow", json!({ "key": flow, "kind": "draft" }))),
             Change::Published { flow, version } => {
@@ -243,7 +274,11 @@ impl Reader {
                 wanted(&flow).then(|| ("flow", json!({ "key": flow, "kind": "retired", "version": version })))
             }
             Change::Binding { flow } => wanted(&flow).then(|| ("flow", json!({ "key": flow, "kind": "binding" }))),
-            Change::Route { path } => self.query.flow.is_none().then(|| ("route", json!({ "path": path }))),
+            // Routes belong to no namespace.
+            Change::Route { path } => {
+                let told = self.query.flow.is_none() && self.shown == Within::Everything;
+                told.then(|| ("route", json!({ "path": path })))
+            }
             Change::PluginRemoved { name, version, digest } => {
                 let data = json!({ "name": name, "version": version, "digest": digest, "status": "removed" });
                 self.query.flow.is_none().then_some(("plugin", data))
@@ -264,7 +299,7 @@ impl Reader {
                 self.query.flow.is_none().then_some(("upload", data))
             }
             // Engines tell each other; pages that show them ask again anyway.
-            Change::Grants => None,
+            Change::Grants | Change::Access => None,
         }
     }
 

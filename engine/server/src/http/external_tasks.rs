@@ -16,9 +16,9 @@ use serde_json::Value;
 use stepwell_core::machine::{Command, Failure, fits_message};
 use stepwell_core::problem::Problem;
 use stepwell_runtime::Clock;
-use stepwell_store::{Grasp, Lock, OpenTask, TaskFilter};
+use stepwell_store::{Grasp, Lock, OpenTask, Role, TaskFilter};
 
-use super::auth::Caller;
+use super::caller::Caller;
 use super::extract::{Path, Query};
 use super::instances::send;
 use super::problem::{Answer, Code, Refusal, RefusalBody};
@@ -131,9 +131,14 @@ pub(super) struct WorkFailedBody {
 /// List open external tasks
 #[utoipa::path(get, path = "/api/v1/external-tasks", tag = "external-tasks", params(TaskQuery),
     responses((status = 200, body = ExternalTaskList, description = "The oldest first; fetched ones, too")))]
-pub(super) async fn list(State(app): State<App>, Query(query): Query<TaskQuery>) -> Answer<Json<ExternalTaskList>> {
+pub(super) async fn list(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Query(query): Query<TaskQuery>,
+) -> Answer<Json<ExternalTaskList>> {
     let TaskQuery { instance, flow, topic, limit: asked } = query;
-    let filter = TaskFilter { people: false, instance, flow, assignee: None, topic };
+    let filter =
+        TaskFilter { people: false, instance, flow, assignee: None, topic, within: caller.within(Role::Viewer) };
     let found = app.engine.journal().tasks(filter, limit(asked)).await?;
     Ok(Json(ExternalTaskList { items: found.into_iter().map(item).collect() }))
 }
@@ -145,6 +150,7 @@ pub(super) async fn list(State(app): State<App>, Query(query): Query<TaskQuery>)
     responses((status = 200, body = ExternalTaskList, description = "None: the time to wait was over"), (status = 422, body = RefusalBody)))]
 pub(super) async fn fetch(
     State(app): State<App>,
+    Extension(caller): Extension<Caller>,
     body::Json(asked): body::Json<FetchBody>,
 ) -> Answer<Json<ExternalTaskList>> {
     let mut problems = Vec::new();
@@ -159,7 +165,7 @@ pub(super) async fn fetch(
     }
     let limit = asked.limit.unwrap_or(1).clamp(1, TASKS_MAX);
     let topics: Vec<String> = asked.topics.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
-    let store = app.engine.journal();
+    let (store, within) = (app.engine.journal(), caller.within(Role::Operator));
     let mut stop = app.stop.clone();
     // However the clock is set meanwhile.
     let mut over = pin!(app.clock.sleep(Duration::from_millis(wait_ms)));
@@ -170,9 +176,10 @@ pub(super) async fn fetch(
         work.as_mut().enable();
         let now_ms = app.clock.now_ms();
         let mut nap_ms = LOOK_MS;
-        if store.has_work(topics.clone(), now_ms).await? {
+        if store.has_work(topics.clone(), within.clone(), now_ms).await? {
             let locked_ms = now_ms.saturating_add(lock_ms);
-            let found = store.fetch(topics.clone(), asked.worker.clone(), locked_ms, now_ms, limit).await?;
+            let found =
+                store.fetch(topics.clone(), within.clone(), asked.worker.clone(), locked_ms, now_ms, limit).await?;
             if !found.is_empty() {
                 return Ok(Json(ExternalTaskList { items: found.into_iter().map(item).collect() }));
             }

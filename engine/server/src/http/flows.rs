@@ -13,9 +13,9 @@ use stepwell_core::catalog::Catalog;
 use stepwell_core::problem::Problem;
 use stepwell_runtime::Clock;
 use stepwell_runtime::journal::Unavailable;
-use stepwell_store::{Act, Counts, FlowSummary};
+use stepwell_store::{Act, Counts, FlowSummary, Role};
 
-use super::auth::Caller;
+use super::caller::Caller;
 use super::extract::{Path, Query};
 use super::problem::{Answer, Code, Refusal, RefusalBody};
 use super::shapes::{self, Page, limit};
@@ -164,9 +164,14 @@ fn item(flow: FlowSummary) -> FlowItem {
 /// List flows
 #[utoipa::path(get, path = "/api/v1/flows", tag = "flows", params(ListQuery),
     responses((status = 200, body = Page<FlowItem>)))]
-pub(super) async fn list(State(app): State<App>, Query(query): Query<ListQuery>) -> Answer<Json<Page<FlowItem>>> {
+pub(super) async fn list(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Query(query): Query<ListQuery>,
+) -> Answer<Json<Page<FlowItem>>> {
     let limit = limit(query.limit);
-    let mut flows = app.engine.journal().flows(query.cursor, limit + 1).await?;
+    let within = caller.within(Role::Viewer);
+    let mut flows = app.engine.journal().flows_within(within, query.cursor, limit + 1).await?;
     let more = flows.len() > limit as usize;
     flows.truncate(limit as usize);
     let next = if more { flows.last().map(|flow| flow.key.clone()) } else { None };
@@ -250,7 +255,7 @@ pub(super) async fn publish(
     if let Some(problem) = key_mismatch(&document, &key) {
         return Err(Refusal::with(Code::FlowHasProblems, vec![problem]));
     }
-    let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
     let request = Request { document, label: asked.label, revision, file: None, node_types: None, act };
     let Publication { key, version, hash, warnings, known } = app.library.publish(request).await.map_err(refused)?;
     let status = if known { StatusCode::OK } else { StatusCode::CREATED };

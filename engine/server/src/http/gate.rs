@@ -1,14 +1,12 @@
-//! The way of every request from the port to its handler and back: slot, caller, handler, headers,
-//! figures. One function, so that nothing can be reached beside it.
+//! The way of every request from the port to its handler and back: slot, handler, headers, figures.
 //!
 //! Invariants:
-//! - Closed unless listed: a path of the API is answered only to a caller with a token or session;
-//!   what is open is in [`open`] and nowhere else. Triggers ask for themselves, by their flow.
 //! - Every answer carries the security headers.
 //! - A handler that panics costs its own request a 500, never the connection of others.
 //!
-//! Not here: what a token is (`auth`); the routes (`http`).
+//! Not here: the routes, and who may ask for which (`access`).
 
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
@@ -18,12 +16,12 @@ use axum::response::Response;
 use futures::FutureExt;
 use http::{HeaderName, HeaderValue, Method, Request, header};
 use hyper::body::Incoming;
-use stepwell_runtime::Clock;
 use tower_service::Service;
 
 use super::App;
 use super::limits::Door;
 use super::problem::{Code, Refusal};
+use super::session::Peer;
 
 /// Scripts and styles come from the engine alone; WebAssembly may be compiled (the checker).
 /// Inline styles are allowed: the canvas and the code editor place things with them.
@@ -34,15 +32,15 @@ const CONTENT_POLICY: HeaderValue = HeaderValue::from_static(
 );
 
 /// Answers one request.
-pub(super) async fn answer(app: &App, router: &mut Router, mut request: Request<Incoming>) -> Response {
+pub(super) async fn answer(app: &App, router: &mut Router, from: IpAddr, mut request: Request<Incoming>) -> Response {
     let started = Instant::now();
     let door = Door::of(request.uri().path(), request.method() == Method::POST);
     let mut response = match app.limits.enter(door) {
         Err(refusal) => refusal.response(),
-        Ok(_slot) => match admit(app, door, &mut request) {
-            Err(refusal) => refusal.response(),
-            Ok(()) => run(router, request.map(Body::new)).await,
-        },
+        Ok(_slot) => {
+            request.extensions_mut().insert(Peer(from));
+            run(router, request.map(Body::new)).await
+        }
     };
     headers(door, &mut response);
     let status = response.status().as_u16();
@@ -61,27 +59,6 @@ async fn run(router: &mut Router, request: Request<Body>) -> Response {
     match AssertUnwindSafe(router.call(request)).catch_unwind().await {
         Ok(Ok(response)) => response,
         Err(_) => Refusal::new(Code::Internal).response(),
-    }
-}
-
-/// Lets the request pass if its door is open or its caller is known.
-fn admit(app: &App, door: Door, request: &mut Request<Incoming>) -> Result<(), Refusal> {
-    if open(door, request.method(), request.uri().path()) {
-        return Ok(());
-    }
-    let caller = app.auth.caller(request.method(), request.headers(), app.clock.now_ms())?;
-    request.extensions_mut().insert(caller);
-    Ok(())
-}
-
-/// What anyone who reaches the port may ask for.
-fn open(door: Door, method: &Method, path: &str) -> bool {
-    match door {
-        // The trigger's flow decides.
-        Door::Trigger | Door::Console => true,
-        Door::Ops => path != "/metrics",
-        Door::Api => path == "/api/v1/session" && method == Method::POST,
-        Door::Start | Door::Events => false,
     }
 }
 

@@ -14,11 +14,11 @@ use serde_json::{Map, Value, json};
 use stepwell_core::machine::{Command, EVENTS_MAX, Entry, Error, Event, Instance, State as InstanceState, TokenId};
 use stepwell_core::problem::Problem;
 use stepwell_runtime::{Clock, CommandError};
-use stepwell_store::{Act, Cursor, Erased, Filter, InstanceDetail as Stored, InstanceSummary as Row};
+use stepwell_store::{Act, Cursor, Erased, Filter, InstanceDetail as Stored, InstanceSummary as Row, Role};
 
 use super::App;
-use super::auth::Caller;
 use super::body::{self, Raw};
+use super::caller::Caller;
 use super::extract::{Path, Query};
 use super::instance_view::{History, NodeRun, Replay, TokenItem, Undoable};
 use super::problem::{Answer, Code, Refusal, RefusalBody};
@@ -176,7 +176,11 @@ fn item(row: Row) -> InstanceItem {
 /// List instances
 #[utoipa::path(get, path = "/api/v1/instances", tag = "instances", params(ListQuery),
     responses((status = 200, body = Page<InstanceItem>, description = "The newest first")))]
-pub(super) async fn list(State(app): State<App>, Query(query): Query<ListQuery>) -> Answer<Json<Page<InstanceItem>>> {
+pub(super) async fn list(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Query(query): Query<ListQuery>,
+) -> Answer<Json<Page<InstanceItem>>> {
     let cursor = cursor(query.cursor.as_deref())?;
     let filter = Filter {
         flow: query.flow,
@@ -185,6 +189,7 @@ pub(super) async fn list(State(app): State<App>, Query(query): Query<ListQuery>)
         live: false,
         business_key: query.business_key,
         text: query.q,
+        within: caller.within(Role::Viewer),
     };
     let page = app.engine.journal().instances(filter, cursor, limit(query.limit)).await?;
     let mut items = Vec::with_capacity(page.items.len());
@@ -273,7 +278,7 @@ pub(super) async fn erase(
     Path(id): Path<String>,
     Extension(caller): Extension<Caller>,
 ) -> Answer<StatusCode> {
-    let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
     match app.engine.journal().erase(act, &id).await? {
         Erased::Gone => Ok(StatusCode::NO_CONTENT),
         Erased::Live => Err(Refusal::new(Code::InstanceNotEnded)),
@@ -333,7 +338,7 @@ fn optional<T: DeserializeOwned + Default>(bytes: &Bytes) -> Answer<T> {
 }
 
 pub(super) async fn send(app: &App, id: &str, command: Command, caller: Caller) -> Answer<Response> {
-    match app.engine.command(id, command, caller.user).await {
+    match app.engine.command(id, command, &caller.user).await {
         Ok(()) => Ok((StatusCode::ACCEPTED, Json(json!({ "id": id }))).into_response()),
         Err(CommandError::Unknown) => Err(Refusal::say(Code::InstanceNotFound, format!("no instance {id}"))),
         Err(CommandError::Full) => Err(Refusal::say(Code::QueueFull, "too many commands wait for the instance")),

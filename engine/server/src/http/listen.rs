@@ -9,6 +9,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::Router;
@@ -48,9 +49,10 @@ pub(crate) async fn serve(
             Some(_) = open.join_next() => continue,
         };
         match accepted {
-            Ok((stream, _)) => match app.limits.connections.take() {
+            Ok((stream, from)) => match app.limits.connections.take() {
                 Some(slot) => {
-                    open.spawn(connection(stream, slot, app.clone(), router.clone(), stop.clone()));
+                    let from = from.ip();
+                    open.spawn(connection(stream, from, slot, app.clone(), router.clone(), stop.clone()));
                 }
                 None => {
                     open.spawn(refuse(stream));
@@ -81,13 +83,20 @@ async fn refuse(mut stream: TcpStream) {
     let _ = tokio::time::timeout(ACCEPT_AGAIN, stream.write_all(FULL)).await;
 }
 
-async fn connection(stream: TcpStream, _slot: Slot, app: App, router: Router, mut stop: watch::Receiver<bool>) {
+async fn connection(
+    stream: TcpStream,
+    from: IpAddr,
+    _slot: Slot,
+    app: App,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "no TCP_NODELAY");
     }
     let service = service_fn(|request| {
         let (app, mut router) = (app.clone(), router.clone());
-        async move { Ok::<_, Infallible>(gate::answer(&app, &mut router, request).await) }
+        async move { Ok::<_, Infallible>(gate::answer(&app, &mut router, from, request).await) }
     });
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())

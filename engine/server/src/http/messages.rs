@@ -13,7 +13,7 @@ use stepwell_core::problem::Problem;
 use stepwell_runtime::Clock;
 use stepwell_runtime::journal::{Message, Posted};
 
-use super::auth::Caller;
+use super::caller::Caller;
 use super::problem::{Answer, Code, Refusal, RefusalBody};
 use super::{App, body};
 
@@ -67,7 +67,7 @@ pub(super) async fn post(
         payload: Arc::new(asked.payload),
         at_ms: app.clock.now_ms(),
         ttl_ms,
-        by: caller.user.to_owned(),
+        by: caller.user.clone(),
     };
     let (status, delivered) = match app.engine.post(message).await? {
         Posted::Awaited(_) => (StatusCode::ACCEPTED, Value::Bool(true)),

@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use stepwell_core::flow::duration;
 use stepwell_runtime::Clock;
-use stepwell_store::{Act, Removed, Unneeded, UnneededPlugin, UsedBy, WhereUsed};
+use stepwell_store::{Act, Removed, Role, Unneeded, UnneededPlugin, UsedBy, WhereUsed};
 
 use super::App;
-use super::auth::Caller;
+use super::caller::Caller;
 use super::extract::{Path, Query};
 use super::problem::{Answer, Code, Refusal, RefusalBody};
 use super::shapes;
@@ -82,8 +82,17 @@ pub(super) struct PluginUsers {
 /// Tell who uses a flow
 #[utoipa::path(get, path = "/api/v1/flows/{key}/where-used", tag = "flows", params(("key" = String, Path)),
     responses((status = 200, body = shapes::WhereUsed), (status = 404, body = RefusalBody)))]
-pub(super) async fn flow(State(app): State<App>, Path(key): Path<String>) -> Answer<Json<WhereUsed>> {
-    let used = app.engine.journal().flow_used(&key).await?;
+pub(super) async fn flow(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path(key): Path<String>,
+) -> Answer<Json<WhereUsed>> {
+    let mut used = app.engine.journal().flow_used(&key).await?;
+    if let Some(used) = &mut used {
+        let within = caller.within(Role::Viewer);
+        used.called_by.retain(|user| within.holds(&user.flow));
+        used.drafts.retain(|flow| within.holds(flow));
+    }
     used.map(Json).ok_or_else(|| Refusal::say(Code::FlowNotFound, format!("no flow {key}")))
 }
 
@@ -99,7 +108,7 @@ pub(super) async fn delete_version(
     Path((key, version)): Path<(String, u32)>,
     Extension(caller): Extension<Caller>,
 ) -> Answer<Json<VersionRemoved>> {
-    let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
     let removed = app.engine.journal().remove_version(act, &key, version).await?;
     app.library.read_all().await?;
     let missing = || Refusal::say(Code::VersionNotFound, format!("flow {key} has no version {version}"));
@@ -109,8 +118,15 @@ pub(super) async fn delete_version(
 /// Tell who uses a plugin's build
 #[utoipa::path(get, path = "/api/v1/plugins/{digest}/where-used", tag = "plugins", params(("digest" = String, Path)),
     responses((status = 200, body = PluginUsers), (status = 404, body = RefusalBody)))]
-pub(super) async fn plugin(State(app): State<App>, Path(digest): Path<String>) -> Answer<Json<PluginUsers>> {
-    let (versions, drafts) = app.engine.journal().plugin_used(&digest).await?.ok_or_else(|| unknown(&digest))?;
+pub(super) async fn plugin(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path(digest): Path<String>,
+) -> Answer<Json<PluginUsers>> {
+    let used = app.engine.journal().plugin_used(&digest).await?.ok_or_else(|| unknown(&digest))?;
+    let ((mut versions, mut drafts), within) = (used, caller.within(Role::Viewer));
+    versions.retain(|user| within.holds(&user.flow));
+    drafts.retain(|flow| within.holds(flow));
     Ok(Json(PluginUsers { versions, drafts }))
 }
 
@@ -127,7 +143,7 @@ pub(super) async fn delete_plugin(
     Path(digest): Path<String>,
     Extension(caller): Extension<Caller>,
 ) -> Answer<StatusCode> {
-    let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
     let removed = remove_plugin(&app, act, &digest).await?;
     outcome(&removed)?.map(|_| StatusCode::NO_CONTENT).ok_or_else(|| unknown(&digest))
 }
@@ -180,7 +196,7 @@ pub(super) async fn collect(
         let outcome = if dry_run {
             Some(if one.kept > 0 { "retired" } else { "deleted" })
         } else {
-            let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+            let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
             // Somebody may need it since; then it stays, and is not listed.
             let removed = app.engine.journal().remove_version(act, &one.flow, one.version).await?;
             outcome(&removed).unwrap_or_default()
@@ -189,7 +205,7 @@ pub(super) async fn collect(
         collected.versions.extend(outcome.map(|outcome| UnneededVersion { flow, version, label, outcome }));
     }
     for one in found.plugins {
-        let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+        let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
         if dry_run || remove_plugin(&app, act, &one.digest).await? == Removed::Gone {
             let UnneededPlugin { digest, name, version, bytes } = one;
             collected.plugins.push(UnneededBuild { digest, name, version, bytes });

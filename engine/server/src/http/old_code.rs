@@ -12,8 +12,8 @@ use stepwell_core::problem::Problem;
 use stepwell_runtime::Clock;
 use stepwell_store::{Act, Revocation};
 
-use super::auth::Caller;
 use super::body;
+use super::caller::Caller;
 use super::extract::Path;
 use super::problem::{Answer, Code, Refusal, RefusalBody};
 use super::time::rfc3339;
@@ -131,7 +131,7 @@ pub(super) async fn revoke(
         let message = format!("1 to {REASON_CHARS_MAX} characters, none of them NUL");
         return Err(Refusal::with(Code::BodyInvalid, vec![Problem::error("TEXT_LENGTH", "/reason", message)]));
     }
-    let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
     if !app.engine.journal().revoke(act, &digest, &asked.reason).await? {
         return Err(unknown(&digest));
     }
@@ -150,7 +150,7 @@ pub(super) async fn take_back(
     Path(digest): Path<String>,
     Extension(caller): Extension<Caller>,
 ) -> Answer<StatusCode> {
-    let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
     if !app.engine.journal().take_revocation_back(act, &digest).await? {
         return Err(Refusal::say(Code::PluginNotFound, format!("no revoked plugin with digest {digest}")));
     }
@@ -173,7 +173,7 @@ pub(super) async fn roll_forward(
 ) -> Answer<Json<RolledForward>> {
     let dry_run = asked.dry_run.unwrap_or(true);
     let way = Way::find(&app, &digest, asked.to.as_deref()).map_err(unfit)?;
-    let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
     // To its end, whoever stopped listening: half of it would be told to nobody.
     let moving = tokio::spawn({
         let app = app.clone();

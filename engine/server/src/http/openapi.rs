@@ -5,11 +5,15 @@
 
 use axum::response::{Html, IntoResponse, Response};
 use http::{HeaderValue, header};
+use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::sync::OnceLock;
 use utoipa::OpenApi;
+use utoipa::openapi::PathItem;
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 
+use super::access::{Of, Rule};
 use super::problem::Code;
 
 #[derive(OpenApi)]
@@ -52,7 +56,11 @@ use super::problem::Code;
         super::schedules::list, super::schedules::show, super::schedules::pause, super::schedules::resume,
         super::schedules::run,
         super::events::follow,
-        super::session::log_in, super::session::show, super::session::log_out,
+        super::session::log_in, super::session::show, super::session::log_out, super::session::set_password,
+        super::session::setup, super::session::first_admin, super::session::new_link,
+        super::users::list, super::users::add, super::users::show, super::users::remove, super::users::set_roles,
+        super::users::set_password, super::users::disable, super::users::enable, super::users::end_sessions,
+        super::tokens::list, super::tokens::add, super::tokens::revoke,
         super::backup::make,
         super::ops::audit, super::ops::status, super::ops::healthz, super::ops::readyz, super::ops::metrics,
     ),
@@ -71,6 +79,47 @@ impl utoipa::Modify for Schemes {
         components.add_security_scheme("token", SecurityScheme::Http(token));
         let cookie = ApiKeyValue::with_description(super::auth::COOKIE, "Unsafe methods also need Stepwell-Csrf: 1");
         components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
+        for rule in super::table().rules {
+            let Some(item) = openapi.paths.paths.get_mut(&path_of(&rule)) else { continue };
+            if let Some(operation) = operation_of(item, rule.method).as_mut() {
+                // One member: several would stand in any order.
+                let needs = match rule.of {
+                    Of::Open | Of::Oneself => json!({ "in": rule.of.name() }),
+                    _ => json!({ "in": rule.of.name(), "role": rule.need.name() }),
+                };
+                operation.extensions = Some([(NEEDS, needs)].into_iter().collect());
+            }
+        }
+    }
+}
+
+/// Which role an operation needs, and in which namespace.
+const NEEDS: &str = "x-stepwell-needs";
+
+/// A row's path as the description has it.
+fn path_of(rule: &Rule) -> String {
+    rule.path.replace("{*", "{")
+}
+
+fn operation_of<'a>(item: &'a mut PathItem, method: &str) -> &'a mut Option<Operation> {
+    match method {
+        "GET" => &mut item.get,
+        "POST" => &mut item.post,
+        "PUT" => &mut item.put,
+        _ => &mut item.delete,
+    }
+}
+
+/// For people: `operator`, and whose.
+fn needs(operation: &Operation) -> String {
+    let needs = operation.extensions.as_ref().and_then(|all| all.get(NEEDS));
+    let text = |name: &str| needs.and_then(|needs| needs.get(name)).and_then(Value::as_str).unwrap_or_default();
+    match (text("role"), text("in")) {
+        ("", "oneself") => "a token or session".to_owned(),
+        ("", _) => "nothing".to_owned(),
+        (role, "any") => format!("{role} in any namespace"),
+        (role, "*") => format!("{role} in <code>*</code>"),
+        (role, whose) => format!("{role} of the {whose}"),
     }
 }
 
@@ -101,7 +150,7 @@ fn page(api: &utoipa::openapi::OpenApi) -> String {
          <title>Stepwell API</title><style>body{font:16px/1.5 system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}\
          td,th{text-align:left;vertical-align:top;padding:.2rem .8rem .2rem 0}</style><body><h1>Stepwell API</h1>\
          <p>The machine-readable description is <a href=\"/openapi.json\">/openapi.json</a> (OpenAPI 3.1). \
-         Send <code>Authorization: Bearer &lt;token&gt;</code>.</p><h2>Operations</h2><table>",
+         Send <code>Authorization: Bearer &lt;token&gt;</code>.</p><h2>Operations</h2><table><tr><th>operation<th>what it does<th>needs",
     );
     for (path, item) in &api.paths.paths {
         for (method, operation) in
@@ -110,7 +159,8 @@ fn page(api: &utoipa::openapi::OpenApi) -> String {
             let Some(operation) = operation else { continue };
             let summary = escape(operation.summary.as_deref().unwrap_or_default());
             let detail = escape(operation.description.as_deref().unwrap_or_default());
-            let _ = write!(page, "<tr><td><code>{method}&nbsp;{}</code><td>{summary}<br>{detail}", escape(path));
+            let (path, needs) = (escape(path), needs(operation));
+            let _ = write!(page, "<tr><td><code>{method}&nbsp;{path}</code><td>{summary}<br>{detail}<td>{needs}");
         }
     }
     page.push_str("</table><h2>Error codes</h2><table><tr><th>code<th>status<th>meaning");
@@ -124,4 +174,40 @@ fn page(api: &utoipa::openapi::OpenApi) -> String {
 
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn what_is_described_is_what_is_served() {
+        let unlisted = ["/openapi.json", "/docs"];
+        let rules = crate::http::table().rules;
+        let served = rules.iter().filter(|rule| !unlisted.contains(&rule.path));
+        let served: BTreeSet<(String, String)> =
+            served.map(|rule| (path_of(rule), rule.method.to_lowercase())).collect();
+        let api = serde_json::to_value(Api::openapi()).unwrap_or_default();
+        let mut described = BTreeSet::new();
+        for (path, item) in api["paths"].as_object().into_iter().flatten() {
+            for (method, operation) in item.as_object().into_iter().flatten() {
+                described.insert((path.clone(), method.clone()));
+                let open = operation["security"].as_array().is_some_and(|any| any.iter().any(|one| *one == json!({})));
+                let whose = operation[NEEDS]["in"].as_str().unwrap_or_default();
+                assert_eq!(open, whose == "open", "{method} {path}");
+            }
+        }
+        assert_eq!(described, served);
+        // A row that takes its namespace from the path has that part in its path.
+        for rule in rules {
+            let part = match rule.of {
+                Of::Flow => "{key}",
+                Of::Instance | Of::Task | Of::Schedule => "{id}",
+                Of::Open | Of::Trigger | Of::Oneself | Of::Any | Of::Everywhere => "",
+            };
+            assert!(rule.path.contains(part), "{} {}", rule.method, rule.path);
+        }
+    }
 }

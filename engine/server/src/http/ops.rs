@@ -6,29 +6,39 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use http::{HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stepwell_sandbox::BreakerState;
+use stepwell_store::{AuditFilter, Role};
 
 use super::App;
+use super::caller::Caller;
 use super::extract::Query;
 use super::flows::counts_json;
 use super::instances::cursor;
 use super::limits::{BUCKETS_US, Door};
 use super::problem::{Answer, Code, Refusal, RefusalBody};
 use super::shapes::{Page, limit};
-use super::time::rfc3339;
+use super::time::{moment, rfc3339};
 
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct AuditQuery {
+    /// Who did it: a user's name, or `token:` and a token's name.
+    who: Option<String>,
+    /// `flow.publish`; or `flow`, for all that begin so.
+    action: Option<String>,
     /// What it was done to: a flow's key, an instance's id …
     target: Option<String>,
+    /// Not before then: RFC 3339, or a day in UTC.
+    from: Option<String>,
+    /// Not after then; of a day, not after its end.
+    to: Option<String>,
     /// `next` of the page before.
     cursor: Option<String>,
     /// 50 unless given, at most 500.
@@ -54,7 +64,7 @@ pub(super) struct Status {
     started_at: String,
     store: &'static str,
     schema: u32,
-    /// Instances by state.
+    /// Instances by state, within the caller's namespaces.
     #[schema(value_type = BTreeMap<String, u64>)]
     counts: BTreeMap<&'static str, u64>,
     /// Instances driven just now.
@@ -81,9 +91,10 @@ pub(super) async fn readyz(State(app): State<App>) -> Answer<&'static str> {
 
 /// Show the engine's status
 #[utoipa::path(get, path = "/api/v1/status", tag = "operation", responses((status = 200, body = Status)))]
-pub(super) async fn status(State(app): State<App>) -> Answer<Json<Status>> {
+pub(super) async fn status(State(app): State<App>, Extension(caller): Extension<Caller>) -> Answer<Json<Status>> {
     let mut total: BTreeMap<&'static str, u64> = BTreeMap::new();
-    for counts in app.engine.journal().counts().await?.values() {
+    let (counts, within) = (app.engine.journal().counts().await?, caller.within(Role::Viewer));
+    for (_, counts) in counts.iter().filter(|((flow, _), _)| within.holds(flow)) {
         for (state, instances) in counts_json(counts) {
             *total.entry(state).or_default() += instances;
         }
@@ -100,11 +111,30 @@ pub(super) async fn status(State(app): State<App>) -> Answer<Json<Status>> {
 }
 
 /// List what was done
+///
+/// Who administers some namespaces is shown what was done to their flows and instances. A page looks through a bounded
+/// number of entries, so a narrow search may have an empty page before its end; `next` goes on.
 #[utoipa::path(get, path = "/api/v1/audit", tag = "operation", params(AuditQuery),
     responses((status = 200, body = Page<AuditItem>, description = "The newest first")))]
-pub(super) async fn audit(State(app): State<App>, Query(query): Query<AuditQuery>) -> Answer<Json<Page<AuditItem>>> {
+pub(super) async fn audit(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Query(query): Query<AuditQuery>,
+) -> Answer<Json<Page<AuditItem>>> {
     let cursor = cursor(query.cursor.as_deref())?;
-    let page = app.engine.journal().audit_page(query.target, cursor, limit(query.limit)).await?;
+    let time = |name: &str, text: Option<&str>, end: bool| {
+        let wrong = || Refusal::say(Code::QueryInvalid, format!("{name}: a time as in RFC 3339, or a day"));
+        text.map(|text| moment(text, end).ok_or_else(wrong)).transpose()
+    };
+    let filter = AuditFilter {
+        who: query.who,
+        action: query.action,
+        target: query.target,
+        from_ms: time("from", query.from.as_deref(), false)?,
+        to_ms: time("to", query.to.as_deref(), true)?,
+        within: caller.within(Role::Admin),
+    };
+    let page = app.engine.journal().audit_page(filter, cursor, limit(query.limit)).await?;
     let item = |entry: stepwell_store::AuditEntry| AuditItem {
         at: rfc3339(entry.at_ms),
         who: entry.who,

@@ -13,8 +13,8 @@ use stepwell_runtime::Clock;
 use stepwell_store::{Act, NewPause, Pause, Paused};
 
 use super::App;
-use super::auth::Caller;
 use super::body;
+use super::caller::Caller;
 use super::extract::Path;
 use super::problem::{Answer, Code, Refusal, RefusalBody};
 use super::time::rfc3339;
@@ -238,7 +238,7 @@ async fn pause(app: &App, caller: Caller, what: Paused, asked: PauseBody) -> Ans
     if !problems.is_empty() {
         return Err(Refusal::with(Code::BodyInvalid, problems));
     }
-    let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
     let new = NewPause { what: what.clone(), reason: asked.reason, probe_ms, resume: asked.resume_on_success };
     app.engine.journal().pause(act, new).await?;
     pauses::enforce(app.engine.nodes(), app.engine.journal(), &app.pausing).await?;
@@ -246,7 +246,7 @@ async fn pause(app: &App, caller: Caller, what: Paused, asked: PauseBody) -> Ans
 }
 
 async fn resume(app: &App, caller: Caller, what: &Paused) -> Answer<StatusCode> {
-    let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
     if !app.engine.journal().resume(act, what).await? {
         return Err(Refusal::say(Code::NotPaused, format!("{} is not paused", what.key())));
     }
@@ -257,7 +257,7 @@ async fn resume(app: &App, caller: Caller, what: &Paused) -> Answer<StatusCode> 
 
 async fn probe(app: &App, caller: Caller, what: &Paused) -> Answer<(StatusCode, Json<PauseItem>)> {
     let pause = find(app, what).await?;
-    let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
     app.engine.journal().audit(act, "pause.probe", &what.key(), Value::Null).await?;
     pauses::enforce(app.engine.nodes(), app.engine.journal(), &app.pausing).await?;
     pauses::probe(app, &pause).await?;

@@ -12,9 +12,9 @@ use stepwell_core::catalog::{Catalog, EffectClass, NodeType};
 use stepwell_runtime::Clock;
 use stepwell_runtime::journal::Unavailable;
 use stepwell_sandbox::{BreakerState, Imported, Sandbox};
-use stepwell_store::{Act, Plugin, PluginStatus, Revocation, Store};
+use stepwell_store::{Act, Plugin, PluginStatus, Revocation, Role, Store, Within};
 
-use super::auth::Caller;
+use super::caller::Caller;
 use super::extract::Path;
 use super::old_code::Revoked;
 use super::problem::{Answer, Code, Refusal, RefusalBody};
@@ -144,10 +144,10 @@ struct Shown<'a> {
 }
 
 impl<'a> Shown<'a> {
-    async fn read(app: &'a App) -> Result<Self, Unavailable> {
+    async fn read(app: &'a App, caller: &Caller) -> Result<Self, Unavailable> {
         let store = app.engine.journal();
         let revoked = store.revocations().await?.into_iter().map(|one| (one.digest.clone(), one)).collect();
-        Ok(Self { users: users(store).await?, revoked, sandbox: app.engine.nodes() })
+        Ok(Self { users: users(store, caller.within(Role::Viewer)).await?, revoked, sandbox: app.engine.nodes() })
     }
 
     fn item(&self, mut plugin: Plugin) -> PluginItem {
@@ -188,9 +188,9 @@ fn raised_by(imports: &Value, effect: &str) -> Vec<RaisedBy> {
 }
 
 /// Which versions are pinned to which digest.
-async fn users(store: &Store) -> Result<BTreeMap<String, BTreeSet<UsedBy>>, Unavailable> {
+async fn users(store: &Store, within: Within) -> Result<BTreeMap<String, BTreeSet<UsedBy>>, Unavailable> {
     let mut users: BTreeMap<String, BTreeSet<UsedBy>> = BTreeMap::new();
-    for flow in store.flows(None, u32::MAX).await? {
+    for flow in store.flows_within(within, None, u32::MAX).await? {
         let versions = store.flow(&flow.key).await?.map(|detail| detail.versions).unwrap_or_default();
         for version in versions {
             let Some(whole) = store.version(&flow.key, Some(version.version)).await? else { continue };
@@ -206,8 +206,8 @@ async fn users(store: &Store) -> Result<BTreeMap<String, BTreeSet<UsedBy>>, Unav
 
 /// List plugins
 #[utoipa::path(get, path = "/api/v1/plugins", tag = "plugins", responses((status = 200, body = Plugins)))]
-pub(super) async fn list(State(app): State<App>) -> Answer<Json<Plugins>> {
-    let shown = Shown::read(&app).await?;
+pub(super) async fn list(State(app): State<App>, Extension(caller): Extension<Caller>) -> Answer<Json<Plugins>> {
+    let shown = Shown::read(&app, &caller).await?;
     let items = app.engine.journal().plugins().await?.into_iter().map(|plugin| shown.item(plugin)).collect();
     Ok(Json(Plugins { items }))
 }
@@ -218,10 +218,11 @@ pub(super) async fn list(State(app): State<App>) -> Answer<Json<Plugins>> {
     responses((status = 200, body = PluginItem), (status = 404, body = RefusalBody)))]
 pub(super) async fn show(
     State(app): State<App>,
+    Extension(caller): Extension<Caller>,
     Path((name, version)): Path<(String, String)>,
 ) -> Answer<Json<PluginItem>> {
     let plugin = find(app.engine.journal(), &name, &version).await?;
-    Ok(Json(Shown::read(&app).await?.item(plugin)))
+    Ok(Json(Shown::read(&app, &caller).await?.item(plugin)))
 }
 
 /// Of several builds under one version the live one.
@@ -246,7 +247,7 @@ pub(super) async fn reset_breaker(
     let plugin = find(store, &name, &version).await?;
     let digest = plugin.digest.parse().map_err(|_| Refusal::new(Code::Internal))?;
     if app.engine.nodes().reset_breaker(&digest) == Some(true) {
-        let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+        let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
         let detail = serde_json::json!({ "digest": plugin.digest });
         store.audit(act, "plugin.breaker-reset", &format!("{name}@{version}"), detail).await?;
     }
@@ -254,11 +255,11 @@ pub(super) async fn reset_breaker(
 }
 
 /// The build that was loaded a moment ago.
-pub(super) async fn of_digest(app: &App, digest: &str) -> Answer<PluginItem> {
+pub(super) async fn of_digest(app: &App, caller: &Caller, digest: &str) -> Answer<PluginItem> {
     let store = app.engine.journal();
     let plugin = store.plugins().await?.into_iter().find(|one| one.digest == digest);
     let plugin = plugin.ok_or_else(|| Refusal::new(Code::Internal))?;
-    Ok(Shown::read(app).await?.item(plugin))
+    Ok(Shown::read(app, caller).await?.item(plugin))
 }
 
 /// List node types

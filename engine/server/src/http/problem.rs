@@ -49,6 +49,9 @@ codes! {
     SignatureMissing "SIGNATURE_MISSING" 401 "The request must be signed"
     SignatureExpired "SIGNATURE_EXPIRED" 401 "The request was signed too long ago, or in the future"
     SignatureInvalid "SIGNATURE_INVALID" 401 "The signature does not fit the request"
+    LoginFailed "LOGIN_FAILED" 401 "Name and password do not fit"
+    Forbidden "FORBIDDEN" 403 "Another role is needed"
+    PasswordMustChange "PASSWORD_MUST_CHANGE" 403 "A password of one's own must be chosen first"
     CsrfMissing "CSRF_MISSING" 403 "A session's request must carry Stepwell-Csrf: 1"
     NotFound "NOT_FOUND" 404 "Nothing is served here"
     MethodNotAllowed "METHOD_NOT_ALLOWED" 405 "The method is not served here"
@@ -68,6 +71,11 @@ codes! {
     RouteNotFound "ROUTE_NOT_FOUND" 404 "No such route"
     RecordTypeNotFound "RECORD_TYPE_NOT_FOUND" 404 "No such record type"
     RecordNotFound "RECORD_NOT_FOUND" 404 "No such record"
+    UserNotFound "USER_NOT_FOUND" 404 "No such user"
+    TokenNotFound "TOKEN_NOT_FOUND" 404 "No such token"
+    UserExists "USER_EXISTS" 409 "There is a user of this name"
+    LastAdmin "LAST_ADMIN" 409 "Nobody would administer this engine"
+    Administered "ADMINISTERED" 409 "Somebody administers this engine already"
     DraftConflict "DRAFT_CONFLICT" 409 "The draft was changed by someone else"
     BindingConflict "BINDING_CONFLICT" 409 "The binding was changed by someone else"
     RouteConflict "ROUTE_CONFLICT" 409 "The route was changed by someone else"
@@ -99,6 +107,7 @@ codes! {
     RollForwardUnfit "ROLL_FORWARD_UNFIT" 422 "That build cannot take the other's place"
     PreconditionRequired "PRECONDITION_REQUIRED" 428 "Say which revision is changed"
     Internal "INTERNAL" 500 "The engine made a mistake"
+    TooManyTries "TOO_MANY_TRIES" 429 "Too many tries to log in"
     QueueFull "QUEUE_FULL" 429 "Too many are waiting already"
     Overloaded "OVERLOADED" 503 "Too much is under way"
     ShuttingDown "SHUTTING_DOWN" 503 "The engine is shutting down"
@@ -118,6 +127,8 @@ pub(crate) struct Said {
     pub(crate) business: Option<String>,
     pub(crate) detail: Option<String>,
     pub(crate) problems: Vec<Problem>,
+    /// When to come again, where the code's status says so.
+    pub(crate) retry_after_s: u64,
     /// Further members of the body.
     pub(crate) extra: Map<String, Value>,
 }
@@ -147,7 +158,8 @@ pub(crate) type Answer<T> = Result<T, Refusal>;
 
 impl Refusal {
     pub(crate) fn new(code: Code) -> Self {
-        let said = Said { code, business: None, detail: None, problems: Vec::new(), extra: Map::new() };
+        let (business, detail) = (None, None);
+        let said = Said { code, business, detail, problems: Vec::new(), retry_after_s: 1, extra: Map::new() };
         Self(Box::new(said))
     }
 
@@ -191,7 +203,7 @@ impl Refusal {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(said.retry_after_s));
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"stepwell\""));

@@ -20,7 +20,7 @@ use stepwell_core::record::{self, RECORD_BODY_BYTES_MAX, RecordType, is_record_i
 use stepwell_runtime::Clock;
 use stepwell_store::{Act, PublishRecordType, PutRecord, Record, RecordFilter, RecordPut, RecordTypeVersion};
 
-use super::auth::Caller;
+use super::caller::Caller;
 use super::drafts::{expectation, tagged};
 use super::extract::{Path, Query};
 use super::flows::key_mismatch;
@@ -157,7 +157,7 @@ pub(super) async fn publish_type(
     let Some(record_type) = checked.record.filter(|_| problems.is_empty()) else {
         return Err(Refusal::with(Code::RecordTypeHasProblems, problems));
     };
-    let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
     let publish = PublishRecordType { key, document: Arc::new(asked.document), hash: record_type.hash, act };
     let (found, _) = app.engine.journal().publish_record_type(publish).await?;
     Ok(Json(shown_type(found)))
@@ -216,7 +216,7 @@ pub(super) async fn put(
     let record_type = in_force(&app, &kind).await?;
     let status_code = fits(&record_type, &asked)?;
     let body = asked.body.to_string();
-    let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
     let put = PutRecord { kind, id, status: asked.status, status_code, body, expect, act };
     match app.engine.journal().put_record(put).await? {
         RecordPut::Put(record) => Ok(tagged(record.revision, Json(shown(&app, record)?).into_response())),

@@ -18,9 +18,9 @@ use stepwell_core::problem::Problem;
 use stepwell_runtime::Clock;
 use stepwell_store::{Act, Rules, RulesSaved, SaveRules};
 
-use super::auth::Caller;
 use super::bindings::{PREVIEW_MAX, RulesSavedBody, SkippedRule, saved, skipped};
 use super::body::{self, not_too_deep};
+use super::caller::Caller;
 use super::choose::Wish;
 use super::drafts::{expectation, tagged};
 use super::extract::Path;
@@ -137,7 +137,7 @@ pub(super) async fn save(
         let message = format!("`{path}` is no path: letters, digits, `_`, `-`, `.` and `/`, no leading slash");
         return Err(Refusal::say(Code::PathInvalid, message));
     }
-    let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
     let save = SaveRules { name: path, spec: Arc::new(asked.route), expect, act };
     match app.engine.journal().put_route(save).await? {
         RulesSaved::Saved(rules, problems) => saved(&app, &rules, problems).await,
@@ -158,7 +158,7 @@ pub(super) async fn drop_route(
     Path(path): Path<String>,
     Extension(caller): Extension<Caller>,
 ) -> Answer<StatusCode> {
-    let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
     if !app.engine.journal().delete_route(act, &path).await? {
         return Err(missing(&path));
     }

@@ -11,11 +11,11 @@ use http::HeaderMap;
 use serde::Serialize;
 use serde_json::Value;
 use stepwell_runtime::Clock;
-use stepwell_store::{Act, Schedule as Row};
+use stepwell_store::{Act, Role, Schedule as Row};
 
 use super::App;
-use super::auth::Caller;
 use super::body::Raw;
+use super::caller::Caller;
 use super::extract::Path;
 use super::problem::{Answer, Code, Refusal, RefusalBody};
 use super::start::{self, Ended};
@@ -53,9 +53,10 @@ pub(super) struct Schedules {
 
 /// List schedules
 #[utoipa::path(get, path = "/api/v1/schedules", tag = "schedules", responses((status = 200, body = Schedules)))]
-pub(super) async fn list(State(app): State<App>) -> Answer<Json<Schedules>> {
+pub(super) async fn list(State(app): State<App>, Extension(caller): Extension<Caller>) -> Answer<Json<Schedules>> {
     let mut items = Vec::new();
-    for row in app.engine.journal().schedules().await? {
+    let within = caller.within(Role::Viewer);
+    for row in app.engine.journal().schedules().await?.into_iter().filter(|row| within.holds(&row.flow)) {
         items.extend(item(&app, row).await?);
     }
     Ok(Json(Schedules { items }))
@@ -78,7 +79,7 @@ pub(super) async fn pause(
     Extension(caller): Extension<Caller>,
 ) -> Answer<Json<ScheduleItem>> {
     let row = find(&app, &id).await?;
-    let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
     app.engine.journal().pause_schedule(act, &row.flow, &row.name).await?;
     show(State(app), Path(id)).await
 }
@@ -93,7 +94,7 @@ pub(super) async fn resume(
 ) -> Answer<Json<ScheduleItem>> {
     let row = find(&app, &id).await?;
     let schedule = schedules::find(&app, &row).await?.ok_or_else(|| missing(&id))?;
-    let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
     let due_ms = schedule.after(act.at_ms);
     app.engine.journal().resume_schedule(act, &row.flow, &row.name, due_ms).await?;
     show(State(app), Path(id)).await
@@ -116,8 +117,8 @@ pub(super) async fn run(
     let schedule = schedules::find(&app, &row).await?.ok_or_else(|| missing(&id))?;
     let now_ms = app.clock.now_ms();
     let idempotency = start::idempotency(&headers, &bytes)?;
-    let instance = schedules::start(&app, &row, &schedule, now_ms, idempotency, caller.user.into()).await?;
-    let act = Act { by: caller.user.to_owned(), at_ms: now_ms };
+    let instance = schedules::start(&app, &row, &schedule, now_ms, idempotency, caller.user.as_str().into()).await?;
+    let act = Act { by: caller.user.clone(), at_ms: now_ms };
     let last = schedules::told(now_ms, now_ms, &instance);
     app.engine.journal().ran_schedule(act, &row.flow, &row.name, &last).await?;
     Ended::of(&app, &instance).await?.whole()

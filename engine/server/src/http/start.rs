@@ -28,8 +28,8 @@ use stepwell_runtime::journal::Idempotency;
 use stepwell_runtime::{Answer as EngineAnswer, Clock as _, FlowError, StartError, StartRequest};
 
 use super::App;
-use super::auth::Caller;
 use super::body::{self, Raw};
+use super::caller::Caller;
 use super::choose::{self, Wish};
 use super::extract::{Path, Query};
 use super::problem::{Answer, Code, Refusal, RefusalBody};

@@ -16,9 +16,9 @@ use stepwell_core::flow::Kind;
 use stepwell_core::machine::{Command, Failure, Rejection, fits_message};
 use stepwell_core::problem::Problem;
 use stepwell_runtime::Clock;
-use stepwell_store::{Act, Grasp, OpenTask, TaskFilter};
+use stepwell_store::{Act, Grasp, OpenTask, Role, TaskFilter};
 
-use super::auth::Caller;
+use super::caller::Caller;
 use super::extract::{Path, Query};
 use super::instances::send;
 use super::problem::{Answer, Code, Refusal, RefusalBody};
@@ -102,9 +102,14 @@ pub(super) struct RejectBody {
 /// List people's open tasks
 #[utoipa::path(get, path = "/api/v1/tasks", tag = "tasks", params(TaskQuery),
     responses((status = 200, body = TaskList, description = "The oldest first")))]
-pub(super) async fn list(State(app): State<App>, Query(query): Query<TaskQuery>) -> Answer<Json<TaskList>> {
+pub(super) async fn list(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Query(query): Query<TaskQuery>,
+) -> Answer<Json<TaskList>> {
     let TaskQuery { instance, flow, assignee, limit: asked } = query;
-    let filter = TaskFilter { people: true, instance, flow, assignee, topic: None };
+    let filter =
+        TaskFilter { people: true, instance, flow, assignee, topic: None, within: caller.within(Role::Viewer) };
     let mut items = Vec::new();
     for task in app.engine.journal().tasks(filter, limit(asked)).await? {
         items.push(item(&app, task).await);
@@ -130,7 +135,7 @@ pub(super) async fn claim(
     Extension(caller): Extension<Caller>,
     body::Json(asked): body::Json<AssignBody>,
 ) -> Answer<Json<TaskItem>> {
-    let who = asked.user.unwrap_or_else(|| caller.user.to_owned());
+    let who = asked.user.unwrap_or_else(|| caller.user.clone());
     give(&app, &id, Some(who), true, &caller).await
 }
 
@@ -154,7 +159,7 @@ async fn give(app: &App, id: &str, who: Option<String>, if_free: bool, caller: &
         return Err(Refusal::with(Code::BodyInvalid, vec![problem]));
     }
     let (instance, token) = named(id)?;
-    let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
     match app.engine.journal().assign(instance, token, who, if_free, act).await? {
         Grasp::Held(task) => Ok(Json(item(app, *task).await)),
         Grasp::Taken(by) => Err(Refusal::say(Code::TaskTaken, format!("it is {by}'s")).and("assignee", by)),

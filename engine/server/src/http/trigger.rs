@@ -23,10 +23,11 @@ use stepwell_core::machine::{MESSAGE_KEY_BYTES_MAX, fits_message};
 use stepwell_core::problem::Problem;
 use stepwell_runtime::Clock as _;
 use stepwell_runtime::journal::{Idempotency, Message, Posted};
-use stepwell_store::Act;
+use stepwell_store::{Act, Role};
 
 use super::App;
 use super::body;
+use super::caller::Caller;
 use super::choose::Wish;
 use super::extract::Path;
 use super::messages::{ID_BYTES_MAX, TTL_MS};
@@ -34,7 +35,7 @@ use super::problem::{Answer, Code, Refusal, RefusalBody};
 use super::routes;
 use super::signature::{self, Claim, Unsigned};
 use super::start::{self, Start, StartedBody};
-use crate::table::Way;
+use crate::table::{TriggerSpec, Way};
 
 /// Who asks by an open path.
 const ANYONE: &str = "anyone";
@@ -60,14 +61,13 @@ pub(super) async fn take(
     let way = app.library.table().way(&path);
     let spec = way.as_ref().map(Way::spec);
     let signed = spec.is_some_and(|spec| spec.signed);
-    let by: Arc<str> = match app.auth.caller(&method, &headers, app.clock.now_ms()) {
-        _ if signed => format!("trigger:{path}").into(),
-        Ok(caller) => caller.user.into(),
-        Err(_) if spec.is_some_and(|spec| spec.open) => ANYONE.into(),
-        // Who may not ask is not told which paths there are.
-        Err(refusal) => return Err(refusal),
-    };
+    let (by, caller) = asking(&app, &path, spec, &method, &headers).await?;
     let way = way.ok_or_else(|| Refusal::new(Code::TriggerNotFound))?;
+    match (&caller, &way) {
+        (Some(caller), Way::Flow(known, _)) => may_start(caller, Some(&known.key))?,
+        (Some(caller), Way::Route(_)) => may_start(caller, None)?,
+        (None, _) => {}
+    }
     let wait = Some(Duration::from_millis(way.spec().wait_ms));
     let flow = match &way {
         // What is said there is said by the newest version, whichever is started.
@@ -98,12 +98,47 @@ pub(super) async fn take(
         Way::Flow(known, _) => (known, Wish::Any),
         Way::Route(route) => {
             body::not_too_deep(&input, "")?;
-            routes::lead(&app, &path, &route, &input, &by).await?
+            let (known, wish) = routes::lead(&app, &path, &route, &input, &by).await?;
+            if let Some(caller) = &caller {
+                may_start(caller, Some(&known.key))?;
+            }
+            (known, wish)
         }
     };
     let start = Start { known, wish, input, input_at: "", business_key: None, priority: None, wait, by, idempotency };
     let ended = start.run(&app, &headers).await?;
     ended.bare()
+}
+
+/// Who asks, and, where not anyone may, who must have a role for it.
+async fn asking(
+    app: &App,
+    path: &str,
+    spec: Option<TriggerSpec>,
+    method: &http::Method,
+    headers: &HeaderMap,
+) -> Answer<(Arc<str>, Option<Caller>)> {
+    if spec.is_some_and(|spec| spec.signed) {
+        return Ok((format!("trigger:{path}").into(), None));
+    }
+    let open = spec.is_some_and(|spec| spec.open);
+    match app.auth.caller(method, headers, app.clock.now_ms()).await {
+        Ok(caller) => Ok((caller.user.as_str().into(), (!open).then_some(caller))),
+        Err(_) if open => Ok((ANYONE.into(), None)),
+        // Who may not ask is not told which paths there are.
+        Err(refusal) => Err(refusal),
+    }
+}
+
+/// A path of a flow in somebody else's namespaces is not there. Before it is known which flow, any will do.
+fn may_start(caller: &Caller, flow: Option<&str>) -> Answer<()> {
+    if caller.must_change() {
+        return Err(Refusal::new(Code::PasswordMustChange));
+    }
+    match flow {
+        Some(flow) => caller.needs(Role::Operator, flow, || Refusal::new(Code::TriggerNotFound)),
+        None => caller.needs_somewhere(Role::Operator),
+    }
 }
 
 /// What an expression of the flow makes of a body: a text, or nothing.

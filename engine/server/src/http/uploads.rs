@@ -16,7 +16,7 @@ use stepwell_runtime::journal::Unavailable;
 use stepwell_store::{Act, PluginKept, Upload, UploadState};
 use tokio::task::JoinHandle;
 
-use super::auth::Caller;
+use super::caller::Caller;
 use super::extract::{Path, Query};
 use super::plugins::{self, PluginItem};
 use super::problem::{Answer, Code, Refusal, RefusalBody};
@@ -161,7 +161,7 @@ pub(super) async fn upload(
     // Before its bytes are read: they are what is short.
     drop(app.uploading.enter().ok_or_else(full)?);
     let wasm = body::read(request.into_body(), PLUGIN_BYTES_MAX).await?.to_vec();
-    let act = Act { by: caller.user.to_owned(), at_ms: app.clock.now_ms() };
+    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
     let (file, against, dry_run) = (query.file, query.against, query.dry_run);
     let wanted = Wanted { wasm, file, dry_run, against, act };
     let id = uuid::Uuid::now_v7().to_string();
@@ -180,7 +180,7 @@ pub(super) async fn upload(
         },
     };
     let came = ended.map_err(|_| Refusal::new(Code::Internal))?.ok_or_else(full)??;
-    answer(&app, &id, came).await
+    answer(&app, &caller, &id, came).await
 }
 
 /// `Prefer: respond-async`, RFC 7240.
@@ -207,10 +207,10 @@ async fn under_way(app: &App, id: &str, preferred: bool) -> Answer<Response> {
     Ok(response)
 }
 
-async fn answer(app: &App, id: &str, came: Came) -> Answer<Response> {
+async fn answer(app: &App, caller: &Caller, id: &str, came: Came) -> Answer<Response> {
     match came {
         Came::Live(info, kept, compatibility) => {
-            let plugin = plugins::of_digest(app, &info.digest.to_string()).await?;
+            let plugin = plugins::of_digest(app, caller, &info.digest.to_string()).await?;
             let compatibility = serde_json::to_value(compatibility).unwrap_or_default();
             let status = if kept == PluginKept::New { StatusCode::CREATED } else { StatusCode::OK };
             Ok((status, Json(Uploaded { plugin, upload: id.to_owned(), compatibility })).into_response())

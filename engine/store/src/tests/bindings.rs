@@ -8,7 +8,7 @@ use stepwell_core::machine::State;
 use stepwell_runtime::journal::{Append, AppendError};
 
 use super::{act, admitted, new_id, open, published, started, version_of};
-use crate::{Expect, Need, NewPlugin, PluginStatus, Published, Removed, RulesSaved, SaveRules, Store};
+use crate::{AuditFilter, Expect, Need, NewPlugin, PluginStatus, Published, Removed, RulesSaved, SaveRules, Store};
 
 fn save(name: &str, expect: Expect, spec: Value) -> SaveRules {
     SaveRules { name: name.to_owned(), spec: Arc::new(spec), expect, act: act(3) }
@@ -64,7 +64,7 @@ async fn rules_are_kept_over_what_was_seen_and_only_when_sound() {
     assert!(it.store.delete_route(act(4), "orders").await.unwrap());
     assert!(!it.store.delete_route(act(4), "orders").await.unwrap());
     assert!(it.store.delete_binding(act(4), "f").await.unwrap());
-    let audit = it.store.audit_page(None, None, 6).await.unwrap().items;
+    let audit = it.store.audit_page(AuditFilter::default(), None, 6).await.unwrap().items;
     let actions: Vec<_> = audit.iter().map(|row| &*row.action).collect();
     assert_eq!(actions, ["binding.delete", "route.delete", "route.put", "route.put", "binding.put", "binding.put"]);
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use stepwell_core::machine::State;
 
-use super::{act, admitted, open, published, version_of};
+use super::{act, admitted, of_target, open, published, version_of};
 use crate::{
-    Change, DraftSaved, Expect, FeedItem, NewPlugin, PathOwner, PluginKept, PluginStatus, Published, SaveDraft, Store,
+    AuditFilter, Change, DraftSaved, Expect, FeedItem, NewPlugin, PathOwner, PluginKept, PluginStatus, Published,
+    SaveDraft, Store,
 };
 
 async fn save(store: &Store, expect: Expect, hash: Option<&str>) -> DraftSaved {
@@ -45,8 +46,15 @@ async fn a_draft_is_saved_over_what_was_seen_only() {
     assert!(it.store.delete_draft(act(8), "f").await.unwrap());
     assert!(!it.store.delete_draft(act(8), "f").await.unwrap());
     assert_eq!(it.store.flow("f").await.unwrap(), None);
-    let actions: Vec<String> =
-        it.store.audit_page(None, None, 10).await.unwrap().items.into_iter().map(|row| row.action).collect();
+    let actions: Vec<String> = it
+        .store
+        .audit_page(AuditFilter::default(), None, 10)
+        .await
+        .unwrap()
+        .items
+        .into_iter()
+        .map(|row| row.action)
+        .collect();
     assert_eq!(actions, ["draft.delete", "draft.save", "draft.save", "draft.save"]);
 }
 
@@ -185,13 +193,13 @@ async fn connections_are_granted_and_settings_are_kept() {
     assert_eq!(it.store.grants().await.unwrap()[0].granted_ms, 3);
     assert!(it.store.ungrant(act(5), "commerce", "shop").await.unwrap());
     assert!(!it.store.ungrant(act(5), "commerce", "shop").await.unwrap());
-    let audit = it.store.audit_page(None, None, 10).await.unwrap().items;
+    let audit = it.store.audit_page(AuditFilter::default(), None, 10).await.unwrap().items;
     assert_eq!(
         audit.iter().map(|row| &*row.action).collect::<Vec<_>>(),
         ["grant.delete", "grant.put", "connection.put", "connection.put"]
     );
     assert!(audit.iter().all(|row| !row.detail.to_string().contains("secret")));
-    let of_one = it.store.audit_page(Some("shop".to_owned()), None, 1).await.unwrap();
+    let of_one = it.store.audit_page(of_target("shop"), None, 1).await.unwrap();
     assert_eq!((of_one.items.len(), of_one.next.is_some()), (1, true));
     for (value, fresh, kept) in [(1, true, 1), (2, true, 1), (3, false, 3)] {
         assert_eq!(it.store.put_setting("x", &json!(value), fresh).await.unwrap(), json!(kept));
@@ -221,7 +229,7 @@ async fn a_label_is_given_once_and_another_is_another_version() {
     let versions = it.store.flow("f").await.unwrap().unwrap().versions;
     let labels: Vec<_> = versions.iter().map(|one| one.label.as_deref()).collect();
     assert_eq!(labels, [Some("1.0.1"), Some("1.0.0")]);
-    let audit = it.store.audit_page(Some("f".to_owned()), None, 10).await.unwrap().items;
+    let audit = it.store.audit_page(of_target("f"), None, 10).await.unwrap().items;
     let actions: Vec<_> = audit.iter().map(|row| row.action.as_str()).collect();
     assert_eq!(actions, ["flow.publish", "flow.label", "flow.publish"]);
 }

@@ -129,7 +129,7 @@ async fn no_list_reads_more_than_it_must() {
 
 async fn plan(store: &Store, filter: Filter) -> Vec<String> {
     let explained = store.read(move |db| {
-        let (sql, values) = crate::instances::listing(&filter, Some(Cursor(1_000)), 50);
+        let (sql, values) = crate::instances::listing(&filter, None, Some(Cursor(1_000)), 50);
         db.query(&format!("explain query plan {sql}"), &values, |row| row.get::<String>(3))
     });
     explained.await.unwrap()

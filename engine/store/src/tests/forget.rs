@@ -7,8 +7,8 @@ use stepwell_core::flow::Unique;
 use stepwell_core::machine::{Command, Error, FailureClass, State};
 use stepwell_runtime::journal::{Append, AppendError, Idempotency};
 
-use super::{Fixture, act, admitted, open, published};
-use crate::{Change, Erased, FeedItem, Filter, Places, Store};
+use super::{Fixture, act, admitted, of_target, open, published};
+use crate::{AuditFilter, Change, Erased, FeedItem, Filter, Places, Store};
 
 /// An instance that has ended and may go then.
 fn ended(until_ms: Option<u64>) -> Append {
@@ -56,7 +56,7 @@ async fn what_is_over_goes_wholly_and_nothing_else() {
     let told = it.store.feed_after(before, 10).await.unwrap();
     let [FeedItem::Notice(notice)] = &told[..] else { panic!("{told:?}") };
     assert_eq!(notice.change, Change::Forgotten { flow: "f".to_owned(), instances: 2 });
-    let audit = it.store.audit_page(Some("f".to_owned()), None, 1).await.unwrap().items.remove(0);
+    let audit = it.store.audit_page(of_target("f"), None, 1).await.unwrap().items.remove(0);
     assert_eq!((&*audit.who, &*audit.action, audit.detail), ("engine", "instance.forget", json!({ "instances": 2 })));
 }
 
@@ -199,7 +199,7 @@ async fn what_is_erased_leaves_only_that_it_was() {
     let error = left.summary.error.unwrap();
     assert_eq!((&*error.code, error.node.as_deref(), error.data), ("NO_STOCK", Some("reserve"), None));
     assert_eq!(it.store.journal(&failed.instance, 0, 10).await.unwrap(), []);
-    let audit = it.store.audit_page(None, None, 50).await.unwrap().items;
+    let audit = it.store.audit_page(AuditFilter::default(), None, 50).await.unwrap().items;
     assert_eq!(audit.iter().filter(|one| one.action == "instance.erase").count(), 1, "it is audited once");
     assert!(!audit.iter().any(|one| one.detail.to_string().contains(secret)), "{audit:?}");
 }

@@ -11,6 +11,7 @@ mod lists;
 mod tasks;
 mod tls;
 mod uploads;
+mod users;
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use serde_json::{Value, json};
 use stepwell_core::machine::{Entry, Event, State};
 use stepwell_runtime::journal::{Admission, Append, Header, TaskMoves};
 
-use crate::{Act, Options, Publish, Published, Store};
+use crate::{Act, AuditFilter, Options, Publish, Published, Store};
 
 struct Fixture {
     store: Store,
@@ -60,6 +61,10 @@ fn open() -> Fixture {
 
 fn act(at_ms: u64) -> Act {
     Act { by: "ada".to_owned(), at_ms }
+}
+
+fn of_target(target: &str) -> AuditFilter {
+    AuditFilter { target: Some(target.to_owned()), ..AuditFilter::default() }
 }
 
 fn version_of(flow: &str, hash: &str) -> Publish {

@@ -7,7 +7,7 @@ use stepwell_core::machine::{OpenTask, State};
 use stepwell_runtime::journal::TaskMoves;
 
 use super::{Fixture, admitted, open, published};
-use crate::{Grasp, Lock, Store};
+use crate::{Grasp, Lock, Store, Within};
 
 /// Puts out a task of a topic, open since then.
 async fn put_out(store: &Store, topic: &str, since_ms: u64) -> Arc<str> {
@@ -35,7 +35,7 @@ fn topics() -> Vec<String> {
 
 /// What a worker gets, by when it was put out.
 async fn fetched(store: &Store, limit: u32) -> Vec<u64> {
-    let got = store.fetch(topics(), "w".to_owned(), 60_000, 10_000, limit).await.unwrap();
+    let got = store.fetch(topics(), Within::Everything, "w".to_owned(), 60_000, 10_000, limit).await.unwrap();
     got.into_iter().map(|task| task.since_ms).collect()
 }
 
@@ -70,8 +70,8 @@ async fn a_look_for_work_goes_past_the_writer_and_work_rings() {
         .await
     });
     tokio::task::spawn_blocking(move || begun.recv().unwrap()).await.unwrap();
-    assert!(store.has_work(topics(), 10_000).await.unwrap());
-    assert!(!store.has_work(vec!["b".to_owned()], 10_000).await.unwrap());
+    assert!(store.has_work(topics(), Within::Everything, 10_000).await.unwrap());
+    assert!(!store.has_work(vec!["b".to_owned()], Within::Everything, 10_000).await.unwrap());
     drop(let_go);
     busy.await.unwrap().unwrap();
     // Who waits is told of what is put out, and of what is given back.

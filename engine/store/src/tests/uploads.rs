@@ -6,7 +6,8 @@ use serde_json::json;
 
 use super::{act, open, version_of};
 use crate::{
-    Act, Change, FeedItem, NewPlugin, PluginKept, PluginStatus, Publish, Published, Removed, Store, Upload, UploadState,
+    Act, AuditFilter, Change, FeedItem, NewPlugin, PluginKept, PluginStatus, Publish, Published, Removed, Store,
+    Upload, UploadState,
 };
 
 fn build(digest: &str) -> NewPlugin {
@@ -49,7 +50,11 @@ async fn a_revoked_build_is_not_pinned_and_not_taken_in_until_it_is_taken_back()
     assert!(store.take_revocation_back(act(5), "d1").await.unwrap());
     assert!(!store.take_revocation_back(act(5), "d1").await.unwrap());
     assert_eq!(store.publish(pinned("2", "d1")).await.unwrap(), Published::New(2));
-    let actions = store.audit_page(Some("p@1.0.0".to_owned()), None, 10).await.unwrap().items;
+    let actions = store
+        .audit_page(AuditFilter { target: Some("p@1.0.0".to_owned()), ..AuditFilter::default() }, None, 10)
+        .await
+        .unwrap()
+        .items;
     let actions: Vec<_> = actions.into_iter().map(|row| row.action).collect();
     assert_eq!(actions, ["plugin.unrevoke", "plugin.revoke", "plugin.revoke", "plugin.load"]);
 }
