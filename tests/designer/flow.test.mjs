@@ -294,6 +294,33 @@ export const tests = [
         buffer: Buffer.from('not wasm'),
       });
       await page.waitForSelector('.up.refused');
+      await page.waitForSelector('.up.refused .failed');
+      await page.waitForSelector('.up.refused .fix');
+      // It is still told of after the page was left.
+      await page.reload();
+      await page.click('.past summary');
+      await page.waitForSelector('.past .up.refused');
+    },
+  },
+  {
+    name: 'a build is taken back with what that stops told first, and allowed again; flows come off an old one',
+    needsMock: true,
+    run: async (page, engine) => {
+      await page.goto(`${engine.url}/plugins`);
+      const group = '.plugin:has(h2:has-text("commerce"))';
+      const build = `${group} .builds li:not(:has(.chip.red)) >> nth=-1`;
+      await page.click(`${build} >> .btn:has-text("Revoke")`);
+      await page.waitForSelector('dialog li a');
+      assert.ok(await page.locator('dialog .btn.danger').isDisabled(), 'not without a reason');
+      await page.fill('dialog .input', 'It sends twice');
+      await page.click('dialog .btn.danger');
+      await page.waitForSelector(`${group} .why:has-text("It sends twice")`);
+      await page.click(`${group} .builds li:has(.why:has-text("It sends twice")) .btn:has-text("Allow")`);
+      await page.waitForSelector(`${group} .why:has-text("It sends twice")`, { state: 'detached' });
+      await page.click(`${build} >> .btn:has-text("Roll forward")`);
+      await page.waitForSelector('dialog .chip.blue');
+      await page.click('dialog .btn.primary');
+      await page.waitForSelector('dialog .chip.green');
     },
   },
 ];

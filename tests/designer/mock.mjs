@@ -10,6 +10,7 @@ import { figures, foresee } from './mock-bindings.mjs';
 import { check } from './mock-check.mjs';
 import { Engine } from './mock-engine.mjs';
 import { batch, pay, instances as standing } from './mock-live.mjs';
+import { Plugins } from './mock-plugins.mjs';
 import { communityOrder, nodeTypes, order5, plugins } from './samples.mjs';
 
 const DIST = fileURLToPath(new URL('../../designer/dist/', import.meta.url));
@@ -27,7 +28,8 @@ const TYPES = {
 const BODY_MAX = 33 * 1024 * 1024;
 
 export function start({ port = 0, speed = 1, seed = true } = {}) {
-  const engine = new Engine({ speed, nodeTypes, plugins });
+  const engine = new Engine({ speed, nodeTypes, plugins: structuredClone(plugins) });
+  engine.builds = new Plugins(engine);
   if (seed) {
     engine.publish(order5, { by: 'system' });
     for (let version = 1; version <= 3; version += 1) {
@@ -159,20 +161,8 @@ async function api(engine, feed, request, response, url) {
   if (reached) return answer(response, ...reached);
   if (route === 'GET /plugins') return answer(response, 200, { items: engine.plugins, next: null });
   if (route === 'POST /plugins') {
-    const wasm = await bytes(request);
-    if (wasm.subarray(0, 4).toString('latin1') !== '\0asm')
-      throw refuse(422, 'PLUGIN_REFUSED', 'This is not a WebAssembly component', {
-        problems: [
-          {
-            severity: 'error',
-            code: 'NOT_WASM',
-            pointer: '',
-            message: 'The file does not begin with the WebAssembly magic number',
-            fix: 'Build the plugin as a component and upload the .wasm file',
-          },
-        ],
-      });
-    return answer(response, 200, engine.plugins[0]);
+    const upload = engine.builds.upload(await bytes(request), url.searchParams);
+    return answer(response, 202, upload);
   }
   if (route === 'GET /schedules') return answer(response, 200, { items: engine.schedules() });
   if (route === 'GET /audit') {
@@ -188,6 +178,7 @@ async function api(engine, feed, request, response, url) {
   if (route === 'GET /instances') return answer(response, 200, engine.find(Object.fromEntries(url.searchParams)));
 
   const parts = path.split('/').filter(Boolean).map(decodeURIComponent);
+  if (parts[0] === 'plugins') return builds(engine.builds, request, response, parts);
   if (parts[0] === 'flows') return flows(engine, request, response, parts);
   if (parts[0] === 'users' || parts[0] === 'tokens') {
     const asked = request.method === 'GET' ? {} : await body(request);
@@ -197,6 +188,29 @@ async function api(engine, feed, request, response, url) {
   if (parts[0] === 'tasks' || parts[0] === 'external-tasks') return tasks(engine, request, response, parts, url);
   if (parts[0] === 'record-types' || parts[0] === 'records') return records(engine, request, response, parts, url);
   if (parts[0] === 'instances') return instances(engine, request, response, parts, url);
+  throw refuse(404, 'NOT_FOUND', 'There is no such resource');
+}
+
+async function builds(plugins, request, response, [, digest, what]) {
+  if (digest === 'uploads') {
+    if (!what) return answer(response, 200, { items: plugins.uploads });
+    const found = plugins.uploads.find((one) => one.id === what);
+    return found ? answer(response, 200, found) : answer(response, 404, { status: 404, code: 'UPLOAD_NOT_FOUND' });
+  }
+  const build = plugins.find(digest, refuse);
+  if (what === 'where-used') {
+    const versions = build.usedBy.map((use, index) => ({ ...use, retired: false, live: 3 - index, neededBy: [] }));
+    return answer(response, 200, { versions, drafts: [] });
+  }
+  if (what === 'revoke' && request.method === 'DELETE') {
+    build.revoked = null;
+    return answer(response, 204);
+  }
+  if (what === 'revoke') {
+    build.revoked = { reason: (await body(request)).reason, at: new Date().toISOString(), by: 'admin' };
+    return answer(response, 200, build.revoked);
+  }
+  if (what === 'roll-forward') return answer(response, 200, plugins.rollForward(digest, await body(request), refuse));
   throw refuse(404, 'NOT_FOUND', 'There is no such resource');
 }
 

@@ -147,12 +147,16 @@ export const tests = [
       const commerce = page.locator('.plugin:has(h2:has-text("commerce"))').first();
       await commerce.locator('.tag:has-text("community_order")').first().waitFor();
       assert.ok((await commerce.locator('.types li').count()) >= 3);
-      await commerce.locator('details summary').click();
+      await commerce.locator('details summary').last().click();
       assert.ok((await commerce.locator('.imports li').count()) >= 1);
       assert.ok(existsSync(BUILT), 'the plugins are built');
       await page.setInputFiles('input[type=file]', BUILT);
       await page.waitForSelector('.toast.good');
       assert.equal(await page.locator('.plugin').count(), before);
+      await page.check('.try input');
+      await page.setInputFiles('input[type=file]', BUILT);
+      await page.waitForSelector('.up.tried');
+      assert.equal(await page.locator('.up.tried ol li.done').count(), 7, 'every stage but the last');
     },
   },
   {

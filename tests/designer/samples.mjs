@@ -73,6 +73,41 @@ export const plugins = NAMES.map((name, index) => {
       .filter((flow) => Object.values(flow.nodes).some((node) => uses.has(node.uses)))
       .map((flow) => ({ flow: flow.key, version: 1 })),
     status: 'live',
+    raisedBy:
+      nodeTypes[0].effect === 'external'
+        ? [
+            {
+              import: 'wasi:http/outgoing-handler@0.2.12',
+              remedy: 'Rust: leave out the feature `http` of stepwell-sdk',
+            },
+          ]
+        : [],
+    sizes: {
+      codeBytes: Math.round(BYTES[name] * 0.7),
+      dataBytes: Math.round(BYTES[name] * 0.2),
+      customBytes: 900,
+      memoryBytes: 1_114_112,
+    },
+    rehearsed: nodeTypes.flatMap((type) =>
+      type.examples.map((_, example) => ({ nodeType: type.id.split('/')[1], example, tookUs: 180 + 37 * example })),
+    ),
+    revoked: null,
   };
 });
-export const nodeTypes = plugins.flatMap((plugin) => plugin.nodeTypes);
+// An older build that flows are still on, and one that was taken back.
+const [first] = plugins;
+plugins.push({
+  ...first,
+  digest: `0${first.digest.slice(1)}`,
+  version: '0.9.0',
+  status: 'superseded',
+  usedBy: [],
+  revoked: {
+    reason: 'It forgets the second half of long lists',
+    at: new Date(Date.now() - 7_200_000).toISOString(),
+    by: 'admin',
+  },
+});
+const used = plugins.find((plugin) => plugin.usedBy.length > 0);
+plugins.push({ ...used, digest: `1${used.digest.slice(1)}`, status: 'superseded' });
+export const nodeTypes = plugins.filter((plugin) => plugin.status === 'live').flatMap((plugin) => plugin.nodeTypes);

@@ -240,6 +240,36 @@ scenes.push(
   { name: 'reach', show: visit('/plugins/commerce/1.0.0/reach', '.chain') },
   { name: 'plugins', show: visit('/plugins', '.plugin') },
   {
+    name: 'plugins-upload',
+    show: async (page, engine) => {
+      await visit('/plugins', '.plugin')(page, engine);
+      const file = (name, text) => ({ name, mimeType: 'application/wasm', buffer: Buffer.from(text, 'latin1') });
+      await page.setInputFiles('input[type=file]', [file('broken.wasm', 'not wasm')]);
+      await page.waitForSelector('.up.refused');
+      await page.setInputFiles('input[type=file]', [file('ship.wasm', '\0asm')]);
+      await page.waitForSelector('.up.live');
+      await page.click('.toast button');
+      await page.waitForSelector('.toast', { state: 'detached' });
+    },
+  },
+  {
+    name: 'plugins-revoke',
+    show: async (page, engine) => {
+      await visit('/plugins', '.plugin')(page, engine);
+      await page.click('.plugin:has(.tag) .acts .btn:last-child >> nth=0');
+      await page.fill('dialog .input', 'It sends twice');
+      await page.waitForSelector('dialog li');
+    },
+  },
+  {
+    name: 'plugins-roll',
+    show: async (page, engine) => {
+      await visit('/plugins', '.plugin')(page, engine);
+      await page.click('.acts .btn:first-child:not(:last-child) >> nth=0');
+      await page.waitForSelector('dialog li');
+    },
+  },
+  {
     name: 'records',
     show: async (page, engine) => {
       await page.evaluate(seedRecords);

@@ -39,3 +39,31 @@ async fn going_back_to_an_older_build_is_in_force_everywhere() {
     }
     engines.orders.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revocation_holds_everywhere() {
+    let Some(engines) = Engines::start(&[]).await else { return };
+    let all = [&*engines.orders.engine, &*engines.second, &*engines.third];
+    let digest = stands(all[0], "json/transform@1").await;
+    let flow = serde_json::json!({
+        "stepwell": 1, "kind": "graph", "key": "shaped",
+        "nodes": { "start": { "type": "start" }, "end": { "type": "end" },
+                   "shape": { "type": "task", "uses": "json/transform@1", "config": { "steps": [] } } },
+        "edges": [{ "from": "start", "to": "shape" }, { "from": "shape", "to": "end" }],
+    });
+    all[0].publish(&flow).await;
+    let revoke = format!("/api/v1/plugins/{digest}/revoke");
+    let start = async |engine: &Client| {
+        engine.post("/api/v1/flows/shaped/instances?wait=20s", &serde_json::json!({ "input": {} })).await
+    };
+    all[1].post(&revoke, &serde_json::json!({ "reason": "it leaks" })).await.expect(200);
+    for engine in all {
+        until("it is not started", SOON, || async { (start(engine).await.code() == "PLUGIN_REVOKED").then_some(()) })
+            .await;
+    }
+    all[2].delete(&revoke).await.expect(204);
+    for engine in all {
+        until("it runs again", SOON, || async { (start(engine).await.status == 200).then_some(()) }).await;
+    }
+    engines.orders.stop().await;
+}

@@ -19,5 +19,6 @@ mod secrets;
 mod sessions;
 mod starts;
 mod tasks;
+mod uploads;
 mod users;
 mod webhooks;

@@ -14,7 +14,8 @@ async fn damaged_machine_code_is_made_anew() {
     let load = async || {
         let sandbox = Sandbox::new(Some(cache.clone()), limits()).unwrap();
         sandbox.load(guest("hostile")).await.unwrap();
-        let files: Vec<PathBuf> = fs::read_dir(&cache).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let all = fs::read_dir(&cache).unwrap().map(|entry| entry.unwrap().path());
+        let files: Vec<PathBuf> = all.filter(|file| file.extension().is_some_and(|is| is == "cwasm")).collect();
         let [file] = &files[..] else { panic!("{files:?}") };
         file.clone()
     };

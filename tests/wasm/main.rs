@@ -10,6 +10,7 @@
 
 mod beside;
 mod cache;
+mod compile;
 mod flood;
 mod grants;
 

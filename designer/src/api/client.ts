@@ -40,7 +40,7 @@ import type {
   VersionDetail,
 } from './shapes';
 
-const BASE = '/api/v1';
+export const BASE = '/api/v1';
 
 type TokenId = string | number;
 
@@ -238,28 +238,3 @@ export const api = {
 };
 
 /** Sends a component. fetch() cannot report upload progress, so this one uses XMLHttpRequest. */
-export function uploadPlugin(file: Blob, progress: (sent: number) => void): Promise<Plugin> {
-  return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest();
-    request.open('POST', `${BASE}/plugins`);
-    request.setRequestHeader('content-type', 'application/wasm');
-    request.setRequestHeader('stepwell-csrf', '1');
-    request.upload.onprogress = (event) => progress(event.lengthComputable ? event.loaded / event.total : 0);
-    request.onerror = () =>
-      reject(new ApiError(0, 'UNREACHABLE', { status: 0, title: 'The engine cannot be reached' }));
-    request.onload = () => {
-      let body: unknown = null;
-      try {
-        body = JSON.parse(request.responseText);
-      } catch {
-        // Left null: the status alone decides.
-      }
-      if (request.status < 300) resolve(body as Plugin);
-      else {
-        const problem = (body ?? { status: request.status, title: request.statusText }) as ProblemBody;
-        reject(new ApiError(request.status, problem.code ?? `HTTP_${request.status}`, problem));
-      }
-    };
-    request.send(file);
-  });
-}

@@ -5,7 +5,7 @@ import type { FeedEvent } from './shapes';
 type Listener = (event: FeedEvent) => void;
 type FeedState = 'off' | 'open' | 'lost';
 
-const NAMES = ['instance', 'flow', 'plugin', 'reset'] as const;
+const NAMES = ['instance', 'flow', 'plugin', 'upload', 'reset'] as const;
 const listeners = new Set<Listener>();
 const stateListeners = new Set<(state: FeedState) => void>();
 let source: EventSource | null = null;

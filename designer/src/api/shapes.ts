@@ -318,7 +318,84 @@ export interface Plugin {
   nodeTypes: NodeType[];
   usedBy: { flow: string; version: number }[];
   status: 'live' | 'superseded' | 'failed';
-  problems?: Problem[];
+  /** The imports that raised its effect class, with the flag that drops each. */
+  raisedBy: { import: string; remedy: string }[];
+  sizes: { codeBytes: number; dataBytes: number; customBytes: number; memoryBytes: number } | null;
+  rehearsed: { nodeType: string; example: number; tookUs: number }[];
+  /** No call is made of it. */
+  revoked: { reason: string; at: string; by: string } | null;
+}
+
+export const UPLOAD_STAGES = [
+  'size',
+  'imports',
+  'compile',
+  'describe',
+  'schemas',
+  'examples',
+  'compatibility',
+  'live',
+] as const;
+export type UploadStage = (typeof UPLOAD_STAGES)[number];
+
+export interface Upload {
+  id: string;
+  at: string;
+  by: string;
+  state: 'running' | 'live' | 'tried' | 'refused' | 'lost';
+  file?: string;
+  dryRun?: boolean;
+  stages: { stage: UploadStage; at: string }[];
+  failedAt?: UploadStage;
+  problems: Problem[];
+  name?: string;
+  version?: string;
+  compatibility?: PluginChanges | null;
+}
+
+export interface PluginChange {
+  code: string;
+  of: string;
+  pointer?: string;
+  message: string;
+  breaking: boolean;
+}
+
+/** What a build changes for the flows there are. */
+export interface PluginChanges {
+  replaces: { version: string; digest: string };
+  report: {
+    from: string;
+    to: string;
+    sameMajor: boolean;
+    breaking: boolean;
+    changes: PluginChange[];
+    nodeTypes: {
+      name: string;
+      kind: 'added' | 'removed' | 'changed';
+      breaking: boolean;
+      changes: PluginChange[];
+    }[];
+  };
+  checked: number;
+  broken: { flow: string; version: number | null; problems: Problem[] }[];
+}
+
+export interface PluginUse {
+  versions: { flow: string; version: number; live: number }[];
+  drafts: string[];
+}
+
+export interface RolledForward {
+  dryRun: boolean;
+  to: { name: string; version: string; digest: string };
+  flows: {
+    flow: string;
+    fromVersion: number;
+    outcome: 'done' | 'ready' | 'would-break' | 'stays' | 'not-needed';
+    version: number | null;
+    problems: Problem[];
+  }[];
 }
 
 /** What records of a type may say, in the version that is in force. */
@@ -527,5 +604,6 @@ export type FeedEvent =
       };
     }
   | { name: 'plugin'; data: { name: string; version: string; digest: string; status: string } }
+  | { name: 'upload'; data: { id: string; state: Upload['state']; stage: UploadStage } }
   | { name: 'route'; data: { path: string } }
   | { name: 'reset'; data: unknown };

@@ -1,12 +1,11 @@
 // Every language says everything, with the same blanks to fill.
-import { expect, it } from 'vitest';
-import commonEn from '../../messages/en.json';
+import { describe, expect, it } from 'vitest';
+import en from '../../messages/en.json';
 import peopleEn from '../../messages/people.en.json';
 import peopleZh from '../../messages/people.zh-CN.json';
-import commonZh from '../../messages/zh-CN.json';
-
-const en = { ...commonEn, ...peopleEn };
-const zh = { ...commonZh, ...peopleZh };
+import pluginsEn from '../../messages/plugins.en.json';
+import pluginsZh from '../../messages/plugins.zh-CN.json';
+import zh from '../../messages/zh-CN.json';
 
 const blanks = (text: string) =>
   [...text.matchAll(/\{(\w+)\}/g)]
@@ -14,10 +13,18 @@ const blanks = (text: string) =>
     .sort()
     .join();
 
-it('has the same keys in both languages', () => {
-  expect(Object.keys(zh).sort()).toEqual(Object.keys(en).sort());
-});
+const CATALOGUES: [string, Record<string, string>, Record<string, string>][] = [
+  ['all pages', en, zh],
+  ['the pages of people', peopleEn, peopleZh],
+  ['the plugins page', pluginsEn, pluginsZh],
+];
 
-it.each(Object.entries(en))('%s fills the same blanks', (key, text) => {
-  expect(blanks((zh as Record<string, string>)[key] ?? '')).toBe(blanks(text));
+describe.each(CATALOGUES)('%s', (_, first, second) => {
+  it('has the same keys in both languages', () => {
+    expect(Object.keys(second).sort()).toEqual(Object.keys(first).sort());
+  });
+
+  it.each(Object.entries(first))('%s fills the same blanks', (key, text) => {
+    expect(blanks(second[key] ?? '')).toBe(blanks(text));
+  });
 });

@@ -10,6 +10,7 @@
 
 pub mod bind;
 pub mod catalog;
+pub mod compat;
 pub mod decide;
 pub mod expr;
 pub mod flow;

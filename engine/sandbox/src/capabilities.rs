@@ -24,6 +24,9 @@ use wasmtime_wasi_http::WasiHttp;
 use wasmtime_wasi_http::WasiHttpView as _;
 use wasmtime_wasi_http::p2::bindings::http;
 
+use wit_component::DecodedWasm;
+use wit_parser::WorldItem;
+
 use crate::host::{self, CallState, HasTable};
 use crate::{problems, records};
 
@@ -104,7 +107,7 @@ pub(crate) fn classify(engine: &Engine, component: &Component) -> Result<Imports
         if only_lends_types(engine, &item.ty) {
             continue;
         }
-        let interface = name.split_once('@').map_or(name, |(interface, _version)| interface);
+        let interface = bare(name);
         names.push(name.to_owned());
         sends |= interface == "wasi:http/outgoing-handler";
         records |= interface.starts_with("stepwell:host/records-");
@@ -120,6 +123,31 @@ pub(crate) fn classify(engine: &Engine, component: &Component) -> Result<Imports
         refused.insert(0, problems::http_beside_records());
     }
     if refused.is_empty() { Ok(Imports { class, names, records, offered }) } else { Err(refused) }
+}
+
+/// An interface's name without its version.
+fn bare(name: &str) -> &str {
+    name.split_once('@').map_or(name, |(interface, _version)| interface)
+}
+
+/// What [`classify`] will refuse, as far as it can be told before the component is compiled. One that cannot be read
+/// this way is left to the compiler, which says better what is wrong with it.
+pub(crate) fn refused_early(component: &[u8]) -> Vec<Problem> {
+    let Ok(DecodedWasm::Component(decoded, world)) = wit_component::decode(component) else { return Vec::new() };
+    let imports = decoded.worlds[world].imports.iter().filter(|(_, item)| match item {
+        WorldItem::Interface { id, .. } => !decoded.interfaces[*id].functions.is_empty(),
+        WorldItem::Function(_) => true,
+        WorldItem::Type { .. } => false,
+    });
+    let known = |name: &str| {
+        let interface = bare(name);
+        CAPABILITIES.iter().any(|one| one.interface == interface)
+    };
+    imports
+        .map(|(key, _)| decoded.name_world_key(key))
+        .filter(|name| !known(name))
+        .map(|name| problems::import_refused(&name, remedy(bare(&name))))
+        .collect()
 }
 
 impl Imports {
@@ -159,7 +187,7 @@ pub struct Imported {
 
 /// Looks an interface up by its name, with or without its version.
 pub fn imported(name: &str) -> Imported {
-    let interface = name.split_once('@').map_or(name, |(interface, _version)| interface);
+    let interface = bare(name);
     let class = CAPABILITIES.iter().find(|capability| capability.interface == interface).map(|one| one.class);
     Imported { class, remedy: remedy(interface) }
 }

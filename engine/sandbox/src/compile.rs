@@ -1,63 +1,98 @@
-//! Turns a component's bytes into machine code, and keeps the code of earlier starts.
+//! Turns a component's bytes into machine code, and keeps the code of earlier starts (`cache`).
 //!
-//! The cache holds one file per (digest, engine compatibility hash) in a folder that only we may
-//! read or write. A file is: 8 bytes of magic, the SHA-256 of the rest, the machine code.
+//! An engine compiles in a child: its own program, run again under limits of time, memory and size
+//! (`child` is the parent's side, `inside` the child's). Who has no such program (the sandbox's own
+//! tests, a plugin's author at his own machine) compiles here. Either way it is [`translate`] that does it.
 //!
 //! Invariants:
-//! - Machine code reaches the unsafe `deserialize` only if this process made it, or if its
-//!   checksum is right and it lay in our own 0700 folder. A damaged file is compiled anew.
+//! - Machine code reaches the unsafe `deserialize` only if this program made it, a moment ago or as
+//!   the cache can prove. A damaged file is compiled anew.
 //! - No bytes from outside are ever deserialized: a `.cwasm` that is uploaded is refused (`load`).
-//! - One compilation at a time, so that a hostile component costs one core for one while.
-//!
-//! Not here: a child process with limits of its own around [`Compiler::translate`]. It would take
-//! the same bytes and give the same code.
-#![allow(unsafe_code, reason = "machine code made by this engine is loaded back; see the SAFETY comments")]
+//! - At most [`AT_ONCE`] compilations at a time, so that hostile components cost so many cores for one while.
+#![allow(unsafe_code, reason = "machine code made by this program is loaded back; see the SAFETY comments")]
+
+mod cache;
+pub(crate) mod child;
+mod inside;
 
 use std::borrow::Cow;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use std::{fs, io};
 
-use sha2::{Digest as _, Sha256};
+use stepwell_core::problem::Problem;
 use tokio::sync::Semaphore;
-use wasmtime::Engine;
 use wasmtime::component::Component;
+use wasmtime::{Engine, Precompiled};
 
-use crate::Digest;
+use crate::limits::Limits;
+use crate::load::{Hears, Stage};
+use crate::{Digest, capabilities, problems};
+use cache::Cache;
+pub use child::Program;
+pub use inside::{Caps, compile_for_parent};
 
-const MAGIC: &[u8; 8] = b"stepwAOT";
-const HEADER_BYTES: usize = MAGIC.len() + 32;
+/// Compilations at a time: a long one does not keep the next waiting, and no more than two cores are lost.
+const AT_ONCE: usize = 2;
 
 /// Why there is no machine code.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CompileError {
-    /// A core module that says too little of its interface.
-    #[error("{0}")]
-    NoComponent(String),
-    /// The component is at fault.
-    #[error("{0}")]
-    Refused(String),
+    /// The component is at fault; all that is wrong with it.
+    #[error("{}", .0.iter().map(|one| one.message.as_str()).collect::<Vec<_>>().join("; "))]
+    Refused(Vec<Problem>),
     /// It took too long. The same bytes will take as long again.
     #[error("not compiled within {0} ms")]
     TooSlow(u64),
+    /// It took more memory than a compilation may have.
+    #[error("compiling it takes more than {0} bytes of memory")]
+    TooHungry(u64),
+    #[error("its machine code is larger than {0} bytes")]
+    TooLarge(u64),
+    /// The compiler fell over it.
+    #[error("the compiler ended with {0}")]
+    Crashed(String),
+    /// The machine is at fault: nothing was found out about the component.
+    #[error("no compiler could be started: {0}")]
+    NotStarted(#[source] io::Error),
+}
+
+impl From<CompileError> for Vec<Problem> {
+    fn from(error: CompileError) -> Self {
+        let message = error.to_string();
+        vec![match error {
+            CompileError::Refused(problems) => return problems,
+            CompileError::TooSlow(_) => problems::compile("PLUGIN_COMPILE_TIME", message)
+                .fix("split very large functions (tables of data are better as data), or build for size"),
+            CompileError::TooHungry(_) => problems::compile("PLUGIN_COMPILE_MEMORY", message)
+                .fix("split very large functions, or build for size: opt-level=s, LTO; `wasm-opt -Os`"),
+            CompileError::TooLarge(_) => problems::compile("PLUGIN_COMPILE_SIZE", message)
+                .fix("build for size: opt-level=s, LTO, strip; `wasm-opt -Os`"),
+            CompileError::Crashed(_) => problems::compile("PLUGIN_COMPILER_CRASHED", message)
+                .fix("build it with another version of your toolchain; the engine goes on unharmed"),
+            CompileError::NotStarted(_) => problems::compile("PLUGIN_COMPILER_NOT_STARTED", message)
+                .fix("the machine lacks processes or memory: see the engine's log, then upload again"),
+        }]
+    }
 }
 
 pub(crate) struct Compiler {
-    cache: Option<PathBuf>,
-    one_at_a_time: Arc<Semaphore>,
-    compile_ms_max: u64,
+    cache: Option<Cache>,
+    /// Without one, compiled here.
+    program: Option<Program>,
+    turns: Arc<Semaphore>,
+    limits: Limits,
 }
 
 impl Compiler {
-    /// `cache` is created with mode 0700 and, if it is there already, narrowed to it.
-    pub(crate) fn new(cache: Option<PathBuf>, compile_ms_max: u64) -> io::Result<Self> {
-        if let Some(folder) = &cache {
-            fs::create_dir_all(folder)?;
-            narrow(folder)?;
-        }
-        Ok(Self { cache, one_at_a_time: Arc::new(Semaphore::new(1)), compile_ms_max })
+    pub(crate) fn new(folder: Option<PathBuf>, limits: &Limits) -> io::Result<Self> {
+        let cache = folder.map(Cache::open).transpose()?;
+        Ok(Self { cache, program: None, turns: Arc::new(Semaphore::new(AT_ONCE)), limits: limits.clone() })
+    }
+
+    pub(crate) fn in_child(&mut self, program: Program) {
+        self.program = Some(program);
     }
 
     /// The component, ready for `engine`.
@@ -66,56 +101,74 @@ impl Compiler {
         engine: &Engine,
         digest: &Digest,
         wasm: Arc<[u8]>,
+        told: &Hears<'_>,
     ) -> Result<Component, CompileError> {
-        let file = self.cache.as_ref().map(|folder| folder.join(file_name(engine, digest)));
-        let engine = engine.clone();
-        let limit_ms = self.compile_ms_max;
-        let turn = Arc::clone(&self.one_at_a_time);
-        let work = async move {
-            let permit = turn.acquire_owned().await;
-            // The permit goes with the thread: a compilation that overruns keeps it until it ends.
-            let thread = tokio::task::spawn_blocking(move || {
-                let _permit = permit;
-                cached_or_translated(&engine, file.as_deref(), &wasm)
+        let place = self.cache.as_ref().map(|cache| cache.place(engine, digest));
+        if let Some(place) = place.clone() {
+            let engine = engine.clone();
+            let kept = aside(move || {
+                let code = place.read()?;
+                load(&engine, &code)
+                    .inspect_err(|reason| tracing::warn!(%reason, "cached machine code does not fit and is made anew"))
+                    .ok()
             });
-            thread.await.unwrap_or_else(|panic| Err(CompileError::Refused(format!("the compiler failed: {panic}"))))
-        };
+            if let Some(component) = kept.await? {
+                return Ok(component);
+            }
+        }
+        let code = self.translated(engine, wasm, told).await?;
+        let engine = engine.clone();
+        aside(move || {
+            if let Some(place) = place
+                && let Err(reason) = place.write(&code)
+            {
+                // The next start is slower, that is all.
+                tracing::warn!(%reason, "machine code was not cached");
+            }
+            load(&engine, &code)
+                .map_err(|error| CompileError::Refused(vec![problems::not_compiled(format!("{error:#}"))]))
+        })
+        .await?
+    }
+
+    async fn translated(&self, engine: &Engine, wasm: Arc<[u8]>, told: &Hears<'_>) -> Result<Vec<u8>, CompileError> {
+        // Never closed.
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        if let Some(program) = &self.program {
+            return child::compile(program, &self.limits, &wasm, told).await;
+        }
+        told(Stage::Imports);
+        let engine = engine.clone();
+        let work = aside(move || {
+            // The turn goes with the thread: a compilation that overruns keeps it until it ends.
+            let _turn = turn;
+            translate(&engine, &wasm, || {})
+        });
+        let limit_ms = self.limits.compile_ms_max;
         match tokio::time::timeout(Duration::from_millis(limit_ms), work).await {
-            Ok(result) => result,
+            Ok(code) => code?,
             Err(_) => Err(CompileError::TooSlow(limit_ms)),
         }
     }
 }
 
-/// The same component for another engine with the same settings but for allocation.
-pub(crate) fn transfer(component: &Component, engine: &Engine) -> wasmtime::Result<Component> {
-    let code = component.serialize()?;
-    // SAFETY: the bytes come from a live component, so an engine of this process made them.
-    unsafe { Component::deserialize(engine, code) }
+/// Work that holds a thread for a while.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, CompileError> {
+    tokio::task::spawn_blocking(work).await.map_err(|panic| CompileError::Crashed(panic.to_string()))
 }
 
-fn cached_or_translated(engine: &Engine, file: Option<&Path>, wasm: &[u8]) -> Result<Component, CompileError> {
-    if let Some(file) = file
-        && let Some(code) = read_cached(file)
-    {
-        // SAFETY: `read_cached` has compared the checksum, and the bytes are our own copy now; the
-        // folder is ours alone, so they are what this engine wrote.
-        match unsafe { Component::deserialize(engine, &code) } {
-            Ok(component) => return Ok(component),
-            Err(reason) => tracing::warn!(file = %file.display(), %reason, "cached machine code does not fit"),
-        }
-    }
+/// Looks at what a component imports, says so with `looked`, and compiles it.
+fn translate(engine: &Engine, wasm: &[u8], looked: impl FnOnce()) -> Result<Vec<u8>, CompileError> {
     let component = as_component(wasm)?;
-    let code = engine.precompile_component(&component).map_err(|error| CompileError::Refused(format!("{error:#}")))?;
-    if let Some(file) = file
-        && let Err(reason) = write_cached(file, &code)
-    {
-        // The next start is slower, that is all.
-        tracing::warn!(file = %file.display(), %reason, "machine code was not cached");
+    // Before minutes are spent on it. What was compiled is looked at again (`load`), and that decides.
+    let refused = capabilities::refused_early(&component);
+    if !refused.is_empty() {
+        return Err(CompileError::Refused(refused));
     }
-    // SAFETY: `code` was made by this engine a moment ago.
-    let component = unsafe { Component::deserialize(engine, &code) };
-    component.map_err(|error| CompileError::Refused(format!("{error:#}")))
+    looked();
+    engine
+        .precompile_component(&component)
+        .map_err(|error| CompileError::Refused(vec![problems::not_compiled(format!("{error:#}"))]))
 }
 
 /// A component as it is; a core module, as `cargo build --target wasm32-unknown-unknown` leaves it,
@@ -127,48 +180,23 @@ fn as_component(wasm: &[u8]) -> Result<Cow<'_, [u8]>, CompileError> {
     let encoder = wit_component::ComponentEncoder::default().validate(true).module(wasm);
     let component = encoder.and_then(|mut encoder| encoder.encode());
     component.map(Cow::Owned).map_err(|error| {
-        CompileError::NoComponent(format!("the file is a core module that no component can be made of: {error:#}"))
+        let why = format!("the file is a core module that no component can be made of: {error:#}");
+        CompileError::Refused(vec![problems::not_a_component(&why)])
     })
 }
 
-/// None where there is no file, or one that is not as it was written.
-fn read_cached(file: &Path) -> Option<Vec<u8>> {
-    let mut bytes = fs::read(file).ok()?;
-    let sound = bytes.len() > HEADER_BYTES
-        && bytes.starts_with(MAGIC)
-        && bytes[MAGIC.len()..HEADER_BYTES] == Sha256::digest(&bytes[HEADER_BYTES..])[..];
-    if !sound {
-        tracing::warn!(file = %file.display(), "cached machine code is damaged and is compiled anew");
-        return None;
+fn load(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
+    if Engine::detect_precompiled(code) != Some(Precompiled::Component) {
+        wasmtime::bail!("it is no machine code of a component");
     }
-    bytes.drain(..HEADER_BYTES);
-    Some(bytes)
+    // SAFETY: `code` was made by this program: here or in its child a moment ago, or `cache` has found
+    // it under this installation's own seal.
+    unsafe { Component::deserialize(engine, code) }
 }
 
-fn write_cached(file: &Path, code: &[u8]) -> io::Result<()> {
-    let mut bytes = Vec::with_capacity(HEADER_BYTES + code.len());
-    bytes.extend_from_slice(MAGIC);
-    bytes.extend_from_slice(&Sha256::digest(code));
-    bytes.extend_from_slice(code);
-    // Written aside and renamed: two engines on one folder never see half a file.
-    let aside = file.with_extension(format!("{}.tmp", std::process::id()));
-    fs::write(&aside, bytes)?;
-    fs::rename(&aside, file)
-}
-
-fn file_name(engine: &Engine, digest: &Digest) -> String {
-    let mut hasher = DefaultHasher::new();
-    engine.precompile_compatibility_hash().hash(&mut hasher);
-    format!("{digest}-{:016x}.cwasm", hasher.finish())
-}
-
-#[cfg(unix)]
-fn narrow(folder: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
-}
-
-#[cfg(not(unix))]
-fn narrow(_folder: &Path) -> io::Result<()> {
-    Ok(())
+/// The same component for another engine with the same settings but for allocation.
+pub(crate) fn transfer(component: &Component, engine: &Engine) -> wasmtime::Result<Component> {
+    let code = component.serialize()?;
+    // SAFETY: the bytes come from a live component, so an engine of this process made them.
+    unsafe { Component::deserialize(engine, code) }
 }

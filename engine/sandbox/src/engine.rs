@@ -79,7 +79,7 @@ impl Engines {
 
 /// Everything but the allocation strategy. A change here makes cached machine code unusable, which
 /// the cache notices by itself: wasmtime's compatibility hash is in the file name.
-fn config() -> Config {
+pub(crate) fn config() -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)

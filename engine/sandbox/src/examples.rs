@@ -15,6 +15,7 @@ use crate::host::Ways;
 use crate::http::Outgoing;
 use crate::http::tape::Tape;
 use crate::limits::Limits;
+use crate::load::Rehearsed;
 use crate::manifest::{Described, DescribedType, Proof};
 use crate::problems;
 use crate::records::Way;
@@ -30,18 +31,31 @@ pub(crate) struct Rehearsal<'a> {
 }
 
 impl Rehearsal<'_> {
-    /// Every example that does not do what it says.
-    pub(crate) async fn run(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
+    /// How long each took, or every example that does not do what it says.
+    pub(crate) async fn run(&self) -> Result<Vec<Rehearsed>, Vec<Problem>> {
+        let (mut rehearsed, mut problems) = (Vec::new(), Vec::new());
+        let limit = Duration::from_millis(self.limits.examples_ms_max);
+        let begun = Instant::now();
         for (at, node_type) in self.described.node_types.iter().enumerate() {
             let Some(proof) = &node_type.proof else { continue };
             for (nth, (example, tape)) in node_type.entry.examples.iter().zip(&proof.tapes).enumerate() {
-                if let Err(message) = self.example(node_type, proof, example, tape.as_deref()).await {
+                if begun.elapsed() > limit {
+                    let message = format!("the examples before it took more than {} s in all", limit.as_secs());
                     problems.push(problems::example(format!("/node-types/{at}/examples/{nth}"), message));
+                    return Err(problems);
+                }
+                match self.example(node_type, proof, example, tape.as_deref()).await {
+                    Ok(took_us) => {
+                        let node_type = node_type.name.clone();
+                        rehearsed.push(Rehearsed { node_type, example: nth, took_us });
+                    }
+                    Err(message) => {
+                        problems.push(problems::example(format!("/node-types/{at}/examples/{nth}"), message));
+                    }
                 }
             }
         }
-        problems
+        if problems.is_empty() { Ok(rehearsed) } else { Err(problems) }
     }
 
     async fn example(
@@ -50,7 +64,7 @@ impl Rehearsal<'_> {
         proof: &Proof,
         example: &Example,
         tape: Option<&str>,
-    ) -> Result<(), String> {
+    ) -> Result<u64, String> {
         let fits = |what: &str, validator: &Validator, value: &Value| match validator.validate(value) {
             Ok(()) => Ok(()),
             Err(error) => Err(format!("its {what} does not match the schema: {} {error}", error.instance_path())),
@@ -60,8 +74,8 @@ impl Rehearsal<'_> {
         let port = node_type.entry.ports.iter().position(|port| port.name == example.port);
         let port = port.ok_or_else(|| format!("there is no port `{}`", example.port))?;
         fits("output", &proof.outputs[port], &example.output)?;
-        let (outcome, requests_left) = self.play(node_type, example, tape).await?;
-        let Outcome::Done { port, output } = &outcome else { return Err(unexpected(&outcome)) };
+        let (answer, requests_left) = self.play(node_type, example, tape).await?;
+        let Outcome::Done { port, output } = &answer.outcome else { return Err(unexpected(&answer.outcome)) };
         if **port != *example.port {
             return Err(format!("leaves by `{port}`, expected `{}`", example.port));
         }
@@ -71,7 +85,7 @@ impl Rehearsal<'_> {
         if requests_left > 0 {
             return Err(format!("leaves {requests_left} requests of its tape unsent"));
         }
-        Ok(())
+        Ok(answer.duration_us)
     }
 
     async fn play(
@@ -79,7 +93,7 @@ impl Rehearsal<'_> {
         node_type: &DescribedType,
         example: &Example,
         tape: Option<&str>,
-    ) -> Result<(Outcome, usize), String> {
+    ) -> Result<(Answer, usize), String> {
         let call = NodeCall {
             node_type: &node_type.name,
             operation: Operation::Run { input: example.input.to_string() },
@@ -89,8 +103,7 @@ impl Rehearsal<'_> {
             timeout_ms: TIMEOUT_MS,
         };
         let stage = Stage { prepared: self.prepared, class: self.class };
-        let (answer, left) = stage.play(self.limits, &call, tape).await?;
-        Ok((answer.outcome, left))
+        stage.play(self.limits, &call, tape).await
     }
 }
 

@@ -36,12 +36,13 @@ mod reuse;
 mod said;
 mod slots;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
@@ -58,10 +59,12 @@ pub use crate::breaker::{BreakerState, BreakerView};
 pub use crate::cache::CacheView;
 pub use crate::capabilities::{Imported, imported};
 pub use crate::cases::{Case, Expected, Export, Played};
+pub use crate::compile::{Caps, Program, compile_for_parent};
 pub use crate::grants::{ALL_NAMESPACES, Allowed, Build, Grant, Grants, MEMORY_MIB_MAX, Narrowed, Taken, allowed};
 pub use crate::http::Tried;
 pub use crate::http::connections::{Connection, ConnectionScheme, Secret};
 pub use crate::limits::Limits;
+pub use crate::load::{Hears, Rehearsed, Stage};
 pub use crate::pause::Probed;
 pub use crate::records::{Committed, Reading, Told, Wanted};
 
@@ -138,6 +141,8 @@ pub struct PluginInfo {
     /// Interfaces it imports functions of, with their versions.
     pub imports: Vec<String>,
     pub node_types: Vec<NodeType>,
+    /// How long its examples took when it was loaded; empty where they were not played.
+    pub rehearsed: Vec<Rehearsed>,
 }
 
 /// A plugin that passed every check and is not live yet.
@@ -164,6 +169,8 @@ pub struct Sandbox {
     client: Arc<Client>,
     reach: Arc<InForce>,
     gates: Arc<Gates>,
+    /// Builds of which no call is made, with the reason.
+    revoked: RwLock<Arc<BTreeMap<Digest, String>>>,
     cache: Cache,
     lease: Lease,
     source: Option<Source>,
@@ -180,12 +187,13 @@ impl Sandbox {
     pub fn new(cache: Option<PathBuf>, limits: Limits) -> Result<Self, Error> {
         Ok(Self {
             engines: Engines::new(&limits).map_err(|error| Error::Engine(format!("{error:#}")))?,
-            compiler: Compiler::new(cache, limits.compile_ms_max).map_err(Error::Cache)?,
+            compiler: Compiler::new(cache, &limits).map_err(Error::Cache)?,
             registry: Registry::default(),
             slots: Slots::new(limits.calls_max as usize),
             client: Arc::new(Client::new().map_err(|error| Error::Tls(error.to_string()))?),
             reach: Arc::default(),
             gates: Arc::default(),
+            revoked: RwLock::default(),
             cache: Cache::default(),
             lease: Lease::default(),
             source: None,
@@ -193,6 +201,13 @@ impl Sandbox {
             fetching: Mutex::default(),
             limits,
         })
+    }
+
+    /// Compiles in a child process, which is this program. Without it, components are compiled here.
+    #[must_use]
+    pub fn compiled_by(mut self, program: Program) -> Self {
+        self.compiler.in_child(program);
+        self
     }
 
     /// Sends requests only while the engine's lease is not over.
@@ -219,19 +234,19 @@ impl Sandbox {
     ///
     /// All that is wrong with it. Nothing has changed then: an older version stays live.
     pub async fn load(&self, wasm: impl Into<Arc<[u8]>>) -> Result<PluginInfo, Vec<Problem>> {
-        let ready = self.prepare(wasm).await?;
+        let ready = self.prepare(wasm, &|_| {}).await?;
         Ok(self.put_in_force(ready))
     }
 
     /// Checks, compiles and rehearses a plugin; what is live stays as it is until
-    /// [`put_in_force`](Self::put_in_force).
-    pub async fn prepare(&self, wasm: impl Into<Arc<[u8]>>) -> Result<Ready, Vec<Problem>> {
-        self.bring(wasm.into(), Examples::Play).await
+    /// [`put_in_force`](Self::put_in_force). One that is loaded already is ready at once.
+    pub async fn prepare(&self, wasm: impl Into<Arc<[u8]>>, told: &Hears<'_>) -> Result<Ready, Vec<Problem>> {
+        self.bring(wasm.into(), Examples::Play, told).await
     }
 
     /// Checks and compiles a plugin to be tried with [`play`](Self::play), its own examples among it.
     pub async fn examine(&self, wasm: impl Into<Arc<[u8]>>) -> Result<Ready, Vec<Problem>> {
-        self.bring(wasm.into(), Examples::Keep).await
+        self.bring(wasm.into(), Examples::Keep, &|_| {}).await
     }
 
     /// Makes one call of a plugin as the engine would, with a tape in place of the world. `Err`: the case itself
@@ -247,16 +262,16 @@ impl Sandbox {
 
     /// Brings back a plugin that was loaded before, without running its examples again.
     pub async fn restore(&self, wasm: impl Into<Arc<[u8]>>) -> Result<PluginInfo, Vec<Problem>> {
-        let ready = self.bring(wasm.into(), Examples::Drop).await?;
+        let ready = self.bring(wasm.into(), Examples::Drop, &|_| {}).await?;
         Ok(self.put_in_force(ready))
     }
 
-    async fn bring(&self, wasm: Arc<[u8]>, examples: Examples) -> Result<Ready, Vec<Problem>> {
+    async fn bring(&self, wasm: Arc<[u8]>, examples: Examples, told: &Hears<'_>) -> Result<Ready, Vec<Problem>> {
         if let Some(plugin) = self.registry.get(&Digest::of(&wasm)) {
             return Ok(Ready(plugin));
         }
         let loader = Loader { engines: &self.engines, compiler: &self.compiler, limits: &self.limits };
-        loader.load(wasm, examples).await.map(|plugin| Ready(Arc::new(plugin)))
+        loader.load(wasm, examples, told).await.map(|plugin| Ready(Arc::new(plugin)))
     }
 
     /// Makes a build that is loaded stand for its name and version again. `false`: it is not loaded, or did.
@@ -282,7 +297,28 @@ impl Sandbox {
 
     /// The node types that flows may use now.
     pub fn catalog(&self) -> Catalog {
-        self.registry.catalog()
+        self.registry.catalog(None, &self.revoked())
+    }
+
+    /// The node types that flows could use if this plugin were in force.
+    pub fn catalog_with(&self, ready: &Ready) -> Catalog {
+        self.registry.catalog(Some(&ready.0), &self.revoked())
+    }
+
+    /// From now on no call is made of these builds, and flows cannot use them; each with the reason. What is under way
+    /// goes on.
+    pub fn set_revoked(&self, revoked: BTreeMap<Digest, String>) {
+        *self.revoked.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(revoked);
+    }
+
+    /// The builds of which no call is made.
+    pub fn revoked(&self) -> Arc<BTreeMap<Digest, String>> {
+        Arc::clone(&self.revoked.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A build that is loaded, be it that others stand for its name.
+    pub fn plugin(&self, digest: &Digest) -> Option<PluginInfo> {
+        self.registry.get(digest).map(|plugin| info(&plugin))
     }
 
     /// Puts grants in force for every call made and every request sent from now on.
@@ -349,6 +385,10 @@ impl Sandbox {
     }
 
     async fn answer(&self, about: &About, call: &Call) -> Answer {
+        if let Some(reason) = self.revocation(&call.callee.digest) {
+            let message = format!("the build is revoked: {reason}");
+            return unsaid(Outcome::Cut(cut(CutReason::Revoked, message)));
+        }
         let Some(plugin) = self.find(&call.callee.digest).await else {
             let message = format!("no plugin with digest {} is loaded", call.callee.digest);
             return unsaid(Outcome::Cut(cut(CutReason::Missing, message)));
@@ -365,6 +405,11 @@ impl Sandbox {
             self.gates.tell(pause::judged(key, &answer.outcome));
         }
         answer
+    }
+
+    fn revocation(&self, digest: &str) -> Option<String> {
+        let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
+        if revoked.is_empty() { None } else { revoked.get(&digest.parse().ok()?).cloned() }
     }
 
     /// A build that is loaded, or can be now: another engine may have taken it in a moment ago.
@@ -384,7 +429,7 @@ impl Sandbox {
             tracing::error!(%digest, "the bytes that are kept are not those of the digest");
             return None;
         }
-        match self.bring(wasm.into(), Examples::Drop).await {
+        match self.bring(wasm.into(), Examples::Drop, &|_| {}).await {
             Ok(ready) => {
                 tracing::info!(%digest, plugin = ready.0.described.name, "a build was loaded because it is called");
                 // Called by what is pinned to it; whether new flows see it is not decided here.
@@ -554,5 +599,6 @@ fn info(plugin: &Plugin) -> PluginInfo {
         effect: plugin.class,
         imports: plugin.imports.names.clone(),
         node_types: described.node_types.iter().map(|node_type| node_type.entry.clone()).collect(),
+        rehearsed: plugin.rehearsed.clone(),
     }
 }

@@ -26,8 +26,14 @@ pub struct Limits {
     pub wasm_bytes_max: usize,
     /// Time to compile a plugin.
     pub compile_ms_max: u64,
+    /// Address space of a child that compiles one.
+    pub compile_memory_bytes_max: u64,
+    /// Size of the machine code that a child makes of one.
+    pub code_bytes_max: u64,
     /// Time for `describe` and for each `check`.
     pub describe_ms_max: u64,
+    /// Time for all examples of a plugin together.
+    pub examples_ms_max: u64,
     /// Body of a request that a guest sends.
     pub request_bytes_max: usize,
     /// Body of a response that a guest receives.
@@ -43,7 +49,10 @@ impl Default for Limits {
             output_bytes_max: 1 << 20,
             wasm_bytes_max: 32 << 20,
             compile_ms_max: 60_000,
+            compile_memory_bytes_max: 3 << 30,
+            code_bytes_max: 256 << 20,
             describe_ms_max: 2_000,
+            examples_ms_max: 60_000,
             request_bytes_max: 1 << 20,
             response_bytes_max: 4 << 20,
         }

@@ -1,5 +1,6 @@
 //! From bytes to a plugin that can be called: size and form, imports, machine code, `describe`,
-//! manifest, examples. Each step says all that is wrong before the next is tried.
+//! manifest, examples. Each step says all that is wrong before the next is tried, and each is told of
+//! when it begins.
 //!
 //! Invariant: a [`Plugin`] exists only if every step went well; nothing is live before.
 //!
@@ -17,7 +18,7 @@ use wasmtime::component::{Component, ComponentExportIndex, ComponentNamedList, I
 use crate::breaker::Breaker;
 use crate::call::{self, Exports, Prepared, Stopped};
 use crate::capabilities::{self, Imports};
-use crate::compile::{self, CompileError, Compiler};
+use crate::compile::{self, Compiler};
 use crate::engine::Engines;
 use crate::examples::Rehearsal;
 use crate::host::CallState;
@@ -27,6 +28,35 @@ use crate::{Digest, contract, problems};
 
 /// What a manifest may weigh: icons, schemas, examples of all node types.
 const MANIFEST_BYTES_MAX: usize = 4 << 20;
+
+/// How far a plugin has come on its way in, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// Size and first bytes.
+    Size,
+    /// What it imports, and the effect class that follows.
+    Imports,
+    /// To machine code; left out where that is known.
+    Compile,
+    /// `describe`, with nothing linked but stubs.
+    Describe,
+    /// The manifest and its schemas.
+    Schemas,
+    Examples,
+}
+
+/// Hears of each stage as it begins.
+pub type Hears<'a> = dyn Fn(Stage) + Send + Sync + 'a;
+
+/// How long an example took in the sandbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rehearsed {
+    /// Without the package.
+    pub node_type: String,
+    /// Its place among the examples of the node type.
+    pub example: usize,
+    pub took_us: u64,
+}
 
 /// A loaded component and all that is known of it.
 pub(crate) struct Plugin {
@@ -38,6 +68,8 @@ pub(crate) struct Plugin {
     spare: OnceCell<Prepared>,
     pub(crate) imports: Imports,
     pub(crate) breaker: Breaker,
+    /// Empty where its examples were not played.
+    pub(crate) rehearsed: Vec<Rehearsed>,
 }
 
 impl Plugin {
@@ -70,38 +102,37 @@ pub(crate) struct Loader<'a> {
 
 impl Loader<'_> {
     /// Loads a component.
-    pub(crate) async fn load(&self, wasm: Arc<[u8]>, examples: Examples) -> Result<Plugin, Vec<Problem>> {
+    pub(crate) async fn load(
+        &self,
+        wasm: Arc<[u8]>,
+        examples: Examples,
+        told: &Hears<'_>,
+    ) -> Result<Plugin, Vec<Problem>> {
+        told(Stage::Size);
         let digest = Digest::of(&wasm);
         self.look_at(&wasm).map_err(|problem| vec![*problem])?;
         let engine = self.engines.first();
-        let component = self.compiler.compile(engine, &digest, wasm).await.map_err(|error| {
-            vec![match error {
-                CompileError::NoComponent(why) => problems::not_a_component(&why),
-                CompileError::Refused(why) => problems::not_compiled(why),
-                CompileError::TooSlow(_) => {
-                    problems::not_compiled(error.to_string()).fix("split very large functions or build for size")
-                }
-            }]
-        })?;
+        let component = self.compiler.compile(engine, &digest, wasm, told).await.map_err(Vec::from)?;
         let imports = capabilities::classify(engine, &component)?;
         let class = imports.class;
         let first = Self::prepare(&component, imports.linker(engine))?;
+        told(Stage::Describe);
         let manifest = self.describe(&first).await?;
+        told(Stage::Schemas);
         let facts = Facts { digest: &digest, class, exports: &first.exports };
         let mut described = manifest::read(manifest, &facts)?;
+        let mut rehearsed = Vec::new();
         if examples == Examples::Play {
+            told(Stage::Examples);
             let limits = self.limits;
             let rehearsal = Rehearsal { prepared: &first, described: &described, class, limits };
-            let problems = rehearsal.run().await;
-            if !problems.is_empty() {
-                return Err(problems);
-            }
+            rehearsed = rehearsal.run().await?;
         }
         for node_type in described.node_types.iter_mut().filter(|_| examples != Examples::Keep) {
             node_type.proof = None;
         }
         let (spare, breaker) = (OnceCell::new(), Breaker::default());
-        Ok(Plugin { digest, class, described, first, spare, imports, breaker })
+        Ok(Plugin { digest, class, described, first, spare, imports, breaker, rehearsed })
     }
 
     /// Size and first bytes, before anything reads on.

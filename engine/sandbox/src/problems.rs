@@ -27,6 +27,11 @@ pub(crate) fn http_beside_records() -> Problem {
         .fix("make two plugins: one claims the record, the next, after that commit, sends the request")
 }
 
+/// Something about compiling it that has a code of its own.
+pub(crate) fn compile(code: &str, message: impl Into<String>) -> Problem {
+    problem(code, message)
+}
+
 pub(crate) fn not_compiled(message: impl Into<String>) -> Problem {
     problem("PLUGIN_NOT_COMPILED", message)
 }

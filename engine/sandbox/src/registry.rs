@@ -63,9 +63,16 @@ impl Registry {
         self.read(|state| state.live.values().filter_map(|digest| state.by_digest.get(digest)).cloned().collect())
     }
 
-    /// Of each `plugin/type@major`, the highest version.
-    pub(crate) fn catalog(&self) -> Catalog {
+    /// Of each `plugin/type@major`, the highest version that is not revoked; `more` as if it were here and stood for its
+    /// name and version.
+    pub(crate) fn catalog(&self, more: Option<&Arc<Plugin>>, revoked: &BTreeMap<Digest, String>) -> Catalog {
         let mut plugins = self.all();
+        if let Some(more) = more {
+            let named = |one: &Plugin| (one.described.name.clone(), one.described.version.clone());
+            plugins.retain(|one| named(one) != named(more));
+            plugins.push(Arc::clone(more));
+        }
+        plugins.retain(|one| !revoked.contains_key(&one.digest));
         // The catalogue keeps the last of those that share a name.
         plugins.sort_by_cached_key(|plugin| precedence(&plugin.described.version));
         let node_types = plugins.iter().flat_map(|plugin| &plugin.described.node_types);

@@ -7,7 +7,7 @@ use stepwell_store::{Change, FeedItem};
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::http::App;
-use crate::{granting, packages};
+use crate::{granting, packages, revocations};
 
 /// Follows until the store is closed. Where this engine is alone there is nothing to follow.
 pub(crate) async fn run(app: App) {
@@ -35,6 +35,7 @@ pub(crate) async fn run(app: App) {
 async fn everything(app: &App) {
     let at_hand = app.engine.nodes().plugins().into_iter().map(|one| one.digest.to_string());
     removed(app, at_hand.collect()).await;
+    revoked(app).await;
     plugins(app).await;
     grants(app).await;
     access(app).await;
@@ -43,7 +44,8 @@ async fn everything(app: &App) {
 
 async fn take_over(app: &App, change: &Change) {
     match change {
-        Change::Draft { .. } | Change::Forgotten { .. } | Change::Erased { .. } => {}
+        Change::Draft { .. } | Change::Forgotten { .. } | Change::Erased { .. } | Change::Upload { .. } => {}
+        Change::Revoked { .. } => revoked(app).await,
         Change::Published { .. } | Change::Retired { .. } | Change::Binding { .. } | Change::Route { .. } => {
             flows(app).await;
         }
@@ -78,6 +80,12 @@ async fn removed(app: &App, digests: Vec<String>) {
             }
         }
         Err(error) => tracing::error!(%error, "a plugin removed elsewhere may be at hand here"),
+    }
+}
+
+async fn revoked(app: &App) {
+    if let Err(error) = revocations::enforce(app.engine.nodes(), app.engine.journal()).await {
+        tracing::error!(%error, "a build revoked elsewhere may be called here");
     }
 }
 

@@ -24,6 +24,7 @@ use stepwell_store::{Act, Draft, NewSchedule, Publish, Published, Store};
 use crate::Engine;
 use crate::table::{Table, TriggerSpec};
 
+const REVOKED_FIX: &str = "use a build that is not revoked, or publish again the flows that it calls";
 /// Flows that one flow may call.
 const CALLS_MAX: usize = 100;
 
@@ -47,6 +48,8 @@ pub(crate) struct Request {
     pub revision: Option<u64>,
     /// The sha256 of the watched file it comes from.
     pub file: Option<String>,
+    /// What it is pinned to, unless those at hand.
+    pub node_types: Option<Catalog>,
     pub act: Act,
 }
 
@@ -99,12 +102,16 @@ impl Library {
 
     /// Everything that is wrong with a document, as things are now.
     pub(crate) async fn check(&self, document: &Value) -> Checked {
-        self.check_with(document, &self.catalog(document).await).await
+        self.check_under(document, self.engine.nodes().catalog()).await
     }
 
-    /// The node types at hand, and the published flows that the document calls.
-    async fn catalog(&self, document: &Value) -> Catalog {
-        let mut catalog = self.engine.nodes().catalog();
+    /// Everything that would be wrong with it if these were the node types.
+    pub(crate) async fn check_under(&self, document: &Value, node_types: Catalog) -> Checked {
+        self.check_with(document, &self.with_called(document, node_types).await).await
+    }
+
+    /// Node types, and beside them the published flows that the document calls.
+    async fn with_called(&self, document: &Value, mut catalog: Catalog) -> Catalog {
         let nodes = document.get("nodes").and_then(Value::as_object).into_iter().flat_map(Map::values);
         let calls = nodes.filter(|node| node.get("type").and_then(Value::as_str) == Some("call"));
         let names: BTreeSet<&str> = calls.filter_map(|call| call.get("flow")?.as_str()).take(CALLS_MAX).collect();
@@ -177,7 +184,8 @@ impl Library {
 
     /// Freezes a document into a version.
     pub(crate) async fn publish(&self, request: Request) -> Result<Publication, PublishError> {
-        let catalog = self.catalog(&request.document).await;
+        let node_types = request.node_types.unwrap_or_else(|| self.engine.nodes().catalog());
+        let catalog = self.with_called(&request.document, node_types).await;
         let checked = self.check_with(&request.document, &catalog).await;
         let Some(flow) = checked.flow else { return Err(PublishError::Problems(checked.problems)) };
         let pinned = serde_json::to_value(pins(&flow, catalog))
@@ -202,6 +210,11 @@ impl Library {
             Published::PluginGone(digest) => {
                 let message = format!("the plugin with digest {digest} was removed meanwhile");
                 return Err(PublishError::Problems(vec![Problem::error("UNKNOWN_NODE_TYPE", "/nodes", message)]));
+            }
+            Published::PluginRevoked(digest) => {
+                let message = format!("the plugin with digest {digest} is revoked");
+                let problem = Problem::error("PLUGIN_REVOKED", "/nodes", message);
+                return Err(PublishError::Problems(vec![problem.fix(REVOKED_FIX)]));
             }
             Published::PathTaken { path, owner } => {
                 let at = flow.triggers.iter().position(|trigger| trigger.path == path);

@@ -3,6 +3,7 @@
 //! Here: the parts, and the one type that says which they are. Not here: anything else.
 
 mod cli;
+mod compatibility;
 mod config;
 mod follow;
 mod granting;
@@ -12,12 +13,15 @@ mod library;
 mod packages;
 mod pauses;
 mod records;
+mod revocations;
+mod rollforward;
 mod schedules;
 mod sealing;
 mod secrets;
 mod serve;
 mod table;
 mod token;
+mod uploads;
 mod watch;
 
 use std::process::ExitCode;

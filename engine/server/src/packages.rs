@@ -8,10 +8,10 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use stepwell_core::problem::Problem;
 use stepwell_runtime::journal::Unavailable;
-use stepwell_sandbox::{Digest, PluginInfo, Sandbox, Source};
+use stepwell_sandbox::{Digest, PluginInfo, Ready, Sandbox, Source};
 use stepwell_store::{Act, NewPlugin, PluginKept, PluginStatus, Store};
 
 use crate::http::App;
@@ -28,9 +28,19 @@ pub(crate) enum LoadError {
 /// Loads a component: checks it, keeps it, and only then puts it in force, so that no instance is
 /// ever pinned to what the next start does not find. The same bytes again change nothing.
 pub(crate) async fn load(app: &App, wasm: Vec<u8>, act: Act) -> Result<(PluginInfo, PluginKept), LoadError> {
-    let (sandbox, store) = (app.engine.nodes(), app.engine.journal());
     let wasm: Arc<[u8]> = wasm.into();
-    let ready = sandbox.prepare(wasm.clone()).await.map_err(LoadError::Refused)?;
+    let ready = app.engine.nodes().prepare(wasm.clone(), &|_| {}).await.map_err(LoadError::Refused)?;
+    keep(app, ready, &wasm, act).await
+}
+
+/// Keeps a plugin that is ready, and puts it in force.
+pub(crate) async fn keep(
+    app: &App,
+    ready: Ready,
+    wasm: &[u8],
+    act: Act,
+) -> Result<(PluginInfo, PluginKept), LoadError> {
+    let (sandbox, store) = (app.engine.nodes(), app.engine.journal());
     let info = ready.info();
     // One at a time from here: of two builds, the one kept last is the one in force.
     let _turn = app.loading.lock().await;
@@ -40,7 +50,8 @@ pub(crate) async fn load(app: &App, wasm: Vec<u8>, act: Act) -> Result<(PluginIn
     let supersedes = before.iter().filter(same_name).map(|one| one.digest.to_string()).collect();
     let kept = store
         .put_plugin(NewPlugin {
-            digest,
+            manifest: manifest(store, &info, wasm).await?,
+            digest: digest.clone(),
             name: info.name.clone(),
             version: info.version.clone(),
             status: PluginStatus::Live,
@@ -48,14 +59,45 @@ pub(crate) async fn load(app: &App, wasm: Vec<u8>, act: Act) -> Result<(PluginIn
                 .ok()
                 .and_then(|name| name.as_str().map(str::to_owned))
                 .unwrap_or_default(),
-            manifest: json!({ "licence": info.licence, "imports": info.imports, "nodeTypes": info.node_types }),
             wasm: wasm.to_vec(),
             supersedes,
             act,
         })
         .await?;
+    if kept == PluginKept::Revoked {
+        return Err(LoadError::Refused(vec![revoked(&digest)]));
+    }
     sandbox.put_in_force(ready);
     Ok((info, kept))
+}
+
+/// Why these bytes are not taken in.
+pub(crate) fn revoked(digest: &str) -> Problem {
+    Problem::error("PLUGIN_REVOKED", "", format!("the build {digest} is revoked"))
+        .fix("load another build, or take the revocation back")
+}
+
+/// What is kept beside the bytes. How long the examples took is known only to the load that played them.
+async fn manifest(store: &Store, info: &PluginInfo, wasm: &[u8]) -> Result<Value, Unavailable> {
+    let mut manifest = json!({ "licence": info.licence, "imports": info.imports, "nodeTypes": info.node_types });
+    let rehearsed = info.rehearsed.iter();
+    let rehearsed: Vec<Value> = rehearsed
+        .map(|one| json!({ "nodeType": one.node_type, "example": one.example, "tookUs": one.took_us }))
+        .collect();
+    manifest["rehearsed"] = if rehearsed.is_empty() {
+        let digest = info.digest.to_string();
+        let known = store.plugins().await?.into_iter().find(|one| one.digest == digest);
+        known.and_then(|mut known| known.manifest.get_mut("rehearsed").map(Value::take)).unwrap_or_default()
+    } else {
+        Value::Array(rehearsed)
+    };
+    if let Ok(sizes) = stepwell_guests::anatomy(wasm) {
+        manifest["sizes"] = json!({
+            "codeBytes": sizes.code_bytes, "dataBytes": sizes.data_bytes,
+            "customBytes": sizes.custom_bytes, "memoryBytes": sizes.memory_bytes,
+        });
+    }
+    Ok(manifest)
 }
 
 /// Where the sandbox has a build from that is called and not loaded.

@@ -22,6 +22,7 @@ use tokio::sync::{Mutex, Notify};
 
 use crate::http::App;
 use crate::http::time::rfc3339;
+use crate::revocations;
 
 /// The longest time until a pause made elsewhere holds here.
 const LOOKS_EVERY_MS: u64 = 1_000;
@@ -83,6 +84,7 @@ pub(crate) async fn run(app: App) {
 async fn look(app: &App, release: &mut Release) -> Result<bool, Unavailable> {
     let store = app.engine.journal();
     let pauses = enforce(app.engine.nodes(), store, &app.pausing).await?;
+    revocations::enforce(app.engine.nodes(), store).await?;
     let now_ms = app.clock.now_ms();
     for pause in &pauses {
         let due = pause.probe_ms.is_some_and(|every| now_ms >= pause.probed_ms.unwrap_or(0).saturating_add(every));

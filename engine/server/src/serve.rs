@@ -14,7 +14,7 @@ use anyhow::Context;
 use serde_json::Value;
 use stepwell_runtime::clock::SystemClock;
 use stepwell_runtime::{Clock, Options};
-use stepwell_sandbox::{Limits as SandboxLimits, Sandbox};
+use stepwell_sandbox::{Limits as SandboxLimits, Program, Sandbox};
 use stepwell_store::{Act, Store};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -27,7 +27,7 @@ use crate::http::limits::Limits;
 use crate::http::{self, App, Shared, listen};
 use crate::library::Library;
 use crate::watch::Watcher;
-use crate::{Engine, follow, granting, grants, packages, pauses, records, schedules, secrets, token};
+use crate::{Engine, follow, granting, grants, packages, pauses, records, revocations, schedules, secrets, token};
 
 /// Answers under way get this much of the grace to themselves, at the end.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
@@ -116,6 +116,7 @@ async fn assemble(config: Config, stop: watch::Receiver<bool>) -> anyhow::Result
     // The store is ours now, so nobody else is copying it.
     http::backup::tidy(&config.data).context("an unfinished copy cannot be removed")?;
     let sandbox = Sandbox::new(Some(config.data.join("compiled")), SandboxLimits::default())?;
+    let sandbox = sandbox.compiled_by(compiler()?);
     let (record_types, reading) = records::reading(&store);
     let sandbox = sandbox.under(store.lease().clone()).with_source(packages::source(&store)).reading(reading);
     let clock = config.test_clock.as_deref().map_or_else(SystemClock::default, SystemClock::set_by);
@@ -130,6 +131,7 @@ async fn assemble(config: Config, stop: watch::Receiver<bool>) -> anyhow::Result
     granting::enforce(&sandbox, &store, &granting).await?;
     let pausing = pauses::Pausing::default();
     pauses::enforce(&sandbox, &store, &pausing).await?;
+    revocations::enforce(&sandbox, &store).await?;
     let fresh = Value::String(uuid::Uuid::now_v7().to_string());
     let engine_id = store.put_setting("engine", &fresh, true).await?;
     let engine = Engine::start_up(store, sandbox, clock.clone(), &Options::default());
@@ -147,6 +149,7 @@ async fn assemble(config: Config, stop: watch::Receiver<bool>) -> anyhow::Result
         engine_id: engine_id.as_str().unwrap_or("engine").into(),
         underway: http::Underway::default(),
         loading: tokio::sync::Mutex::default(),
+        uploading: crate::uploads::Uploading::default(),
         copying: std::sync::Arc::default(),
         granting,
         pausing,
@@ -154,6 +157,13 @@ async fn assemble(config: Config, stop: watch::Receiver<bool>) -> anyhow::Result
         stop,
         config,
     }))
+}
+
+/// This very program: on Linux also where the file was replaced since, as an upgrade does.
+fn compiler() -> anyhow::Result<Program> {
+    let own = std::path::PathBuf::from("/proc/self/exe");
+    let path = if own.exists() { own } else { std::env::current_exe().context("where this program is")? };
+    Ok(Program { path, args: vec!["compile-plugin".into()] })
 }
 
 /// The file in the data folder, or the server that was named.

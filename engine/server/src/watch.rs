@@ -144,6 +144,7 @@ impl Watcher {
             label: None,
             revision: None,
             file: Some(hex::encode(Sha256::digest(&bytes))),
+            node_types: None,
             act: self.act(&path),
         };
         match self.app.library.publish(request).await {

@@ -100,6 +100,19 @@ pub enum Change {
         version: String,
         digest: String,
     },
+    /// No call is made of it any more, or again.
+    Revoked {
+        name: String,
+        version: String,
+        digest: String,
+        revoked: bool,
+    },
+    /// A component that was brought has come to this stage, or to its end.
+    Upload {
+        id: String,
+        state: String,
+        stage: String,
+    },
     /// A connection or a grant was changed.
     Grants,
     /// Who may do what was changed, or a session was ended.

@@ -18,6 +18,7 @@ use crate::bindings::{PathOwner, path_owner};
 use crate::drafts::{self, name_flow};
 use crate::feed::{Change, notice};
 use crate::needs::{self, PLUGINS};
+use crate::revocations::is_revoked;
 use crate::rows::{STATES, integer, json as read_json, natural, shared, state, text};
 use crate::sql::{Db, Result, Row, Value, values};
 use crate::tx::Tx;
@@ -138,6 +139,8 @@ pub enum Published {
     },
     /// A plugin it is pinned to was removed since.
     PluginGone(String),
+    /// A plugin it is pinned to was revoked since.
+    PluginRevoked(String),
 }
 
 /// An HTTP path that starts a flow.
@@ -393,6 +396,9 @@ fn refuse(db: &mut Db, publish: &Publish) -> Result<Option<Published>> {
     for digest in needs::digests(&publish.catalog) {
         if !db.exists("select 1 from plugin where digest = ?1", &values![digest])? {
             return Ok(Some(Published::PluginGone(digest.to_owned())));
+        }
+        if is_revoked(db, digest)? {
+            return Ok(Some(Published::PluginRevoked(digest.to_owned())));
         }
     }
     Ok(None)

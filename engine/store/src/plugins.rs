@@ -1,11 +1,15 @@
 //! Component packages as they were loaded. The bytes are the source of truth; what is compiled from
 //! them is a cache elsewhere.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use stepwell_runtime::journal::Unavailable;
 
 use crate::administration::audit;
 use crate::feed::{Change, PluginStatus, notice};
+use crate::needs::PLUGINS;
+use crate::revocations::is_revoked;
 use crate::rows::{integer, json as read_json, natural, text};
 use crate::sql::values;
 use crate::{Act, Store};
@@ -45,6 +49,8 @@ pub enum PluginKept {
     New,
     /// The same bytes were there; they are live (or what was said) again, their manifest is the new one.
     Same,
+    /// These bytes were taken back; nothing was kept.
+    Revoked,
 }
 
 impl Store {
@@ -52,7 +58,10 @@ impl Store {
         let manifest = text(&plugin.manifest)?;
         self.write(move |tx| {
             let NewPlugin { digest, name, version, status, effect, wasm, supersedes, act, .. } = &plugin;
-            tx.hold(name)?;
+            tx.hold_all(&BTreeSet::from([("", name.as_str()), ("", PLUGINS)]))?;
+            if is_revoked(tx.db, digest)? {
+                return Ok(PluginKept::Revoked);
+            }
             let known: Option<(u8, String)> =
                 tx.db.first("select status, manifest from plugin where digest = ?1", &values![digest], |row| {
                     Ok((row.get(0)?, row.get(1)?))

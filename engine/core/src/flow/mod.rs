@@ -166,6 +166,19 @@ pub enum Catch {
     },
 }
 
+/// What a node calls: as a task, to undo it, and through its listeners.
+fn called_of(node: &Node) -> impl Iterator<Item = &Callee> {
+    let task = match &node.kind {
+        Kind::Task(task) => Some(&task.call),
+        _ => None,
+    };
+    let undo = match node.kind.undo() {
+        Undo::By { call, .. } => Some(call),
+        _ => None,
+    };
+    [task, undo].into_iter().flatten().chain(called_by(&node.listeners))
+}
+
 fn called_by(listeners: &[Listener]) -> impl Iterator<Item = &Callee> {
     listeners.iter().filter_map(|one| Some(&one.call.as_ref()?.call))
 }
@@ -187,18 +200,13 @@ impl Flow {
     /// The node types its own document is pinned to: of tasks, undos and listeners.
     pub fn own_callees(&self) -> impl Iterator<Item = &Callee> {
         let of_the_flow = self.bodies.first().map_or(&[][..], |own| &own.listeners);
-        let own = self.own_nodes().flat_map(move |node| {
-            let task = match &node.kind {
-                Kind::Task(task) => Some(&task.call),
-                _ => None,
-            };
-            let undo = match node.kind.undo() {
-                Undo::By { call, .. } => Some(call),
-                _ => None,
-            };
-            [task, undo].into_iter().flatten().chain(called_by(&node.listeners))
-        });
-        own.chain(called_by(of_the_flow))
+        self.own_nodes().flat_map(called_of).chain(called_by(of_the_flow))
+    }
+
+    /// Those, and what the flows that it calls are pinned to.
+    pub fn callees(&self) -> impl Iterator<Item = &Callee> {
+        let of_flows = self.bodies.iter().flat_map(|body| called_by(&body.listeners));
+        self.nodes.iter().flat_map(called_of).chain(of_flows)
     }
 
     /// A node of the flow's own document.

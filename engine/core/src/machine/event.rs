@@ -236,6 +236,8 @@ pub enum CutReason {
     Crash,
     /// Such calls are paused, by what the message names; the call was not made.
     Paused,
+    /// The build is revoked; the call was not made.
+    Revoked,
     /// As `Paused`, of a call that was under way when the engine stopped: it may have been made.
     PausedAnew,
 }

@@ -110,6 +110,9 @@ impl Walk<'_> {
                 back.state.maybe_done |= *reason == CutReason::PausedAnew;
                 self.hold(back, message);
             }
+            Outcome::Cut(Cut { reason: CutReason::Revoked, message }) => {
+                self.revoked(back, message);
+            }
             Outcome::Failed(_) | Outcome::Cut(_) => {
                 let mut fault = self.class(here.node, outcome);
                 if let Some(asked) = back.state.asked.take() {
@@ -143,6 +146,14 @@ impl Walk<'_> {
         error.data = Some(Arc::new(by.into()));
         let due_ms = self.it.now_ms.saturating_add(HELD_MS);
         self.stand(id, here, since_ms, At::Retrying { visit: state, due_ms, error });
+    }
+
+    /// Stops for a person, whatever the call was for: an operator took the build back, so neither another try nor a
+    /// handler of the flow's is asked.
+    fn revoked(&mut self, back: Back, message: &str) {
+        let Back { id, here, since_ms, state } = back;
+        let error = self.error(FailureClass::Permanent, REVOKED, message.to_owned(), here.node);
+        self.stand(id, here, since_ms, At::Incident { error, visit: Some(state), stopped: None });
     }
 
     /// An answer like 502 says that it went wrong, not that nothing was done.
@@ -276,6 +287,7 @@ impl Walk<'_> {
                 CutReason::PausedAnew => fault(FailureClass::Transient, PAUSED, &cut.message, true),
                 CutReason::Breaker => fault(FailureClass::Transient, "BREAKER_OPEN", &cut.message, false),
                 CutReason::Missing => fault(FailureClass::Transient, "PLUGIN_MISSING", &cut.message, false),
+                CutReason::Revoked => fault(FailureClass::Permanent, REVOKED, &cut.message, false),
                 CutReason::Crash => fault(FailureClass::Unknown, "CRASH", &cut.message, true),
                 CutReason::Trap | CutReason::Memory | CutReason::Output => {
                     let code = match cut.reason {
@@ -337,6 +349,10 @@ impl Walk<'_> {
                 self.hold(Back { id, here, since_ms, state }, message);
                 return;
             }
+            Outcome::Cut(Cut { reason: CutReason::Revoked, message }) => {
+                self.revoked(Back { id, here, since_ms, state }, message);
+                return;
+            }
             Outcome::Failed(_) | Outcome::Cut(_) => {
                 let fault = self.class(here.node, outcome);
                 let retry = match &self.flow.nodes[here.node].kind {
@@ -372,6 +388,8 @@ const RETRY_AFTER_MAX_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// The code of a wait for calls that are paused; its `data` names by what.
 pub(super) const PAUSED: &str = "PAUSED";
+/// The code of an incident whose build an operator has revoked.
+const REVOKED: &str = "PLUGIN_REVOKED";
 /// A held call looks again by itself after this, in case nobody let it go.
 const HELD_MS: u64 = 60 * 60 * 1000;
 

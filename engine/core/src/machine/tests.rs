@@ -320,6 +320,7 @@ fn outcome(what: &str) -> Outcome {
         "memory" => cut(CutReason::Memory),
         "paused" => cut(CutReason::Paused),
         "paused-anew" => cut(CutReason::PausedAnew),
+        "revoked" => cut(CutReason::Revoked),
         other => panic!("{other}"),
     }
 }

@@ -125,7 +125,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
 /// What a call that could not be made again counts as: it may have been made before the instance was let go.
 fn not_known(outcome: Outcome) -> Outcome {
     match outcome {
-        Outcome::Cut(Cut { reason: CutReason::Breaker | CutReason::Missing, message }) => {
+        Outcome::Cut(Cut { reason: CutReason::Breaker | CutReason::Missing | CutReason::Revoked, message }) => {
             let message = format!("the call was under way before, and could not be made again: {message}");
             Outcome::Cut(Cut { reason: CutReason::Crash, message })
         }

@@ -191,7 +191,7 @@ impl At {
 }
 
 /// What a refusal lists, a line for each.
-fn problems(answer: &Value) -> String {
+pub(super) fn problems(answer: &Value) -> String {
     let mut lines = String::new();
     for problem in answer["problems"].as_array().into_iter().flatten() {
         let text = |name: &str| problem[name].as_str().unwrap_or_default();

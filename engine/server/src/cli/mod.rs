@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use stepwell_sandbox::Caps;
 
 use crate::config::{self, Settings};
 use crate::serve;
@@ -62,6 +63,17 @@ enum Command {
     Instances(ask::Instances),
     /// Copy a running engine's database into a file
     Backup(backup::Backup),
+    /// The engine's own: compiles the component on standard input, under limits
+    #[command(hide = true)]
+    CompilePlugin(CompilePlugin),
+}
+
+#[derive(Args)]
+struct CompilePlugin {
+    #[arg(long)]
+    memory_bytes: u64,
+    #[arg(long)]
+    cpu_seconds: u64,
 }
 
 #[derive(Subcommand)]
@@ -91,6 +103,10 @@ pub(crate) fn run() -> ExitCode {
         Command::Start(start) => ask::start(&start),
         Command::Instances(instances) => ask::instances(&instances),
         Command::Backup(backup) => backup::run(&backup),
+        Command::CompilePlugin(CompilePlugin { memory_bytes, cpu_seconds }) => {
+            let wasm_bytes = config::PLUGIN_BYTES_MAX as u64;
+            return stepwell_sandbox::compile_for_parent(Caps { memory_bytes, cpu_seconds, wasm_bytes });
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -57,7 +57,7 @@ pub(super) struct EventsQuery {
 
 /// Follow what happens
 ///
-/// Events `instance`, `flow`, `plugin` and `reset`; ids `engine:n`. Send the last one seen as `Last-Event-ID`.
+/// Events `instance`, `flow`, `plugin`, `upload` and `reset`; ids `engine:n`. Send the last one seen as `Last-Event-ID`.
 #[utoipa::path(get, path = "/api/v1/events", tag = "events",
     params(EventsQuery, ("Last-Event-ID" = Option<String>, Header)),
     responses((status = 200, body = String, content_type = "text/event-stream"), (status = 503, body = RefusalBody)))]
@@ -288,6 +288,15 @@ impl Reader {
             }
             Change::Erased { flow, instance } => {
                 wanted(&flow).then(|| ("flow", json!({ "key": flow, "kind": "erased", "instance": instance })))
+            }
+            Change::Revoked { name, version, digest, revoked } => {
+                let status = if revoked { "revoked" } else { "allowed" };
+                let data = json!({ "name": name, "version": version, "digest": digest, "status": status });
+                self.query.flow.is_none().then_some(("plugin", data))
+            }
+            Change::Upload { id, state, stage } => {
+                let data = json!({ "id": id, "state": state, "stage": stage });
+                self.query.flow.is_none().then_some(("upload", data))
             }
             // Engines tell each other; pages that show them ask again anyway.
             Change::Grants | Change::Access => None,

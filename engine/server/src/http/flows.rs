@@ -256,7 +256,7 @@ pub(super) async fn publish(
         return Err(Refusal::with(Code::FlowHasProblems, vec![problem]));
     }
     let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
-    let request = Request { document, label: asked.label, revision, file: None, act };
+    let request = Request { document, label: asked.label, revision, file: None, node_types: None, act };
     let Publication { key, version, hash, warnings, known } = app.library.publish(request).await.map_err(refused)?;
     let status = if known { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, Json(PublishedBody { key, version, hash, warnings })).into_response())

@@ -32,6 +32,7 @@ pub(crate) mod limits;
 pub(crate) mod listen;
 mod messages;
 mod needs;
+mod old_code;
 pub(crate) mod openapi;
 mod ops;
 mod passwords;
@@ -53,6 +54,7 @@ pub(crate) mod time;
 mod tokens;
 mod tries;
 mod trigger;
+mod uploads;
 mod users;
 
 use std::ops::Deref;
@@ -73,6 +75,7 @@ use crate::granting::Granting;
 use crate::library::Library;
 use crate::pauses::Pausing;
 use crate::records::RecordTypes;
+use crate::uploads::Uploading;
 use access::{Of, Table};
 use auth::Auth;
 pub(crate) use choose::Wish;
@@ -98,6 +101,7 @@ pub(crate) struct Shared {
     pub underway: Underway,
     /// Held while a plugin is kept and put in force.
     pub loading: tokio::sync::Mutex<()>,
+    pub uploading: Uploading,
     /// Held while the database is copied and the copy sent.
     pub copying: Arc<tokio::sync::Mutex<()>>,
     pub granting: Granting,
@@ -253,7 +257,13 @@ fn task_routes(table: Table) -> Table {
 fn plugin_routes(table: Table) -> Table {
     table
         .get("/api/v1/plugins", Viewer, Of::Any, plugins::list)
-        .post("/api/v1/plugins", Admin, Of::Everywhere, plugins::upload)
+        .post("/api/v1/plugins", Admin, Of::Everywhere, uploads::upload)
+        .get("/api/v1/plugins/uploads", Admin, Of::Everywhere, uploads::list)
+        .get("/api/v1/plugins/uploads/{id}", Admin, Of::Everywhere, uploads::show)
+        .get("/api/v1/plugins/revoked", Viewer, Of::Any, old_code::list)
+        .post("/api/v1/plugins/{digest}/revoke", Admin, Of::Everywhere, old_code::revoke)
+        .delete("/api/v1/plugins/{digest}/revoke", Admin, Of::Everywhere, old_code::take_back)
+        .post("/api/v1/plugins/{digest}/roll-forward", Designer, Of::Everywhere, old_code::roll_forward)
         .get("/api/v1/plugins/{name}/{version}", Viewer, Of::Any, plugins::show)
         .delete("/api/v1/plugins/{name}/{version}/breaker", Operator, Of::Everywhere, plugins::reset_breaker)
         .delete("/api/v1/plugins/{digest}", Admin, Of::Everywhere, needs::delete_plugin)

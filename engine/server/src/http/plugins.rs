@@ -2,27 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use axum::extract::{Request, State};
-use axum::response::{IntoResponse, Response};
+use axum::extract::State;
 use axum::{Extension, Json};
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use stepwell_core::catalog::{Catalog, NodeType};
+use stepwell_core::catalog::{Catalog, EffectClass, NodeType};
 use stepwell_runtime::Clock;
 use stepwell_runtime::journal::Unavailable;
-use stepwell_sandbox::{BreakerState, Sandbox};
-use stepwell_store::{Act, Plugin, PluginKept, PluginStatus, Role, Store, Within};
+use stepwell_sandbox::{BreakerState, Imported, Sandbox};
+use stepwell_store::{Act, Plugin, PluginStatus, Revocation, Role, Store, Within};
 
-use super::body;
 use super::caller::Caller;
 use super::extract::Path;
+use super::old_code::Revoked;
 use super::problem::{Answer, Code, Refusal, RefusalBody};
 use super::time::rfc3339;
 use super::{App, shapes};
-use crate::config::PLUGIN_BYTES_MAX;
-use crate::packages::{self, LoadError};
 
 /// A loaded package.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -41,11 +38,49 @@ pub(super) struct PluginItem {
     #[schema(value_type = Vec<shapes::NodeType>)]
     node_types: Value,
     used_by: Vec<UsedBy>,
+    /// The imports that raised its effect class to what it is, with the flag that drops each.
+    raised_by: Vec<RaisedBy>,
+    /// Code, data, debug names, and memory at the start of each call; none of builds loaded by older engines.
+    #[schema(value_type = Option<Sizes>)]
+    sizes: Option<Value>,
+    /// How long its examples took when it was loaded.
+    #[schema(value_type = Vec<Rehearsed>)]
+    rehearsed: Value,
+    /// No call is made of it.
+    revoked: Option<Revoked>,
     /// `live`, `superseded` or `failed`
     #[schema(value_type = String)]
     status: PluginStatus,
     /// At the engine that is asked; none where the build is not loaded.
     breaker: Option<Breaker>,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct RaisedBy {
+    import: String,
+    /// How a build is made that does not import it.
+    remedy: &'static str,
+}
+
+#[derive(utoipa::ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[allow(dead_code, clippy::struct_field_names, reason = "only its schema is used, and units are named there")]
+pub(super) struct Sizes {
+    code_bytes: u64,
+    data_bytes: u64,
+    custom_bytes: u64,
+    memory_bytes: u64,
+}
+
+#[derive(utoipa::ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(super) struct Rehearsed {
+    /// Without the package.
+    node_type: String,
+    /// Its place among the examples of the node type.
+    example: usize,
+    took_us: u64,
 }
 
 /// Whether a plugin that keeps trapping is broken off.
@@ -101,22 +136,55 @@ pub(super) struct NodeTypes {
     hash: String,
 }
 
-fn item(mut plugin: Plugin, users: &BTreeMap<String, BTreeSet<UsedBy>>, sandbox: &Sandbox) -> PluginItem {
-    let mut part = |name: &str| plugin.manifest.get_mut(name).map_or_else(|| Value::Array(Vec::new()), Value::take);
-    PluginItem {
-        node_types: part("nodeTypes"),
-        imports: part("imports"),
-        breaker: breaker(sandbox, &plugin.digest),
-        used_by: users.get(&plugin.digest).map(|users| users.iter().cloned().collect()).unwrap_or_default(),
-        name: plugin.name,
-        version: plugin.version,
-        digest: plugin.digest,
-        effect: plugin.effect,
-        bytes: plugin.bytes,
-        loaded_at: rfc3339(plugin.loaded_ms),
-        loaded_by: plugin.loaded_by,
-        status: plugin.status,
+/// What is shown beside a build, read once.
+struct Shown<'a> {
+    users: BTreeMap<String, BTreeSet<UsedBy>>,
+    revoked: BTreeMap<String, Revocation>,
+    sandbox: &'a Sandbox,
+}
+
+impl<'a> Shown<'a> {
+    async fn read(app: &'a App, caller: &Caller) -> Result<Self, Unavailable> {
+        let store = app.engine.journal();
+        let revoked = store.revocations().await?.into_iter().map(|one| (one.digest.clone(), one)).collect();
+        Ok(Self { users: users(store, caller.within(Role::Viewer)).await?, revoked, sandbox: app.engine.nodes() })
     }
+
+    fn item(&self, mut plugin: Plugin) -> PluginItem {
+        let mut part = |name: &str| plugin.manifest.get_mut(name).map(Value::take).filter(|value| !value.is_null());
+        let none = || Value::Array(Vec::new());
+        let imports = part("imports").unwrap_or_else(none);
+        PluginItem {
+            node_types: part("nodeTypes").unwrap_or_else(none),
+            rehearsed: part("rehearsed").unwrap_or_else(none),
+            sizes: part("sizes"),
+            raised_by: raised_by(&imports, &plugin.effect),
+            imports,
+            breaker: breaker(self.sandbox, &plugin.digest),
+            used_by: self.users.get(&plugin.digest).map(|users| users.iter().cloned().collect()).unwrap_or_default(),
+            revoked: self.revoked.get(&plugin.digest).map(Revoked::from),
+            name: plugin.name,
+            version: plugin.version,
+            digest: plugin.digest,
+            effect: plugin.effect,
+            bytes: plugin.bytes,
+            loaded_at: rfc3339(plugin.loaded_ms),
+            loaded_by: plugin.loaded_by,
+            status: plugin.status,
+        }
+    }
+}
+
+/// The imports that make a component what it is. Pure is the least there is, so nothing raised it.
+fn raised_by(imports: &Value, effect: &str) -> Vec<RaisedBy> {
+    let names = imports.as_array().into_iter().flatten().filter_map(Value::as_str);
+    let raised = names.filter_map(|name| {
+        let Imported { class, remedy } = stepwell_sandbox::imported(name);
+        let class = class.filter(|class| *class > EffectClass::Pure)?;
+        let is_it = serde_json::to_value(class).ok()?.as_str() == Some(effect);
+        is_it.then(|| RaisedBy { import: name.to_owned(), remedy })
+    });
+    raised.collect()
 }
 
 /// Which versions are pinned to which digest.
@@ -139,9 +207,8 @@ async fn users(store: &Store, within: Within) -> Result<BTreeMap<String, BTreeSe
 /// List plugins
 #[utoipa::path(get, path = "/api/v1/plugins", tag = "plugins", responses((status = 200, body = Plugins)))]
 pub(super) async fn list(State(app): State<App>, Extension(caller): Extension<Caller>) -> Answer<Json<Plugins>> {
-    let store = app.engine.journal();
-    let users = users(store, caller.within(Role::Viewer)).await?;
-    let items = store.plugins().await?.into_iter().map(|plugin| item(plugin, &users, app.engine.nodes())).collect();
+    let shown = Shown::read(&app, &caller).await?;
+    let items = app.engine.journal().plugins().await?.into_iter().map(|plugin| shown.item(plugin)).collect();
     Ok(Json(Plugins { items }))
 }
 
@@ -154,9 +221,8 @@ pub(super) async fn show(
     Extension(caller): Extension<Caller>,
     Path((name, version)): Path<(String, String)>,
 ) -> Answer<Json<PluginItem>> {
-    let store = app.engine.journal();
-    let plugin = find(store, &name, &version).await?;
-    Ok(Json(item(plugin, &users(store, caller.within(Role::Viewer)).await?, app.engine.nodes())))
+    let plugin = find(app.engine.journal(), &name, &version).await?;
+    Ok(Json(Shown::read(&app, &caller).await?.item(plugin)))
 }
 
 /// Of several builds under one version the live one.
@@ -188,32 +254,12 @@ pub(super) async fn reset_breaker(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Load a plugin
-///
-/// It is live at once; calls under way and instances pinned to an older build keep that.
-#[utoipa::path(post, path = "/api/v1/plugins", tag = "plugins",
-    request_body(content = Vec<u8>, content_type = "application/wasm", description = "A component, at most 32 MiB"),
-    responses((status = 201, body = PluginItem), (status = 200, body = PluginItem, description = "These bytes were loaded before"),
-              (status = 413, body = RefusalBody), (status = 422, body = RefusalBody)))]
-pub(super) async fn upload(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-    request: Request,
-) -> Answer<Response> {
-    let wasm = body::read(request.into_body(), PLUGIN_BYTES_MAX).await?;
-    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
+/// The build that was loaded a moment ago.
+pub(super) async fn of_digest(app: &App, caller: &Caller, digest: &str) -> Answer<PluginItem> {
     let store = app.engine.journal();
-    let (info, kept) = match packages::load(&app, wasm.to_vec(), act).await {
-        Ok(loaded) => loaded,
-        Err(LoadError::Refused(problems)) => return Err(Refusal::with(Code::PluginRefused, problems)),
-        Err(LoadError::Unavailable(error)) => return Err(error.into()),
-    };
-    let digest = info.digest.to_string();
     let plugin = store.plugins().await?.into_iter().find(|one| one.digest == digest);
     let plugin = plugin.ok_or_else(|| Refusal::new(Code::Internal))?;
-    let status = if kept == PluginKept::New { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(item(plugin, &users(store, caller.within(Role::Viewer)).await?, app.engine.nodes())))
-        .into_response())
+    Ok(Shown::read(app, caller).await?.item(plugin))
 }
 
 /// List node types

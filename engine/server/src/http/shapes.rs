@@ -254,3 +254,71 @@ pub(super) struct UsedByVersion {
     #[schema(value_type = Vec<Object>)]
     needed_by: Value,
 }
+
+/// Mirror of `crate::compatibility::Compatibility`: what a build changes for the flows there are.
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(super) struct Compatibility {
+    replaces: ReplacedBuild,
+    report: CompatibilityReport,
+    /// Documents that use it: drafts, and versions that starts get.
+    checked: usize,
+    /// Those of them that would have errors they do not have now. Versions stay pinned to what they have; these could
+    /// not be published again as they stand.
+    broken: Vec<BrokenFlow>,
+}
+
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(super) struct ReplacedBuild {
+    version: String,
+    digest: String,
+}
+
+/// Mirror of `stepwell_core::compat::Report`.
+#[derive(utoipa::ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(super) struct CompatibilityReport {
+    from: String,
+    to: String,
+    /// Flows go from one to the other by themselves, when they are published again.
+    same_major: bool,
+    breaking: bool,
+    /// Of the package as a whole: imports, effect class.
+    changes: Vec<CompatibilityChange>,
+    node_types: Vec<NodeTypeChange>,
+}
+
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(super) struct NodeTypeChange {
+    /// Without the package.
+    name: String,
+    /// `added`, `removed` or `changed`
+    kind: String,
+    breaking: bool,
+    changes: Vec<CompatibilityChange>,
+}
+
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(super) struct CompatibilityChange {
+    /// Stable: `required-added`, `type-narrowed`, `port-removed` …
+    code: String,
+    /// `config`, `input`, `output/<port>`, `ports`, `errors`, `operations`, `imports` or `effect`
+    of: String,
+    /// JSON pointer to the part of the value, where it is of a schema.
+    pointer: Option<String>,
+    message: String,
+    breaking: bool,
+}
+
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(super) struct BrokenFlow {
+    flow: String,
+    /// None: its draft.
+    version: Option<u32>,
+    problems: Vec<Problem>,
+}

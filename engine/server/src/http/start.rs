@@ -32,9 +32,10 @@ use super::body::{self, Raw};
 use super::caller::Caller;
 use super::choose::{self, Wish};
 use super::extract::{Path, Query};
-use super::listen;
 use super::problem::{Answer, Code, Refusal, RefusalBody};
 use super::shapes;
+use super::{listen, old_code};
+use crate::revocations;
 use crate::table::Known;
 
 /// A caller is kept at most this long.
@@ -176,6 +177,9 @@ impl Start {
         body::not_too_deep(input, at)?;
         let (version, bound_by) = self.wish.choose(app, &self.known, self.business_key.as_deref(), input).await?;
         let flow = app.engine.flow(&self.known.key, version).await?;
+        if let Some(needed) = revocations::needed(app.engine.nodes(), &flow) {
+            return Err(old_code::refuse_start(needed));
+        }
         choose::fits(&flow, input, at)?;
         let priority = choose::priority(&flow, input, at, self.priority)?;
         let request = StartRequest {

@@ -10,6 +10,7 @@ mod forget;
 mod lists;
 mod tasks;
 mod tls;
+mod uploads;
 mod users;
 
 use std::sync::Arc;

@@ -100,6 +100,35 @@ fn attempts_are_counted_per_call() {
     );
 }
 
+/// An operator took the build back: neither another try nor a handler nor an undo is begun by that.
+#[test]
+fn a_revoked_call_is_a_person_s() {
+    let task = "a=x {\"retry\":{\"attempts\":3,\"backoff\":\"100ms\"},\"on\":{\"any\":{\"type\":\"error\"}}}";
+    let caught = flow(&format!("start=start; {task}; end=end; other=end"), "start>a a>end a.any>other");
+    let asked = flow("start=start; a=q; end=end", "start>a a>end");
+    for (flow, rows) in [
+        (
+            &caught,
+            &[
+                ("a:revoked", "a | incident PLUGIN_REVOKED"),
+                ("a:revoked retry a:ok", "a a | completed null"),
+                ("a:revoked retry a:revoked cancel", "a a | cancelled"),
+                ("a:revoked compensate", "a | failed COMPENSATION_REQUESTED"), // Nothing was done.
+                ("a:late tick a:revoked", "a a | incident PLUGIN_REVOKED"),
+                ("a:late tick a:revoked compensate a:revoked", "a a a~ | incident PLUGIN_REVOKED"),
+                (
+                    "a:late tick a:revoked compensate a:revoked retry a:ok",
+                    "a a a~ a~ | compensated COMPENSATION_REQUESTED",
+                ),
+            ][..],
+        ),
+        // A question that was not asked is asked once it may be.
+        (&asked, &[("a:late a:revoked retry a:never", "a a? a? | failed TIMEOUT")][..]),
+    ] {
+        table(flow, rows);
+    }
+}
+
 #[test]
 fn a_paused_call_waits_and_its_try_does_not_count() {
     let twice = flow("start=start; a=x {\"retry\":{\"attempts\":2,\"backoff\":\"100ms\"}}; end=end", "start>a a>end");

@@ -1,7 +1,8 @@
 //! What is under way, in the terminal's last line; nothing where there is no terminal.
 
+use std::cmp::Ordering;
 use std::io::{IsTerminal as _, Write as _};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{self, AtomicBool};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -23,7 +24,7 @@ impl Line {
         let drawing = std::io::stderr().is_terminal().then(|| {
             let (what, last, over, begun) = (what.to_owned(), Arc::clone(&last), Arc::clone(&over), Instant::now());
             thread::spawn(move || {
-                while !over.load(Ordering::Acquire) {
+                while !over.load(atomic::Ordering::Acquire) {
                     let last = last.lock().unwrap_or_else(PoisonError::into_inner).clone();
                     draw(&format!("{what} {:.1} s  {last}", begun.elapsed().as_secs_f64()));
                     thread::park_timeout(REDRAWN_EVERY);
@@ -41,7 +42,7 @@ impl Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        self.over.store(true, Ordering::Release);
+        self.over.store(true, atomic::Ordering::Release);
         if let Some(drawing) = self.drawing.take() {
             drawing.thread().unpark();
             let _ = drawing.join();
@@ -57,6 +58,21 @@ pub(super) fn bar(what: &str, done: u64, of: u64) {
     let full = (done * BAR_CHARS).checked_div(of).unwrap_or(BAR_CHARS).min(BAR_CHARS);
     let drawn: String = (0..BAR_CHARS).map(|at| if at < full { '█' } else { '░' }).collect();
     draw(&format!("{what} {drawn} {} of {}", bytes(done), bytes(of)));
+}
+
+/// A bar of steps that follow one another: how many are behind, the name of the one under way, the time so far.
+pub(super) fn stages(all: &[&str], at: &str, so_far: Duration) {
+    if !std::io::stderr().is_terminal() {
+        return;
+    }
+    let nth = all.iter().position(|one| *one == at).unwrap_or_default();
+    let part = |one: usize| match one.cmp(&nth) {
+        Ordering::Less => "██",
+        Ordering::Equal => "▓▓",
+        Ordering::Greater => "░░",
+    };
+    let drawn: String = (0..all.len()).map(part).collect();
+    draw(&format!("push {drawn} {at} {:.1} s", so_far.as_secs_f64()));
 }
 
 /// Takes the line away.
