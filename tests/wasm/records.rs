@@ -59,7 +59,7 @@ fn reading() -> Reading {
 
 async fn rig(name: &str) -> Rig {
     let sandbox = Arc::new(Sandbox::new(None, limits()).unwrap().reading(reading()));
-    let grants = json!({ "records": [{ "plugin": name, "recordTypes": ["order", "nothing"] }] });
+    let grants = json!({ "grants": [{ "plugin": name, "records": ["order", "nothing"] }] });
     sandbox.set_grants(&serde_json::from_value::<Grants>(grants).unwrap()).unwrap();
     let plugin = sandbox.load(guest(name)).await.unwrap();
     Rig { sandbox, plugin, timeout_ms: 3000 }
