@@ -106,3 +106,21 @@ fn bugs_are_planted_for_the_simulation_alone() {
     }
     refuse(&problems, "the feature is for `tests/sim` alone, and off unless a command asks for it");
 }
+
+#[test]
+fn limits_are_lifted_for_a_measurement_alone() {
+    let mut problems = Vec::new();
+    for file in files() {
+        let home = ["engine/core/Cargo.toml", "engine/server/Cargo.toml", "engine/core/src/machine/mod.rs"];
+        let bench = file.path.starts_with("xtask/src/bench/")
+            || file.path.starts_with("docs/")
+            || file.path.starts_with("tests/tidy/");
+        if file.text.contains("long-histories") && !bench && !home.contains(&file.path.as_str()) {
+            problems.push(format!("{} names the feature `long-histories`", file.path));
+        }
+        if file.text.lines().any(|line| line.starts_with("default = ") && line.contains("long-histories")) {
+            problems.push(format!("{} has `long-histories` on by default", file.path));
+        }
+    }
+    refuse(&problems, "the feature is for `cargo xtask bench recovery` alone");
+}

@@ -2,7 +2,8 @@
 //!
 //! Each instance gets the command as if it had been asked alone, with an audit row of its own. A run takes at most
 //! [`RUN_MAX`] instances, the newest first, and says where the next one goes on: so each is met once, whether or not
-//! the command changes what the filter sees, and whether or not the database was there to the end.
+//! the command changes what the filter sees. Where the database went away in between, one is met again: whether its
+//! command was kept is not known.
 
 use std::sync::Arc;
 
@@ -87,7 +88,8 @@ pub(super) struct BulkDone {
     matched: usize,
     /// There are more than that.
     more: bool,
-    /// The database could not be reached any more: what this run found beyond `next` was not commanded.
+    /// The database could not be reached any more: what this run found beyond `next` was not commanded, but perhaps
+    /// the first of it.
     cut_short: bool,
     /// Where the next run goes on, if there are.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -41,7 +41,7 @@ pub(super) fn run(asked: &Push) -> anyhow::Result<()> {
     if asked.dry_run {
         let _ = writeln!(shown, "would be live: {}", named(&upload));
     } else {
-        let _ = writeln!(shown, "live: {}", named(&upload));
+        let _ = writeln!(shown, "{}", live(&asked.at, &upload)?);
     }
     result(&shown);
     Ok(())
@@ -49,7 +49,20 @@ pub(super) fn run(asked: &Push) -> anyhow::Result<()> {
 
 /// Loads a component; says as what it is live.
 pub(super) fn push(at: &At, file: &Path) -> anyhow::Result<String> {
-    bring(at, file, false, None).map(|upload| format!("live: {}", named(&upload)))
+    let upload = bring(at, file, false, None)?;
+    live(at, &upload)
+}
+
+/// As what it is live, and which node types flows may use now.
+fn live(at: &At, upload: &Value) -> anyhow::Result<String> {
+    let text = |name: &str| escape(upload[name].as_str().unwrap_or_default());
+    let plugin = at.ask("GET", &format!("/api/v1/plugins/{}/{}", text("name"), text("version")), None)?;
+    Ok(format!("live: {}  {}", named(upload), node_types(&plugin)))
+}
+
+fn node_types(plugin: &Value) -> String {
+    let types = plugin["nodeTypes"].as_array().into_iter().flatten();
+    types.filter_map(|one| one["uses"].as_str()).collect::<Vec<_>>().join(", ")
 }
 
 /// Hands a component over and follows it to its end.
@@ -140,8 +153,6 @@ pub(super) fn list(at: &At) -> anyhow::Result<()> {
     for one in answer["items"].as_array().into_iter().flatten() {
         let text = |name: &str| one[name].as_str().unwrap_or("-").to_owned();
         let digest: String = text("digest").chars().take(12).collect();
-        let types: Vec<&str> =
-            one["nodeTypes"].as_array().into_iter().flatten().filter_map(|one| one["uses"].as_str()).collect();
         let used = one["usedBy"].as_array().map_or(0, Vec::len);
         let status = if one["revoked"].is_object() { "revoked".to_owned() } else { text("status") };
         result(&format!(
@@ -149,7 +160,7 @@ pub(super) fn list(at: &At) -> anyhow::Result<()> {
             format!("{}@{}", text("name"), text("version")),
             text("effect"),
             progress::bytes(one["bytes"].as_u64().unwrap_or_default()),
-            types.join(", ")
+            node_types(one)
         ));
     }
     if answer["items"].as_array().is_none_or(Vec::is_empty) {
