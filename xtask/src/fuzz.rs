@@ -7,6 +7,7 @@ use std::fs;
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use clap::ValueEnum;
 
 use crate::paths;
 use crate::steps::Steps;
@@ -22,25 +23,12 @@ pub(crate) struct Args {
     seconds: u32,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Target {
     Expression,
     Flow,
     Loader,
     Trigger,
-}
-
-impl Target {
-    const ALL: [Self; 4] = [Self::Expression, Self::Flow, Self::Loader, Self::Trigger];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Expression => "expression",
-            Self::Flow => "flow",
-            Self::Loader => "loader",
-            Self::Trigger => "trigger",
-        }
-    }
 }
 
 pub(crate) fn main(args: &Args) -> Result<()> {
@@ -52,9 +40,10 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         install.args(["install", "cargo-fuzz", "--locked", "--version", CARGO_FUZZ, "--root"]).arg(&tools);
         steps.run("cargo-fuzz", &mut install)?;
     }
-    let targets = if args.targets.is_empty() { &Target::ALL[..] } else { &args.targets };
+    let targets = if args.targets.is_empty() { Target::value_variants() } else { &args.targets };
     for target in targets {
-        let name = target.name();
+        let Some(value) = target.to_possible_value() else { continue };
+        let name = value.get_name();
         let made_up = paths::target().join("fuzz").join(name);
         fs::create_dir_all(&made_up).with_context(|| format!("cannot create {}", made_up.display()))?;
         let folder = paths::root().join("tests/fuzz");

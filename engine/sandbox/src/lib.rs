@@ -62,7 +62,7 @@ pub use crate::cases::{Case, Expected, Export, Played};
 pub use crate::compile::{Caps, Program, compile_for_parent};
 pub use crate::grants::{ALL_NAMESPACES, Allowed, Build, Grant, Grants, MEMORY_MIB_MAX, Narrowed, Taken, allowed};
 pub use crate::http::Tried;
-pub use crate::http::connections::{Connection, ConnectionScheme, Secret};
+pub use crate::http::connections::{Connection, ConnectionScheme, PLACEHOLDER, Secret, placeholders};
 pub use crate::limits::Limits;
 pub use crate::load::{Hears, Rehearsed, Stage};
 pub use crate::pause::Probed;
@@ -143,6 +143,13 @@ pub struct PluginInfo {
     pub node_types: Vec<NodeType>,
     /// How long its examples took when it was loaded; empty where they were not played.
     pub rehearsed: Vec<Rehearsed>,
+}
+
+impl PluginInfo {
+    /// Sorts by version: by number, and a pre-release before its release.
+    pub fn precedence(&self) -> impl Ord + use<> {
+        registry::precedence(&self.version)
+    }
 }
 
 /// A plugin that passed every check and is not live yet.
@@ -444,10 +451,6 @@ impl Sandbox {
     }
 
     async fn answer_by(&self, plugin: &Plugin, about: &About, call: &Call) -> Answer {
-        if let Err(left) = plugin.breaker.admit(Instant::now()) {
-            let message = format!("{} keeps trapping and is not called for {left:.0?}", plugin.described.name);
-            return unsaid(Outcome::Cut(cut(CutReason::Breaker, message)));
-        }
         let (priority, may_be_kept) = (call.priority, call.callee.cache && plugin.class == EffectClass::Pure);
         let described = &plugin.described;
         let namespace = namespace(&about.flow);
@@ -463,6 +466,11 @@ impl Sandbox {
             // Whoever asks next is another: the guest learns of nobody.
             call.context = CallContext::default();
             kept_as = Some(key);
+        }
+        // Asked of calls that are made: an answer that is kept must not use up the one that tries for all.
+        if let Err(left) = plugin.breaker.admit(Instant::now()) {
+            let message = format!("{} keeps trapping and is not called for {left:.0?}", described.name);
+            return unsaid(Outcome::Cut(cut(CutReason::Breaker, message)));
         }
         let patience = Duration::from_millis(call.timeout_ms);
         // A slot is waited for as long as the call may take: nothing has happened yet.

@@ -85,7 +85,7 @@ impl Registry {
 }
 
 /// Order of semantic versions: by number, and a pre-release before its release.
-fn precedence(version: &str) -> (Vec<u64>, bool, String) {
+pub(crate) fn precedence(version: &str) -> (Vec<u64>, bool, String) {
     let version = version.split('+').next().unwrap_or_default();
     let (core, pre) = version.split_once('-').map_or((version, None), |(core, pre)| (core, Some(pre)));
     let numbers = core.split('.').map(|number| number.parse().unwrap_or(0)).collect();

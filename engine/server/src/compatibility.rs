@@ -86,11 +86,7 @@ fn newest(app: &App, new: &PluginInfo) -> Option<PluginInfo> {
     let of_name =
         app.engine.nodes().plugins().into_iter().filter(|one| one.name == new.name && one.digest != new.digest);
     let (same, others): (Vec<_>, Vec<_>) = of_name.partition(|one| one.version == new.version);
-    same.into_iter().chain(others).max_by_key(|one| {
-        let numbers = one.version.split(['-', '+']).next().unwrap_or_default().split('.');
-        let numbers: Vec<u64> = numbers.map(|number| number.parse().unwrap_or(0)).collect();
-        (one.version == new.version, numbers)
-    })
+    same.into_iter().chain(others).max_by_key(|one| (one.version == new.version, one.precedence()))
 }
 
 /// How many documents use one of these node types, and which of them `node_types` would break.

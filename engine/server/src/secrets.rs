@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use stepwell_core::problem::Problem;
 use stepwell_runtime::journal::Unavailable;
-use stepwell_sandbox::{Connection, ConnectionScheme, Grants, Secret};
+use stepwell_sandbox::{Connection, ConnectionScheme, Grants, PLACEHOLDER, Secret, placeholders};
 use stepwell_store::{Act, Sealed, Store};
 
 use crate::sealing::{Keys, NoKey};
@@ -25,8 +25,6 @@ use crate::sealing::{Keys, NoKey};
 const HIDDEN: &str = "***";
 /// Headers whose values are no secrets.
 const PLAIN: [&str; 5] = ["accept", "accept-language", "content-type", "user-agent", "x-api-version"];
-/// Stands before the name of a secret in a header.
-const PLACEHOLDER: &str = "$secret:";
 pub(crate) const VALUE_BYTES_MAX: usize = 8 * 1024;
 const NAMES_MAX: usize = 50;
 
@@ -224,11 +222,6 @@ impl Settled {
 /// As headers call it.
 pub(crate) fn local_name(name: &str) -> &str {
     name.split_once('.').map_or(name, |(_, local)| local)
-}
-
-fn placeholders(text: &str) -> impl Iterator<Item = &str> {
-    let name = |part: &'_ str| part.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(part.len());
-    text.split(PLACEHOLDER).skip(1).map(move |part| &part[..name(part)])
 }
 
 /// What is wrong with a secret's name.

@@ -114,15 +114,24 @@ impl Target {
 }
 
 /// How a header names a secret of the connection.
-pub(crate) const SECRET: &str = "$secret:";
+pub const PLACEHOLDER: &str = "$secret:";
+
+/// The names that a text's placeholders have.
+pub fn placeholders(text: &str) -> impl Iterator<Item = &str> {
+    text.split(PLACEHOLDER).skip(1).map(|part| named(part).0)
+}
+
+/// A placeholder's name, and what comes after it.
+fn named(part: &str) -> (&str, &str) {
+    part.split_at(part.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(part.len()))
+}
 
 /// A text with its placeholders filled in; `Err`: the secret that is not there.
 pub(crate) fn fill(text: &str, secrets: &BTreeMap<String, Secret>) -> Result<Secret, String> {
-    let mut parts = text.split(SECRET);
+    let mut parts = text.split(PLACEHOLDER);
     let mut filled = Secret(parts.next().unwrap_or_default().to_owned());
     for part in parts {
-        let end = part.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(part.len());
-        let (name, rest) = part.split_at(end);
+        let (name, rest) = named(part);
         let secret = secrets.get(name).ok_or_else(|| name.to_owned())?;
         // Room is made by hand: a text that outgrows its room leaves a copy behind.
         let mut longer = String::with_capacity(filled.0.len() + secret.0.len() + rest.len());

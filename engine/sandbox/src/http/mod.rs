@@ -39,7 +39,7 @@ use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use self::client::{Client, Prohibited};
-use self::connections::{SECRET, Target, fill};
+use self::connections::{PLACEHOLDER, Target, fill};
 use self::tape::Tape;
 use self::throttle::Turn;
 use crate::call::CallContext;
@@ -349,7 +349,7 @@ impl Exit {
             headers.remove(name);
         }
         for value in headers.values_mut() {
-            if let Some(text) = value.to_str().ok().filter(|text| text.contains(SECRET)) {
+            if let Some(text) = value.to_str().ok().filter(|text| text.contains(PLACEHOLDER)) {
                 *value = self.with_secrets(text, target)?;
             }
         }

@@ -9,7 +9,6 @@
 //! Not here: the fold of the journal (`instance_view`).
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Json;
@@ -17,7 +16,7 @@ use axum::extract::State;
 use serde::Serialize;
 use serde_json::Value;
 use stepwell_core::catalog::EffectClass;
-use stepwell_core::machine::{Event, Op, Outcome};
+use stepwell_core::machine::{Event, Outcome};
 use stepwell_runtime::Nodes as _;
 use stepwell_runtime::nodes::About;
 
@@ -36,8 +35,8 @@ const LASTS_MAX: Duration = Duration::from_secs(20);
 pub(super) struct Replayed {
     /// Calls that were made again.
     compared: u32,
-    /// External and transactional ones, and those that were cut off then: what they answered does not follow from what
-    /// they were given.
+    /// Those whose answer does not follow from what they were given: external and transactional ones, and those that
+    /// were cut off then or now. And those whose answer may be one that was kept: it would be compared with itself.
     passed_over: u32,
     /// Whether all of them were looked at: not after 20 s, nor beyond a difference.
     whole: bool,
@@ -96,19 +95,20 @@ pub(super) async fn run(State(app): State<App>, Path(id): Path<String>) -> Answe
         }
         let answered = match &entry.event {
             Event::NodeReturned { token, attempt, op, outcome } => {
-                calls.remove(&(*token, *attempt, op_number(*op))).map(|call| (call, outcome))
+                calls.remove(&(*token, *attempt, *op as u8)).map(|call| (call, outcome))
             }
             _ => None,
         };
         about.version = replay.instance().map_or(about.version, |it| it.version);
         let subject = replay.take_calls(entry, &mut made);
-        calls.extend(made.drain(..).map(|call| ((call.token, call.attempt, op_number(call.op)), call)));
+        calls.extend(made.drain(..).map(|call| ((call.token, call.attempt, call.op as u8), call)));
         let Some((call, kept)) = answered else { continue };
-        if call.callee.effect > EffectClass::Recorded || matches!(kept, Outcome::Cut(_)) {
+        let follows = call.callee.effect <= EffectClass::Recorded && !call.callee.cache && !is_cut(kept);
+        let now = if follows { Some(app.engine.nodes().call(&about, &call).await.outcome) } else { None };
+        let Some(now) = now.filter(|now| !is_cut(now)) else {
             done.passed_over += 1;
             continue;
-        }
-        let now = app.engine.nodes().call(&about, &call).await.outcome;
+        };
         done.compared += 1;
         if let Some((pointer, kept, now)) = parting(&json(kept), &json(&now)) {
             let node = subject.map_or_else(|| call.node.to_string(), |subject| subject.node);
@@ -121,13 +121,13 @@ pub(super) async fn run(State(app): State<App>, Path(id): Path<String>) -> Answe
     Ok(Json(done))
 }
 
-/// Two calls of one token differ in it.
-fn op_number(op: Op) -> u8 {
-    op as u8
+/// By the engine: a deadline, a pause, a plugin that is broken off.
+fn is_cut(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Cut(_))
 }
 
-fn json(outcome: &Outcome) -> Arc<Value> {
-    Arc::new(serde_json::to_value(outcome).unwrap_or_default())
+fn json(outcome: &Outcome) -> Value {
+    serde_json::to_value(outcome).unwrap_or_default()
 }
 
 /// Where two values part first, and what they have there.
