@@ -1,4 +1,4 @@
-//! Watches the folders of plugins and flows: a new or changed file is loaded or published live.
+//! Watches the folders of plugins and of flows and record types: a new or changed file is loaded or published live.
 //!
 //! Invariants:
 //! - A file is looked at once it was the same for one round, so that half a copy is not taken.
@@ -17,8 +17,9 @@ use std::time::{Duration, SystemTime};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use stepwell_core::problem::Problem;
+use stepwell_core::record;
 use stepwell_runtime::Clock;
-use stepwell_store::Act;
+use stepwell_store::{Act, PublishRecordType};
 
 use crate::config::PLUGIN_BYTES_MAX;
 use crate::http::App;
@@ -49,7 +50,7 @@ pub(crate) struct Watcher {
     app: App,
     plugins: Option<Folder>,
     flows: Option<Folder>,
-    /// Flow files that had problems, to be tried again when plugins change.
+    /// Flow files that had problems, to be tried again when plugins or other files change.
     waiting: Vec<PathBuf>,
 }
 
@@ -89,8 +90,13 @@ impl Watcher {
         if changed {
             flows.append(&mut self.waiting);
         }
-        for path in flows {
-            self.flow(path).await;
+        // What one flow calls may come after it: those with problems are tried again as long as others are published.
+        while !flows.is_empty() {
+            let mut published = false;
+            for path in flows {
+                published |= self.document(path).await;
+            }
+            flows = if published { std::mem::take(&mut self.waiting) } else { Vec::new() };
         }
     }
 
@@ -126,36 +132,35 @@ impl Watcher {
         }
     }
 
-    async fn flow(&mut self, path: PathBuf) {
-        let Some(bytes) = read(&path).await else { return };
+    /// Publishes a file. True: there is something new.
+    async fn document(&mut self, path: PathBuf) -> bool {
+        let Some(bytes) = read(&path).await else { return false };
         let document: Value = match serde_json::from_slice(&bytes) {
             Ok(document) => document,
             Err(error) => {
                 tracing::error!(file = %path.display(), %error, "flow file is not JSON");
-                return;
+                return false;
             }
         };
         // Other JSON (schemas, grants) may lie in the same folder.
         if document.get("stepwell").is_none() {
-            return;
+            return false;
         }
-        let request = Request {
-            document: Arc::new(document),
-            label: None,
-            revision: None,
-            file: Some(hex::encode(Sha256::digest(&bytes))),
-            node_types: None,
-            act: self.act(&path),
-        };
+        let file = hex::encode(Sha256::digest(&bytes));
+        if document["kind"] == "record" {
+            return self.record_type(path, document, file).await;
+        }
+        let (document, file, act) = (Arc::new(document), Some(file), self.act(&path));
+        let request = Request { document, label: None, revision: None, file, node_types: None, act };
         match self.app.library.publish(request).await {
             Ok(done) if done.known => tracing::debug!(flow = done.key, version = done.version, "flow file is known"),
-            Ok(done) => tracing::info!(flow = done.key, version = done.version, "flow is published"),
+            Ok(done) => {
+                tracing::info!(flow = done.key, version = done.version, "flow is published");
+                return true;
+            }
             Err(PublishError::FileSeen) => {}
             Err(PublishError::Problems(problems)) => {
-                for problem in problems {
-                    let Problem { code, pointer, message, .. } = problem;
-                    tracing::error!(file = %path.display(), code, pointer, message, "flow has a problem");
-                }
+                say(&path, problems);
                 self.waiting.push(path);
             }
             Err(error @ (PublishError::DraftMoved(_) | PublishError::Unavailable(_))) => {
@@ -163,6 +168,37 @@ impl Watcher {
                 self.waiting.push(path);
             }
         }
+        false
+    }
+
+    async fn record_type(&mut self, path: PathBuf, document: Value, file: String) -> bool {
+        let checked = record::check(&document);
+        let Some(record_type) = checked.record else {
+            say(&path, checked.problems);
+            return false;
+        };
+        let (key, document) = (record_type.key.to_string(), Arc::new(document));
+        let publish =
+            PublishRecordType { key, document, hash: record_type.hash, file: Some(file), act: self.act(&path) };
+        match self.app.engine.journal().publish_record_type(publish).await {
+            Ok((_, false)) => {}
+            Ok((made, true)) => {
+                tracing::info!(key = made.key, version = made.version, "record type is published");
+                return true;
+            }
+            Err(error) => {
+                tracing::error!(file = %path.display(), %error, "record type is not published");
+                self.waiting.push(path);
+            }
+        }
+        false
+    }
+}
+
+fn say(path: &Path, problems: Vec<Problem>) {
+    for problem in problems {
+        let Problem { code, pointer, message, .. } = problem;
+        tracing::error!(file = %path.display(), code, pointer, message, "the document has a problem");
     }
 }
 
