@@ -42,6 +42,14 @@ struct Open {
     conditions: usize,
 }
 
+impl Open {
+    fn new(bracket: Bracket, as_operand: bool) -> Self {
+        let call = !as_operand && bracket == Bracket::LeftParenthesis;
+        let index = !as_operand && bracket == Bracket::LeftSquareBracket;
+        Self { bracket, call, index, conditions: 0 }
+    }
+}
+
 /// Looks at the tokens alone; nothing has been nested yet.
 pub(super) fn tokens(tokens: &[Token<'_>]) -> Result<(), ExprError> {
     let has_range = tokens.iter().any(|token| token.kind == TokenKind::Operator(Operator::Range));
@@ -71,16 +79,14 @@ pub(super) fn tokens(tokens: &[Token<'_>]) -> Result<(), ExprError> {
                 let opens =
                     if operand_next { !(closes(bracket) && (empty || slice || !has_range)) } else { !closes(bracket) };
                 if opens {
-                    let call = !operand_next && bracket == Bracket::LeftParenthesis;
-                    let index = !operand_next && bracket == Bracket::LeftSquareBracket;
-                    open.push(Open { bracket, call, index, conditions: 0 });
+                    open.push(Open::new(bracket, operand_next));
                 } else if open.pop().is_none() {
                     return Err(refused(token, "EXPRESSION_SYNTAX", "this bracket closes nothing".into()));
                 }
                 (operand_next, just_opened) = (opens, opens);
             }
             TokenKind::TemplateString(TemplateString::ExpressionStart) => {
-                open.push(Open { bracket: Bracket::LeftCurlyBracket, call: false, index: false, conditions: 0 });
+                open.push(Open::new(Bracket::LeftCurlyBracket, true));
                 operand_next = true;
             }
             TokenKind::TemplateString(TemplateString::ExpressionEnd) => {
