@@ -19,4 +19,5 @@ pub mod planted;
 pub mod problem;
 pub mod record;
 pub mod schema;
+pub mod table;
 pub mod value;

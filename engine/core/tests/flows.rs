@@ -26,7 +26,9 @@ fn read(path: &Path) -> Value {
 fn catalog() -> Catalog {
     let mut stored = read(&root().join("flows/checks/catalog.json"));
     let types: Vec<NodeType> = serde_json::from_value(stored["nodeTypes"].take()).unwrap();
-    Catalog { flows: serde_json::from_value(stored["flows"].take()).unwrap(), ..Catalog::new(types) }
+    let mut published = |kind: &str| serde_json::from_value(stored[kind].take()).unwrap();
+    let (flows, templates, tables) = (published("flows"), published("templates"), published("tables"));
+    Catalog { flows, templates, tables, ..Catalog::new(types) }
 }
 
 fn cases() -> Vec<(String, Value)> {
