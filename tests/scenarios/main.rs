@@ -4,6 +4,7 @@
 mod delivery;
 mod grants;
 mod pauses;
+mod placing;
 
 use std::time::Duration;
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use stepwell_core::flow::{Flow, Kind, NodeIx};
-use stepwell_core::machine::Instance;
+use stepwell_core::machine::{At, Instance};
 
 /// Most (flow, stage) that are told apart.
 const STAGES_MAX: usize = 1_000;
@@ -32,7 +32,11 @@ pub(crate) type Standing = (u32, NodeIx, u64);
 
 /// The stages that an instance is in.
 pub(crate) fn standing(flow: &Flow, it: &Instance) -> Vec<Standing> {
-    let stages = it.tokens.iter().filter(|(_, token)| matches!(flow.nodes[token.node].kind, Kind::Stage(_)));
+    // A stage's handlers wait there beside its own token.
+    let stages = it
+        .tokens
+        .iter()
+        .filter(|(_, token)| matches!(token.at, At::Inside) && matches!(flow.nodes[token.node].kind, Kind::Stage(_)));
     stages.map(|(id, token)| (*id, token.node, token.since_ms)).collect()
 }
 

@@ -89,8 +89,30 @@ impl Watcher {
         if changed {
             flows.append(&mut self.waiting);
         }
-        for path in flows {
-            self.flow(path).await;
+        self.publish_all(flows).await;
+    }
+
+    /// Publishes files until none is left that can be: one may name what another holds.
+    async fn publish_all(&mut self, mut files: Vec<PathBuf>) {
+        loop {
+            let (mut left, mut progress) = (Vec::new(), false);
+            for path in files {
+                match self.flow(&path).await {
+                    Tried::Published => progress = true,
+                    Tried::Nothing => {}
+                    Tried::Left(problems) => left.push((path, problems)),
+                }
+            }
+            if !progress {
+                for (path, problems) in left {
+                    for Problem { code, pointer, message, .. } in problems {
+                        tracing::error!(file = %path.display(), code, pointer, message, "flow has a problem");
+                    }
+                    self.waiting.push(path);
+                }
+                return;
+            }
+            files = left.into_iter().map(|(path, _)| path).chain(self.waiting.drain(..)).collect();
         }
     }
 
@@ -126,18 +148,18 @@ impl Watcher {
         }
     }
 
-    async fn flow(&mut self, path: PathBuf) {
-        let Some(bytes) = read(&path).await else { return };
+    async fn flow(&self, path: &Path) -> Tried {
+        let Some(bytes) = read(path).await else { return Tried::Nothing };
         let document: Value = match serde_json::from_slice(&bytes) {
             Ok(document) => document,
             Err(error) => {
                 tracing::error!(file = %path.display(), %error, "flow file is not JSON");
-                return;
+                return Tried::Nothing;
             }
         };
         // Other JSON (schemas, grants) may lie in the same folder.
         if document.get("stepwell").is_none() {
-            return;
+            return Tried::Nothing;
         }
         let request = Request {
             document: Arc::new(document),
@@ -145,25 +167,35 @@ impl Watcher {
             revision: None,
             file: Some(hex::encode(Sha256::digest(&bytes))),
             node_types: None,
-            act: self.act(&path),
+            act: self.act(path),
         };
         match self.app.library.publish(request).await {
-            Ok(done) if done.known => tracing::debug!(flow = done.key, version = done.version, "flow file is known"),
-            Ok(done) => tracing::info!(flow = done.key, version = done.version, "flow is published"),
-            Err(PublishError::FileSeen) => {}
-            Err(PublishError::Problems(problems)) => {
-                for problem in problems {
-                    let Problem { code, pointer, message, .. } = problem;
-                    tracing::error!(file = %path.display(), code, pointer, message, "flow has a problem");
-                }
-                self.waiting.push(path);
+            Ok(done) if done.known => {
+                tracing::debug!(flow = done.key, version = done.version, "flow file is known");
+                Tried::Nothing
             }
+            Ok(done) => {
+                tracing::info!(flow = done.key, version = done.version, "flow is published");
+                Tried::Published
+            }
+            Err(PublishError::FileSeen) => Tried::Nothing,
+            Err(PublishError::Problems(problems)) => Tried::Left(problems),
             Err(error @ (PublishError::DraftMoved(_) | PublishError::Unavailable(_))) => {
                 tracing::error!(file = %path.display(), %error, "flow is not published");
-                self.waiting.push(path);
+                Tried::Left(Vec::new())
             }
         }
     }
+}
+
+/// What became of a flow's file.
+enum Tried {
+    /// What others name is there now.
+    Published,
+    /// It was published before, or is none.
+    Nothing,
+    /// It cannot be published yet.
+    Left(Vec<Problem>),
 }
 
 impl Folder {
