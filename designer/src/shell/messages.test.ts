@@ -5,6 +5,8 @@ import peopleEn from '../../messages/people.en.json';
 import peopleZh from '../../messages/people.zh-CN.json';
 import pluginsEn from '../../messages/plugins.en.json';
 import pluginsZh from '../../messages/plugins.zh-CN.json';
+import sharedEn from '../../messages/shared.en.json';
+import sharedZh from '../../messages/shared.zh-CN.json';
 import zh from '../../messages/zh-CN.json';
 
 const blanks = (text: string) =>
@@ -17,6 +19,7 @@ const CATALOGUES: [string, Record<string, string>, Record<string, string>][] = [
   ['all pages', en, zh],
   ['the pages of people', peopleEn, peopleZh],
   ['the plugins page', pluginsEn, pluginsZh],
+  ['tables and templates', sharedEn, sharedZh],
 ];
 
 describe.each(CATALOGUES)('%s', (_, first, second) => {
