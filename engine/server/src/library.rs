@@ -7,7 +7,7 @@
 //!
 //! Not here: what stands in the table (`table`); drafts (`http::drafts`); what the checks are (`core`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::{Map, Value, json};
@@ -115,6 +115,13 @@ impl Library {
         self.check_with(document, &self.with_published(document, node_types).await).await
     }
 
+    /// The node types that flows may use now, by their own names and by aliases.
+    pub(crate) async fn node_types(&self) -> Result<Catalog, Unavailable> {
+        let mut catalog = self.engine.nodes().catalog();
+        add_aliases(&mut catalog, self.store().aliases().await?);
+        Ok(catalog)
+    }
+
     /// What the document comes to with its template, if it has one, and how it differs from it.
     pub(crate) async fn resolve(&self, document: &Value) -> Option<(Value, Option<extend::Comparison>)> {
         if !extend::has_slots(document) {
@@ -124,9 +131,14 @@ impl Library {
         Some((extend::resolve(document, &catalog).document, extend::compare(document, &catalog)))
     }
 
-    /// Node types, and beside them what the document names that is published: its template, and the flows and tables
-    /// that it, or the graph it has from its template, calls and uses.
+    /// Node types with their aliases, and beside them what the document names that is published: its template, and
+    /// the flows and tables that it, or the graph it has from its template, calls and uses.
     async fn with_published(&self, document: &Value, mut catalog: Catalog) -> Catalog {
+        match self.store().aliases().await {
+            Ok(aliases) => add_aliases(&mut catalog, aliases),
+            // As good as not given: who checks is told so, and may ask again.
+            Err(error) => tracing::warn!(%error, "aliases could not be read"),
+        }
         if let Some(name) = document.get("extends").and_then(Value::as_str)
             && let Some(mut template) = self.found(name).await
         {
@@ -324,9 +336,18 @@ fn schedules(flow: &Flow, now_ms: u64) -> Vec<NewSchedule> {
 }
 
 /// The node types the flow uses, and no others, and the flows, templates and tables it names.
-fn pins(flow: &Flow, catalog: Catalog) -> Catalog {
+fn pins(flow: &Flow, mut catalog: Catalog) -> Catalog {
     let used: BTreeSet<&str> = flow.own_callees().map(|call| &*call.uses).collect();
-    let node_types: Vec<_> =
-        catalog.node_types.values().filter(|one| used.contains(one.uses.as_str())).cloned().collect();
-    Catalog { node_types: Catalog::new(node_types).node_types, ..catalog }
+    // By the name that the document says, which may be an alias.
+    catalog.node_types.retain(|_, one| used.contains(one.uses.as_str()));
+    catalog
+}
+
+/// A node type's own name goes before an alias.
+fn add_aliases(catalog: &mut Catalog, aliases: BTreeMap<String, String>) {
+    for (name, uses) in aliases {
+        if let Some(node_type) = catalog.node_types.get(&uses).cloned() {
+            catalog.node_types.entry(name).or_insert(node_type);
+        }
+    }
 }
