@@ -6,6 +6,7 @@ mod delivery;
 mod grants;
 mod pauses;
 mod payments;
+mod placing;
 
 use std::time::Duration;
 
