@@ -54,6 +54,16 @@ pub(crate) struct Watcher {
     waiting: Vec<PathBuf>,
 }
 
+/// What became of a flow's file.
+enum Tried {
+    /// What others name is there now.
+    Published,
+    /// It was published before, or is none.
+    Nothing,
+    /// It cannot be published yet.
+    Left(Vec<Problem>),
+}
+
 impl Watcher {
     pub(crate) fn new(app: App) -> Self {
         let folder = |path: &Option<PathBuf>, ending, bytes_max| {
