@@ -1,4 +1,4 @@
-//! Watches the folders of plugins and flows: a new or changed file is loaded or published live.
+//! Watches the folders of plugins and of flows and record types: a new or changed file is loaded or published live.
 //!
 //! Invariants:
 //! - A file is looked at once it was the same for one round, so that half a copy is not taken.
@@ -17,8 +17,9 @@ use std::time::{Duration, SystemTime};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use stepwell_core::problem::Problem;
+use stepwell_core::record;
 use stepwell_runtime::Clock;
-use stepwell_store::Act;
+use stepwell_store::{Act, PublishRecordType};
 
 use crate::config::PLUGIN_BYTES_MAX;
 use crate::http::App;
@@ -49,8 +50,18 @@ pub(crate) struct Watcher {
     app: App,
     plugins: Option<Folder>,
     flows: Option<Folder>,
-    /// Flow files that had problems, to be tried again when plugins change.
+    /// Flow files that had problems, to be tried again when plugins or other files change.
     waiting: Vec<PathBuf>,
+}
+
+/// What became of a flow's file.
+enum Tried {
+    /// What others name is there now.
+    Published,
+    /// It was published before, or is none.
+    Nothing,
+    /// It cannot be published yet.
+    Left(Vec<Problem>),
 }
 
 impl Watcher {
@@ -89,8 +100,30 @@ impl Watcher {
         if changed {
             flows.append(&mut self.waiting);
         }
-        for path in flows {
-            self.flow(path).await;
+        self.publish_all(flows).await;
+    }
+
+    /// Publishes files until none is left that can be: one may name what another holds.
+    async fn publish_all(&mut self, mut files: Vec<PathBuf>) {
+        loop {
+            let (mut left, mut progress) = (Vec::new(), false);
+            for path in files {
+                match self.flow(&path).await {
+                    Tried::Published => progress = true,
+                    Tried::Nothing => {}
+                    Tried::Left(problems) => left.push((path, problems)),
+                }
+            }
+            if !progress {
+                for (path, problems) in left {
+                    for Problem { code, pointer, message, .. } in problems {
+                        tracing::error!(file = %path.display(), code, pointer, message, "flow has a problem");
+                    }
+                    self.waiting.push(path);
+                }
+                return;
+            }
+            files = left.into_iter().map(|(path, _)| path).chain(self.waiting.drain(..)).collect();
         }
     }
 
@@ -126,41 +159,58 @@ impl Watcher {
         }
     }
 
-    async fn flow(&mut self, path: PathBuf) {
-        let Some(bytes) = read(&path).await else { return };
+    async fn flow(&self, path: &Path) -> Tried {
+        let Some(bytes) = read(path).await else { return Tried::Nothing };
         let document: Value = match serde_json::from_slice(&bytes) {
             Ok(document) => document,
             Err(error) => {
                 tracing::error!(file = %path.display(), %error, "flow file is not JSON");
-                return;
+                return Tried::Nothing;
             }
         };
         // Other JSON (schemas, grants) may lie in the same folder.
         if document.get("stepwell").is_none() {
-            return;
+            return Tried::Nothing;
         }
-        let request = Request {
-            document: Arc::new(document),
-            label: None,
-            revision: None,
-            file: Some(hex::encode(Sha256::digest(&bytes))),
-            node_types: None,
-            act: self.act(&path),
-        };
+        let file = hex::encode(Sha256::digest(&bytes));
+        if document["kind"] == "record" {
+            return self.record_type(path, document, file).await;
+        }
+        let (document, file, act) = (Arc::new(document), Some(file), self.act(path));
+        let request = Request { document, label: None, revision: None, file, node_types: None, act };
         match self.app.library.publish(request).await {
-            Ok(done) if done.known => tracing::debug!(flow = done.key, version = done.version, "flow file is known"),
-            Ok(done) => tracing::info!(flow = done.key, version = done.version, "flow is published"),
-            Err(PublishError::FileSeen) => {}
-            Err(PublishError::Problems(problems)) => {
-                for problem in problems {
-                    let Problem { code, pointer, message, .. } = problem;
-                    tracing::error!(file = %path.display(), code, pointer, message, "flow has a problem");
-                }
-                self.waiting.push(path);
+            Ok(done) if done.known => {
+                tracing::debug!(flow = done.key, version = done.version, "flow file is known");
+                Tried::Nothing
             }
+            Ok(done) => {
+                tracing::info!(flow = done.key, version = done.version, "flow is published");
+                Tried::Published
+            }
+            Err(PublishError::FileSeen) => Tried::Nothing,
+            Err(PublishError::Problems(problems)) => Tried::Left(problems),
             Err(error @ (PublishError::DraftMoved(_) | PublishError::Unavailable(_))) => {
                 tracing::error!(file = %path.display(), %error, "flow is not published");
-                self.waiting.push(path);
+                Tried::Left(Vec::new())
+            }
+        }
+    }
+
+    async fn record_type(&self, path: &Path, document: Value, file: String) -> Tried {
+        let checked = record::check(&document);
+        let Some(record_type) = checked.record else { return Tried::Left(checked.problems) };
+        let (key, document) = (record_type.key.to_string(), Arc::new(document));
+        let publish =
+            PublishRecordType { key, document, hash: record_type.hash, file: Some(file), act: self.act(path) };
+        match self.app.engine.journal().publish_record_type(publish).await {
+            Ok((_, false)) => Tried::Nothing,
+            Ok((made, true)) => {
+                tracing::info!(key = made.key, version = made.version, "record type is published");
+                Tried::Published
+            }
+            Err(error) => {
+                tracing::error!(file = %path.display(), %error, "record type is not published");
+                Tried::Left(Vec::new())
             }
         }
     }

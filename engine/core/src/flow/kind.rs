@@ -243,6 +243,8 @@ pub struct StageStep {
     pub group: Option<Arc<str>>,
     /// Its failure leaves null in its place.
     pub optional: bool,
+    /// Its result; without it what the node gives.
+    pub output: Option<Template>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -379,6 +381,8 @@ pub enum Delivery {
 #[derive(Debug)]
 pub struct Decision {
     pub table: Table,
+    /// The published table it is, as `key@version`; `None` where it stands in the node.
+    pub from: Option<Arc<str>>,
     /// What the table's columns see; without it they see the flow's whole context.
     pub with: Option<Template>,
 }

@@ -64,6 +64,9 @@ impl Walk<'_> {
         let graph = steps.is_none();
         let Some(scope) = self.enter_container(here, None, steps)? else { return Ok(()) };
         if graph {
+            if flow.bodies[stage.body].entries.is_empty() {
+                self.scope_mut(scope).output = Some(Held::computed(json!({})));
+            }
             for &entry in &flow.bodies[stage.body].entries {
                 self.arrive(scope, entry, None);
             }
@@ -353,6 +356,12 @@ impl Walk<'_> {
         let result = match &flow.nodes[within.node].kind {
             Kind::ForEach(each) if each.output.is_some() => {
                 each.output.as_ref().map_or_else(|| Ok(Held::computed(Value::Null)), |output| self.held(id, output))
+            }
+            Kind::Stage(stage) if stage.steps[index].output.is_some() => {
+                let result = stage.steps[index].output.as_ref().map(|output| self.held(id, output));
+                let outputs = std::mem::take(&mut self.scope_mut(id).outputs);
+                self.scope_mut(within.scope).outputs.extend(outputs);
+                result.unwrap_or_else(|| Ok(Held::computed(Value::Null)))
             }
             Kind::Stage(stage) => {
                 let outputs = std::mem::take(&mut self.scope_mut(id).outputs);

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::starts::no_priority;
 use super::{Checker, Entry, Reading, Sees, Write};
-use crate::catalog::{EffectClass, NodeType};
+use crate::catalog::{CalledFlow, EffectClass, NodeType};
 use crate::decide::Table;
 use crate::expr::Template;
 use crate::flow::document::{
@@ -143,6 +143,12 @@ impl<'d> Checker<'d> {
             NodeDocument::Stage(stage) => {
                 ports = Some(self.waiting_ports(node, None, &stage.on));
                 self.stage(node, &stage, &pointer)
+            }
+            // Those of templates are filled before.
+            NodeDocument::Slot(_) => {
+                let problem = Problem::error("SLOT_MISPLACED", child(&pointer, "type"), "only a template has slots");
+                self.on(node, problem.fix("write \"kind\": \"template\", or another type"));
+                None
             }
         };
         self.nodes[node].kind = kind;
@@ -350,18 +356,27 @@ impl<'d> Checker<'d> {
     }
 
     fn decision(&mut self, node: NodeIx, decision: &DecisionDocument, pointer: &str) -> Option<Kind> {
-        let with = decision.with.as_ref().map(|with| self.template(node, with, &child(pointer, "with"), &Sees::Flow));
+        let with_pointer = child(pointer, "with");
+        let with = decision.with.as_ref().map(|with| self.template(node, with, &with_pointer, &Sees::Flow));
         let pointer = child(pointer, "table");
-        if let Value::String(name) = &decision.table {
-            let message = format!("`{name}`: tables of their own are not in this release");
-            self.on(node, Problem::error("TABLE_REFERENCE", pointer, message).fix("write the table into the node"));
-            return None;
-        }
+        let (source, from) = match &decision.table {
+            Value::String(name) => {
+                let found = self.published_table(node, name, &pointer)?;
+                if let (Some(with), Some(schema)) = (&with, found.document.get("input")) {
+                    self.fit(node, with, schema, &with_pointer);
+                }
+                (found.document.get("table")?, Some(format!("{}@{}", found.key, found.version).into()))
+            }
+            own => (own, None),
+        };
         let before = self.reader.problems.len();
-        let table = Table::parse_in(&decision.table, &pointer, self.timezone, &mut self.reader.problems);
+        let table = Table::parse_in(source, &pointer, self.timezone, &mut self.reader.problems);
         let id = self.nodes[node].id;
         for problem in &mut self.reader.problems[before..] {
             problem.node = Some(id.to_owned());
+            if from.is_some() {
+                problem.pointer.clone_from(&pointer);
+            }
         }
         let table = table?;
         let sees = match &with {
@@ -376,7 +391,25 @@ impl<'d> Checker<'d> {
             let (expr, sees) = (expr.clone(), sees.clone());
             self.readings.push(Reading { node: Some(node), pointer: pointer.clone(), expr, sees });
         });
-        Some(Kind::Decision(Box::new(Decision { table, with })))
+        Some(Kind::Decision(Box::new(Decision { table, from, with })))
+    }
+
+    fn published_table(&mut self, node: NodeIx, name: &str, pointer: &str) -> Option<&'d CalledFlow> {
+        let catalog = self.catalog;
+        let found = catalog.tables.get(name);
+        if let Some(other) = found.filter(|found| !crate::table::is_table(&found.document)) {
+            let message = format!("`{}` is no table", other.key);
+            let problem = Problem::error("TABLE_MISSING", pointer, message).fix("name a table");
+            self.on(node, problem);
+            return None;
+        }
+        if found.is_none() {
+            let problem = Problem::error("TABLE_MISSING", pointer, format!("no table `{name}` is published"));
+            let near = nearest(name, catalog.tables.keys().map(String::as_str));
+            let fix = near.map_or("publish it first".to_owned(), |near| format!("did you mean `{near}`?"));
+            self.on(node, problem.fix(fix));
+        }
+        found
     }
 
     fn throw(&mut self, node: NodeIx, throw: ThrowDocument, pointer: &str) -> Kind {

@@ -122,7 +122,8 @@ pub struct StageDocument {
     /// for it in the order they were reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<String>,
-    /// The nodes in it that are run as steps. Without any, its nodes are one graph.
+    /// The nodes in it that are run as steps. Without any, its nodes are one graph; an empty list and nothing in it: it
+    /// is passed at once, and gives an empty object.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<StepDocument>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -160,6 +161,9 @@ pub struct StepDocument {
     /// Its failure leaves null in its place.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub optional: bool,
+    /// Its result: a template, which reads the step's node. Without it, what the node gives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Value>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
