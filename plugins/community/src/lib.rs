@@ -4,7 +4,10 @@
 //! as well.
 
 use stepwell_sdk::http::{Request, encode};
-use stepwell_sdk::typed::*;
+use stepwell_sdk::typed::{
+    About, Call, Deserialize, Error, JsonSchema, Node, Resume, Serialize, Signal, Undo, Waiting, Waits, json, plugin,
+    refusals,
+};
 
 /// Which connection leads to the services.
 #[derive(Deserialize, JsonSchema)]
