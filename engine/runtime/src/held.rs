@@ -162,9 +162,10 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
                 let stuck = (it.state() == State::Incident).then(|| answer(&it, false));
                 self.it = Some(it);
                 self.act(effects);
-                // A reply of the same batch is the answer, whatever else went wrong beside it.
+                // A reply of the same batch is the answer, whatever else went wrong beside it; an incident that was left
+                // by then is none.
                 if self.answer.as_ref().is_none_or(|waiting| !waiting.replied) {
-                    self.answer = stuck.or(self.answer.take());
+                    self.answer = stuck.or(self.answer.take().filter(|answer| answer.state != State::Incident));
                 }
                 true
             }

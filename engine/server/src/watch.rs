@@ -1,4 +1,4 @@
-//! Watches the folders of plugins and flows: a new or changed file is loaded or published live.
+//! Watches the folders of plugins and of flows and record types: a new or changed file is loaded or published live.
 //!
 //! Invariants:
 //! - A file is looked at once it was the same for one round, so that half a copy is not taken.
@@ -17,8 +17,9 @@ use std::time::{Duration, SystemTime};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use stepwell_core::problem::Problem;
+use stepwell_core::record;
 use stepwell_runtime::Clock;
-use stepwell_store::Act;
+use stepwell_store::{Act, PublishRecordType};
 
 use crate::config::PLUGIN_BYTES_MAX;
 use crate::http::App;
@@ -49,8 +50,18 @@ pub(crate) struct Watcher {
     app: App,
     plugins: Option<Folder>,
     flows: Option<Folder>,
-    /// Flow files that had problems, to be tried again when plugins change.
+    /// Flow files that had problems, to be tried again when plugins or other files change.
     waiting: Vec<PathBuf>,
+}
+
+/// What became of a flow's file.
+enum Tried {
+    /// What others name is there now.
+    Published,
+    /// It was published before, or is none.
+    Nothing,
+    /// It cannot be published yet.
+    Left(Vec<Problem>),
 }
 
 impl Watcher {
@@ -161,14 +172,12 @@ impl Watcher {
         if document.get("stepwell").is_none() {
             return Tried::Nothing;
         }
-        let request = Request {
-            document: Arc::new(document),
-            label: None,
-            revision: None,
-            file: Some(hex::encode(Sha256::digest(&bytes))),
-            node_types: None,
-            act: self.act(path),
-        };
+        let file = hex::encode(Sha256::digest(&bytes));
+        if document["kind"] == "record" {
+            return self.record_type(path, document, file).await;
+        }
+        let (document, file, act) = (Arc::new(document), Some(file), self.act(path));
+        let request = Request { document, label: None, revision: None, file, node_types: None, act };
         match self.app.library.publish(request).await {
             Ok(done) if done.known => {
                 tracing::debug!(flow = done.key, version = done.version, "flow file is known");
@@ -186,16 +195,25 @@ impl Watcher {
             }
         }
     }
-}
 
-/// What became of a flow's file.
-enum Tried {
-    /// What others name is there now.
-    Published,
-    /// It was published before, or is none.
-    Nothing,
-    /// It cannot be published yet.
-    Left(Vec<Problem>),
+    async fn record_type(&self, path: &Path, document: Value, file: String) -> Tried {
+        let checked = record::check(&document);
+        let Some(record_type) = checked.record else { return Tried::Left(checked.problems) };
+        let (key, document) = (record_type.key.to_string(), Arc::new(document));
+        let publish =
+            PublishRecordType { key, document, hash: record_type.hash, file: Some(file), act: self.act(path) };
+        match self.app.engine.journal().publish_record_type(publish).await {
+            Ok((_, false)) => Tried::Nothing,
+            Ok((made, true)) => {
+                tracing::info!(key = made.key, version = made.version, "record type is published");
+                Tried::Published
+            }
+            Err(error) => {
+                tracing::error!(file = %path.display(), %error, "record type is not published");
+                Tried::Left(Vec::new())
+            }
+        }
+    }
 }
 
 impl Folder {

@@ -18,7 +18,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
-use crate::door::{Deed, Lost, at, nowhere};
+use crate::door::{Deed, Lost, at, heard, nowhere};
 use crate::effect::Kind;
 use crate::{Shop, control, facts, gateway, lockers, logistics, orders, property, stock};
 
@@ -57,6 +57,7 @@ fn router(shop: Arc<Shop>) -> Router {
         .route("/property/accounts/{id}", get(at(Deed::Other(property::show))))
         .route("/property/payments", post(at(Deed::Forward(Kind::PropertyPayment, property::pay))))
         .route("/property/payments/cancel", post(at(Deed::Undo(Kind::PropertyPayment))))
+        .route("/events/{name}", post(at(Deed::Other(heard))))
         .route("/coupons/redemptions", post(at(Deed::Forward(Kind::Coupon, orders::redeem))))
         .route("/coupons/redemptions/release", post(at(Deed::Undo(Kind::Coupon))))
         .route("/points/uses", post(at(Deed::Forward(Kind::Points, orders::use_points))))

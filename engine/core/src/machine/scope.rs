@@ -89,6 +89,10 @@ impl Walk<'_> {
             return Ok(None);
         }
         let host = self.place(here, At::Inside);
+        let whole_ms = self.flow.nodes[here.node].kind.whole_ms();
+        if let Some(token) = self.it.tokens.get_mut(&host) {
+            token.until_ms = whole_ms.map(|whole_ms| self.it.now_ms.saturating_add(whole_ms));
+        }
         let outer = self.it.scopes.get(&here.scope).map_or("", |scope| &*scope.path);
         let path = format!("{outer}{}.{}/", self.flow.nodes[here.node].id, here.visit);
         let progress = items.map(|items| {

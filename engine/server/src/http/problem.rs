@@ -118,6 +118,7 @@ codes! {
     QueueFull "QUEUE_FULL" 429 "Too many are waiting already"
     Overloaded "OVERLOADED" 503 "Too much is under way"
     ShuttingDown "SHUTTING_DOWN" 503 "The engine is shutting down"
+    NotDoneYet "NOT_DONE_YET" 503 "What the request asked for is not done yet; send it again"
     TriggerNotReady "TRIGGER_NOT_READY" 503 "The secret that requests are signed with is not there yet"
     StoreUnavailable "STORE_UNAVAILABLE" 503 "The database does not answer"
 }

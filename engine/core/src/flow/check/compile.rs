@@ -28,9 +28,9 @@ use crate::problem::Problem;
 pub(super) type Handlers = BTreeMap<String, BoundaryDocument>;
 
 /// Of one attempt, unless the document says otherwise.
-const CALL_TIMEOUT_MS: u64 = 3_000;
-/// Of one attempt of a stage's step.
-const STEP_TIMEOUT_MS: u64 = 2_000;
+pub(super) const CALL_TIMEOUT_MS: u64 = 3_000;
+/// Of a step of a stage, whatever its kind: of all tries and the waits between them.
+pub(super) const STEP_TIMEOUT_MS: u64 = 2_000;
 /// Longest attempt. What takes longer waits for a message.
 const CALL_TIMEOUT_MS_MAX: u64 = 3_600_000;
 const ATTEMPTS_MAX: u32 = 100;
@@ -207,7 +207,9 @@ impl<'d> Checker<'d> {
         let with_pointer = child(pointer, "with");
         let input = self.template(node, &with, &with_pointer, &Sees::Flow);
         let retry = self.retry(node, &task.retry.unwrap_or_default(), &child(pointer, "retry"));
-        let call = self.callee(node, &task.uses, task.config, task.timeout.as_deref(), pointer);
+        let whole_ms = self.step_ms(node).filter(|_| task.timeout.is_none());
+        let usual_ms = whole_ms.unwrap_or(CALL_TIMEOUT_MS);
+        let call = self.callee(node, &task.uses, task.config, task.timeout.as_deref(), usual_ms, pointer);
         self.nodes[node].on = self.boundaries(node, &task.on, pointer);
         let undo = self.undo(node, task.undo, &task.uses, pointer);
         if let Some(node_type) = self.nodes[node].node_type {
@@ -229,7 +231,7 @@ impl<'d> Checker<'d> {
             self.on(node, problem.fix("remove `cache`"));
         }
         let contract = self.contract(self.nodes[node].node_type);
-        Some(Task { call: call?, contract, with: input, retry, undo: undo?, delivery })
+        Some(Task { call: call?, contract, with: input, retry, whole_ms, undo: undo?, delivery })
     }
 
     pub(super) fn undo(&mut self, node: NodeIx, undo: Option<UndoDocument>, uses: &str, pointer: &str) -> Option<Undo> {
@@ -252,7 +254,7 @@ impl<'d> Checker<'d> {
                 if let Some(by_type) = self.catalog.get(&by.uses) {
                     self.check_input(node, &with, by_type, &with_pointer);
                 }
-                let call = self.callee(node, &by.uses, by.config, by.timeout.as_deref(), &pointer);
+                let call = self.callee(node, &by.uses, by.config, by.timeout.as_deref(), CALL_TIMEOUT_MS, &pointer);
                 call.map(|call| Undo::By { call, with })
             }
         }
@@ -273,10 +275,10 @@ impl<'d> Checker<'d> {
         uses: &str,
         config: Option<Map<String, Value>>,
         timeout: Option<&str>,
+        usual_ms: u64,
         pointer: &str,
     ) -> Option<Callee> {
         let bounds = 1..=CALL_TIMEOUT_MS_MAX;
-        let usual_ms = if self.steps.contains(self.nodes[node].id) { STEP_TIMEOUT_MS } else { CALL_TIMEOUT_MS };
         let timeout_ms = self.duration(timeout, &child(pointer, "timeout"), bounds, Some(node));
         let Some(node_type) = self.catalog.get(uses) else {
             self.unknown_type(node, uses, &child(pointer, "uses"));
@@ -517,7 +519,7 @@ impl<'d> Checker<'d> {
             let message = format!("a message's name has 1 to {MESSAGE_NAME_BYTES_MAX} bytes");
             self.on(node, Problem::error("MESSAGE_NAME", child(pointer, "message"), message));
         }
-        if receive.timeout.is_none() {
+        if receive.timeout.is_none() && self.step_ms(node).is_none() {
             let message = "nothing ends this wait if the message never comes";
             self.on(
                 node,
@@ -525,8 +527,7 @@ impl<'d> Checker<'d> {
                     .fix("add a `timeout` and an edge from its port"),
             );
         }
-        let timeout = receive.timeout.as_deref();
-        let timeout_ms = self.duration(timeout, &child(pointer, "timeout"), 1..=DURATION_MS_MAX, Some(node));
+        let timeout_ms = self.whole_timeout(node, receive.timeout.as_deref(), pointer);
         self.nodes[node].on = self.boundaries(node, &receive.on, pointer);
         let key = self.expression(&receive.key, &child(pointer, "key"), Some(node), Sees::Flow)?;
         Some(Kind::Receive { message: receive.message.as_str().into(), key, timeout_ms })

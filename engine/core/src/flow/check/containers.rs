@@ -133,7 +133,7 @@ impl Checker<'_> {
         let source = call.with.unwrap_or_else(|| Value::Object(Map::new()));
         let with_pointer = child(pointer, "with");
         let with = self.template(node, &source, &with_pointer, &Sees::Flow);
-        let timeout_ms = self.whole_timeout(node, call.timeout.as_deref(), pointer);
+        let (timeout_ms, whole_ms) = self.own_or_step(node, call.timeout.as_deref(), pointer);
         self.nodes[node].on = self.boundaries(node, &call.on, pointer);
         let place = self.called.len();
         if self.reader.raw("key").and_then(Value::as_str) == Some(&*call.flow) {
@@ -141,7 +141,7 @@ impl Checker<'_> {
                 self.fit(node, &with, schema, &with_pointer);
             }
             self.called.push(Called::Own);
-            return Some(Kind::Call(Box::new(CallFlow { body: place, with, timeout_ms })));
+            return Some(Kind::Call(Box::new(CallFlow { body: place, with, timeout_ms, whole_ms })));
         }
         let catalog = self.catalog;
         let Some(found) = catalog.flows.get(&call.flow) else {
@@ -177,7 +177,7 @@ impl Checker<'_> {
         }
         let key = Arc::from(found.key.as_str());
         self.called.push(Called::Other { key, version: found.version, flow: checked.flow.map(Box::new) });
-        Some(Kind::Call(Box::new(CallFlow { body: place, with, timeout_ms })))
+        Some(Kind::Call(Box::new(CallFlow { body: place, with, timeout_ms, whole_ms })))
     }
 
     pub(super) fn for_each(&mut self, node: NodeIx, each: ForEachDocument, pointer: &str) -> Option<Kind> {
@@ -201,7 +201,7 @@ impl Checker<'_> {
             let problem = Problem::error("UNTIL_FORM", child(pointer, "rest"), "without `until` there is no rest");
             self.on(node, problem.fix("remove `rest`"));
         }
-        let timeout_ms = self.whole_timeout(node, each.timeout.as_deref(), pointer);
+        let (timeout_ms, whole_ms) = self.own_or_step(node, each.timeout.as_deref(), pointer);
         self.nodes[node].on = self.boundaries(node, &each.on, pointer);
         let body = self.nodes[node].holds?;
         self.compensations.push((node, compensation(each.compensation)));
@@ -218,6 +218,7 @@ impl Checker<'_> {
             },
             more,
             timeout_ms,
+            whole_ms,
         })))
     }
 
@@ -285,7 +286,7 @@ impl Checker<'_> {
                 self.on(node, problem.fix("name the group of a step"));
             }
         }
-        let timeout_ms = self.whole_timeout(node, stage.timeout.as_deref(), pointer);
+        let (timeout_ms, whole_ms) = self.own_or_step(node, stage.timeout.as_deref(), pointer);
         self.nodes[node].on = self.boundaries(node, &stage.on, pointer);
         let body = self.nodes[node].holds?;
         self.compensations.push((node, compensation(stage.compensation)));
@@ -295,6 +296,7 @@ impl Checker<'_> {
             on_failure: on_failure(stage.on_failure),
             merge: stage.merge.iter().map(|(group, rule)| (group.as_str().into(), merge(*rule))).collect(),
             timeout_ms,
+            whole_ms,
         })))
     }
 }

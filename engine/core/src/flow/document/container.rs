@@ -143,7 +143,7 @@ pub struct StageDocument {
     pub listeners: Vec<ListenerDocument>,
 }
 
-/// One step of a stage. A task among them has 2 s for each attempt unless it says otherwise.
+/// One step of a stage. Its node has 2 s in all, tries and the waits between them together, unless it says a `timeout`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StepDocument {
