@@ -2,6 +2,7 @@
 // enough to watch. It also serves the built console under the same content policy as the engine. For tests,
 // screenshots and development without Rust; it promises nothing about durability.
 
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
