@@ -67,9 +67,9 @@ impl Table {
         let mut table = Self::default();
         for (key, version, document) in doors.tables {
             if let Some(asked) = table::check(&document).table {
-                drop(table.tables.insert(key, (version, Arc::new(asked))))
+                table.tables.insert(key, (version, Arc::new(asked)));
             } else {
-                tracing::error!(key, version, "a published table cannot be read by this engine")
+                tracing::error!(key, version, "a published table cannot be read by this engine");
             }
         }
         for route in doors.routes {

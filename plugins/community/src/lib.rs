@@ -37,6 +37,7 @@ struct AccountInput {
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[expect(clippy::struct_field_names, reason = "the service names its answer so")]
 struct Account {
     /// Property account
     account: String,
