@@ -44,10 +44,7 @@ pub(crate) async fn keep(
     let info = ready.info();
     // One at a time from here: of two builds, the one kept last is the one in force.
     let _turn = app.loading.lock().await;
-    let before = sandbox.plugins();
     let digest = info.digest.to_string();
-    let same_name = |one: &&PluginInfo| one.name == info.name && one.version == info.version;
-    let supersedes = before.iter().filter(same_name).map(|one| one.digest.to_string()).collect();
     let kept = store
         .put_plugin(NewPlugin {
             manifest: manifest(store, &info, wasm).await?,
@@ -60,7 +57,6 @@ pub(crate) async fn keep(
                 .and_then(|name| name.as_str().map(str::to_owned))
                 .unwrap_or_default(),
             wasm: wasm.to_vec(),
-            supersedes,
             act,
         })
         .await?;
