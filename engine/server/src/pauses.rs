@@ -58,6 +58,7 @@ pub(crate) async fn enforce(sandbox: &Sandbox, store: &Store, pausing: &Pausing)
 pub(crate) async fn run(app: App) {
     let mut release = Release::default();
     loop {
+        app.engine.nodes().prune();
         let more = match look(&app, &mut release).await {
             Ok(more) => more,
             Err(error) => {
