@@ -145,6 +145,8 @@ impl Watcher {
             revision: None,
             file: Some(hex::encode(Sha256::digest(&bytes))),
             node_types: None,
+            // Who writes into the folder is who runs the engine.
+            everywhere: true,
             act: self.act(&path),
         };
         match self.app.library.publish(request).await {
@@ -158,7 +160,7 @@ impl Watcher {
                 }
                 self.waiting.push(path);
             }
-            Err(error @ (PublishError::DraftMoved(_) | PublishError::Unavailable(_))) => {
+            Err(error @ (PublishError::DraftMoved(_) | PublishError::Unavailable(_) | PublishError::Everywhere(_))) => {
                 tracing::error!(file = %path.display(), %error, "flow is not published");
                 self.waiting.push(path);
             }
