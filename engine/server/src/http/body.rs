@@ -11,18 +11,28 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use bytes::{Bytes, BytesMut};
+use http_body::Frame;
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use stepwell_core::flow::duration;
 use stepwell_core::problem::Problem;
 use stepwell_core::value::{VALUE_DEPTH_MAX, too_deep};
+use tokio::time::Instant;
 
 use super::App;
 use super::problem::{Answer, Code, Refusal};
 
-/// A whole body must have arrived by then.
-const ARRIVES_WITHIN: Duration = Duration::from_secs(30);
+/// How fast a body has to come.
+struct Pace {
+    within: Duration,
+    /// So many bytes win another such time; `None`: the whole body must have arrived by then.
+    for_another: Option<usize>,
+}
+
+const PACE: Pace = Pace { within: Duration::from_secs(30), for_another: None };
+/// Of a component, which may be large and come over a slow line: as long as there is progress.
+const PACE_OF_LARGE: Pace = Pace { within: Duration::from_secs(30), for_another: Some(128 * 1024) };
 
 /// So much of an oversize body is read and thrown away before it is refused.
 const OVERSIZE_READ_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -51,12 +61,21 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
 }
 
 pub(super) async fn read(body: Body, bytes_max: usize) -> Answer<Bytes> {
+    read_at(body, bytes_max, &PACE).await
+}
+
+/// One that takes as long as it goes on coming, at 4 KiB a second or more.
+pub(super) async fn read_large(body: Body, bytes_max: usize) -> Answer<Bytes> {
+    read_at(body, bytes_max, &PACE_OF_LARGE).await
+}
+
+async fn read_at(body: Body, bytes_max: usize, pace: &Pace) -> Answer<Bytes> {
     let too_large = || Refusal::say(Code::BodyTooLarge, format!("at most {bytes_max} bytes are taken"));
     let told = usize::try_from(http_body::Body::size_hint(&body).lower()).unwrap_or(usize::MAX);
     if told > bytes_max.saturating_add(OVERSIZE_READ_BYTES_MAX) {
         return Err(too_large());
     }
-    match tokio::time::timeout(ARRIVES_WITHIN, gather(body, bytes_max)).await {
+    match gather(body, bytes_max, pace).await {
         Ok(Ok(Some(bytes))) => Ok(bytes),
         Ok(Ok(None)) => Err(too_large()),
         Ok(Err(error)) => Err(Refusal::say(Code::BodyNotJson, format!("the body broke off: {error}"))),
@@ -66,13 +85,26 @@ pub(super) async fn read(body: Body, bytes_max: usize) -> Answer<Bytes> {
 
 /// The whole body, or `None` if it is too large. What is a little too large is read to its end all
 /// the same and thrown away: a client that is still sending would lose the answer with the connection.
-async fn gather(mut body: Body, bytes_max: usize) -> Result<Option<Bytes>, axum::Error> {
+async fn gather(
+    mut body: Body,
+    bytes_max: usize,
+    pace: &Pace,
+) -> Result<Result<Option<Bytes>, axum::Error>, tokio::time::error::Elapsed> {
     let (mut first, mut rest, mut seen) = (Bytes::new(), BytesMut::new(), 0_usize);
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame?.into_data() else { continue };
+    let (mut deadline, mut since) = (Instant::now() + pace.within, 0);
+    while let Some(frame) = tokio::time::timeout_at(deadline, body.frame()).await? {
+        let data = match frame.map(Frame::into_data) {
+            Ok(Ok(data)) => data,
+            Ok(Err(_)) => continue,
+            Err(error) => return Ok(Err(error)),
+        };
+        since += data.len();
+        if pace.for_another.is_some_and(|enough| since >= enough) {
+            (deadline, since) = (Instant::now() + pace.within, 0);
+        }
         seen = seen.saturating_add(data.len());
         if seen > bytes_max.saturating_add(OVERSIZE_READ_BYTES_MAX) {
-            return Ok(None);
+            return Ok(Ok(None));
         }
         if seen > bytes_max {
             (first, rest) = (Bytes::new(), BytesMut::new());
@@ -84,7 +116,7 @@ async fn gather(mut body: Body, bytes_max: usize) -> Result<Option<Bytes>, axum:
         }
     }
     let whole = if rest.is_empty() { first } else { rest.freeze() };
-    Ok((seen <= bytes_max).then_some(whole))
+    Ok(Ok((seen <= bytes_max).then_some(whole)))
 }
 
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Answer<T> {
@@ -159,6 +191,38 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+
+    /// A body of so many frames of 10 bytes, the next each time `every` has gone by.
+    fn trickle(frames: usize, every: Duration) -> Body {
+        let frames = futures::stream::unfold(0, move |nth| async move {
+            if nth == frames {
+                return None;
+            }
+            tokio::time::sleep(every).await;
+            Some((Ok::<_, std::io::Error>(Bytes::from_static(b"0123456789")), nth + 1))
+        });
+        Body::from_stream(frames)
+    }
+
+    #[tokio::test]
+    async fn a_large_body_may_take_as_long_as_it_comes() {
+        let within = Duration::from_secs(1);
+        for (every_ms, for_another, expected) in [
+            (60, None, "BODY_SLOW"),
+            (60, Some(10), "40 frames"),
+            // It comes, and yet too little of it.
+            (60, Some(300), "BODY_SLOW"),
+            (1, None, "40 frames"),
+        ] {
+            let pace = Pace { within, for_another };
+            let body = trickle(40, Duration::from_millis(every_ms));
+            let said = match read_at(body, 1000, &pace).await {
+                Ok(bytes) => format!("{} frames", bytes.len() / 10),
+                Err(refusal) => refusal.code.text().to_owned(),
+            };
+            assert_eq!(said, expected, "{every_ms} {for_another:?}");
+        }
+    }
 
     #[test]
     fn what_is_wrong_is_pointed_at() {
