@@ -21,6 +21,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::actor::Actor;
 use crate::journal::{CommandKept, Idempotency, Message, Posted, Unavailable};
+use crate::stages::Stages;
 use crate::{Clock, Journal, Nodes};
 
 /// An engine; clones share it.
@@ -76,6 +77,7 @@ pub struct Tally {
     pub call_us: AtomicU64,
     pub commits: AtomicU64,
     pub conflicts: AtomicU64,
+    pub stages: Stages,
 }
 
 /// One instance's place in the list of driven ones.

@@ -137,6 +137,8 @@ pub enum Published {
         path: String,
         owner: PathOwner,
     },
+    /// What is published under its key is of this kind.
+    OtherKind(String),
     /// A plugin it is pinned to was removed since.
     PluginGone(String),
     /// A plugin it is pinned to was revoked since.
@@ -178,7 +180,8 @@ impl Store {
     ) -> std::result::Result<Vec<FlowSummary>, Unavailable> {
         let after = after.unwrap_or_default();
         self.read(move |db| {
-            let narrowed = format!("f.key > ?1 and {} order by f.key limit ?2", within.condition("f.key"));
+            let narrowed =
+                format!("f.key > ?1 and f.kind <> 'table' and {} order by f.key limit ?2", within.condition("f.key"));
             let mut flows = summaries(db, &narrowed, &values![&after, limit])?;
             for flow in &mut flows {
                 flow.counts = counts(db, Some(&flow.key))?.values().fold(Counts::default(), sum);
@@ -300,6 +303,15 @@ impl Store {
 pub(crate) const PATHS: &str = "/t/";
 const FILE_SEEN: &str = "select 1 from published_file where flow = ?1 and content = ?2";
 
+/// Remembers a watched file's content; `false`: it was published before.
+pub(crate) fn is_fresh(tx: &mut Tx<'_>, name: &str, content: &str, at_ms: u64) -> Result<bool> {
+    let made = tx.db.execute(
+        "insert into published_file (flow, content, at_ms) values (?1, ?2, ?3) on conflict do nothing",
+        &values![name, content, integer(at_ms)],
+    )?;
+    Ok(made == 1)
+}
+
 pub(crate) fn triggers(db: &mut Db) -> Result<Vec<TriggerRow>> {
     db.query("select path, flow, spec from http_trigger order by path", &[], trigger)
 }
@@ -316,10 +328,7 @@ fn freeze(tx: &mut Tx<'_>, publish: &Publish, document: &str, catalog: &str) -> 
     }
     let at_ms = integer(act.at_ms);
     if let Some(file) = &publish.file {
-        tx.db.execute(
-            "insert into published_file (flow, content, at_ms) values (?1, ?2, ?3)",
-            &values![flow, file, at_ms],
-        )?;
+        is_fresh(tx, flow, file, act.at_ms)?;
     }
     let newest: Option<(u32, String, Option<String>)> = tx.db.first(
         "select version, hash, label from version where flow = ?1 order by version desc limit 1",
@@ -386,6 +395,12 @@ fn refuse(db: &mut Db, publish: &Publish) -> Result<Option<Published>> {
         if current.as_ref().is_none_or(|draft| draft.revision != revision) {
             return Ok(Some(Published::DraftMoved(current)));
         }
+    }
+    let kind = publish.document.get("kind").and_then(Json::as_str).unwrap_or("graph");
+    let published =
+        "select kind from flow where key = ?1 and kind <> ?2 and exists (select 1 from version where flow = ?1)";
+    if let Some(other) = db.first(published, &values![flow, kind], |row| row.get(0))? {
+        return Ok(Some(Published::OtherKind(other)));
     }
     // A flow's own path is its key; neither that nor a named path may be another flow's.
     for path in publish.triggers.iter().map(|(path, _)| path).chain([flow]) {

@@ -21,7 +21,7 @@ use stepwell_core::bind::{Route, Versions};
 use stepwell_runtime::journal::Unavailable;
 
 use crate::administration::audit;
-use crate::bindings::{binding, routes, startable};
+use crate::bindings::{binding, in_force, routes};
 use crate::feed::{Change, notice};
 use crate::flows::PATHS;
 use crate::rows::{integer, json as read_json, natural};
@@ -82,12 +82,12 @@ pub struct WhereUsed {
     pub versions: Vec<VersionUse>,
     /// Paths below `/t/` that its newest version names, beside its key.
     pub triggers: Vec<String>,
-    /// Paths of routes that lead to it.
+    /// Paths of routes that lead to it, or ask it.
     pub routes: Vec<String>,
     pub has_binding: bool,
-    /// Versions of other flows that call it.
+    /// Versions of other documents that call it, extend it, or use it.
     pub called_by: Vec<UsedBy>,
-    /// Flows whose draft calls it.
+    /// Those whose draft does.
     pub drafts: Vec<String>,
 }
 
@@ -159,7 +159,7 @@ struct Scene {
 
 impl Scene {
     fn read(db: &mut Db) -> Result<Self> {
-        let flows = startable(db, None)?;
+        let flows = in_force(db, None)?;
         let routes = routes(db, &flows)?;
         Ok(Self { flows, routes })
     }
@@ -350,12 +350,23 @@ fn any(document: &Json, holds: &impl Fn(&serde_json::Map<String, Json>) -> bool)
     }
 }
 
-/// Does a document have a node that calls this flow?
+/// Does a document call this flow, extend this template, or use this table, itself?
 fn calls(document: &Json, flow: &str) -> bool {
     let called = |of: &str| of.strip_prefix(flow).is_some_and(|rest| rest.is_empty() || rest.starts_with('@'));
-    any(document, &|node| {
-        node.get("type").is_some_and(|kind| kind == "call")
-            && node.get("flow").and_then(Json::as_str).is_some_and(called)
+    let named =
+        |fields: &serde_json::Map<String, Json>, field| fields.get(field).and_then(Json::as_str).is_some_and(called);
+    any(document, &|node| match node.get("type").and_then(Json::as_str) {
+        Some("call") => named(node, "flow"),
+        Some("decision") => named(node, "table"),
+        _ => node.contains_key("stepwell") && named(node, "extends"),
+    })
+}
+
+/// Is a version pinned to this flow, template or table, itself or by its template?
+fn is_pinned(catalog: &Json, flow: &str) -> bool {
+    ["flows", "templates", "tables"].into_iter().any(|kind| {
+        let pinned = catalog.get(kind).and_then(Json::as_object).into_iter().flat_map(serde_json::Map::values);
+        pinned.into_iter().any(|one| one.get("key").and_then(Json::as_str) == Some(flow))
     })
 }
 
@@ -382,14 +393,17 @@ fn flow_used(db: &mut Db, flow: &str) -> Result<Option<WhereUsed>> {
         used.push(VersionUse { version, label, retired, live, ended: kept.saturating_sub(live), needed_by });
     }
     let callers: Vec<(String, u32, Json)> = db.query(
-        "select flow, version, document from version where retired_ms is null and document like '%' || ?1 || '%'
+        "select flow, version, catalog from version where retired_ms is null and catalog like '%\"key\":' || ?1 || '%'
          order by flow, version desc",
-        &values![flow],
+        &values![Json::from(flow).to_string()],
         |row| Ok((row.get(0)?, row.get(1)?, read_json(row, 2)?)),
     )?;
-    let callers = callers.into_iter().filter(|(.., document)| calls(document, flow));
+    let callers = callers.into_iter().filter(|(.., catalog)| is_pinned(catalog, flow));
     let called_by = uses(db, &scene, callers.map(|(flow, version, _)| (flow, version, false)).collect())?;
-    let leads = |route: &Route| route.named().iter().any(|(named, _)| **named == *flow);
+    let leads = |route: &Route| {
+        route.named().iter().any(|(named, _)| **named == *flow)
+            || route.resolve.as_ref().is_some_and(|resolve| *resolve.table == *flow)
+    };
     Ok(Some(WhereUsed {
         versions: used,
         triggers: db

@@ -72,6 +72,7 @@ codes! {
     NodeTypeNotFound "NODE_TYPE_NOT_FOUND" 404 "No loaded plugin has such a node type"
     BindingNotFound "BINDING_NOT_FOUND" 404 "The flow has no binding"
     RouteNotFound "ROUTE_NOT_FOUND" 404 "No such route"
+    TableNotFound "TABLE_NOT_FOUND" 404 "No such table"
     RecordTypeNotFound "RECORD_TYPE_NOT_FOUND" 404 "No such record type"
     RecordNotFound "RECORD_NOT_FOUND" 404 "No such record"
     UserNotFound "USER_NOT_FOUND" 404 "No such user"
@@ -103,6 +104,7 @@ codes! {
     BpmnUnreadable "BPMN_UNREADABLE" 422 "The file holds no process that can be read"
     BindingHasProblems "BINDING_HAS_PROBLEMS" 422 "The binding cannot be kept as it is"
     RouteHasProblems "ROUTE_HAS_PROBLEMS" 422 "The route cannot be kept as it is"
+    TableFailed "TABLE_FAILED" 422 "The table has no answer for this"
     RecordTypeHasProblems "RECORD_TYPE_HAS_PROBLEMS" 422 "The record type cannot be published as it is"
     NoMatchingFlow "NO_MATCHING_FLOW" 422 "No rule of the route matches"
     InputInvalid "INPUT_INVALID" 422 "The input does not match the flow"
@@ -116,6 +118,7 @@ codes! {
     QueueFull "QUEUE_FULL" 429 "Too many are waiting already"
     Overloaded "OVERLOADED" 503 "Too much is under way"
     ShuttingDown "SHUTTING_DOWN" 503 "The engine is shutting down"
+    NotDoneYet "NOT_DONE_YET" 503 "What the request asked for is not done yet; send it again"
     TriggerNotReady "TRIGGER_NOT_READY" 503 "The secret that requests are signed with is not there yet"
     StoreUnavailable "STORE_UNAVAILABLE" 503 "The database does not answer"
 }
