@@ -43,6 +43,27 @@ pub(super) struct Raw(pub Bytes);
 /// The body as `T`.
 pub(super) struct Json<T>(pub T);
 
+/// How long the next frame of a body is waited for.
+struct Patience<'a> {
+    pace: &'a Pace,
+    until: Instant,
+    /// Bytes since it was prolonged.
+    since: usize,
+}
+
+impl<'a> Patience<'a> {
+    fn new(pace: &'a Pace, now: Instant) -> Self {
+        Self { pace, until: now + pace.within, since: 0 }
+    }
+
+    fn came(&mut self, bytes: usize, now: Instant) {
+        self.since += bytes;
+        if self.pace.for_another.is_some_and(|enough| self.since >= enough) {
+            (self.until, self.since) = (now + self.pace.within, 0);
+        }
+    }
+}
+
 impl FromRequest<App> for Raw {
     type Rejection = Refusal;
 
@@ -91,17 +112,14 @@ async fn gather(
     pace: &Pace,
 ) -> Result<Result<Option<Bytes>, axum::Error>, tokio::time::error::Elapsed> {
     let (mut first, mut rest, mut seen) = (Bytes::new(), BytesMut::new(), 0_usize);
-    let (mut deadline, mut since) = (Instant::now() + pace.within, 0);
-    while let Some(frame) = tokio::time::timeout_at(deadline, body.frame()).await? {
+    let mut patience = Patience::new(pace, Instant::now());
+    while let Some(frame) = tokio::time::timeout_at(patience.until, body.frame()).await? {
         let data = match frame.map(Frame::into_data) {
             Ok(Ok(data)) => data,
             Ok(Err(_)) => continue,
             Err(error) => return Ok(Err(error)),
         };
-        since += data.len();
-        if pace.for_another.is_some_and(|enough| since >= enough) {
-            (deadline, since) = (Instant::now() + pace.within, 0);
-        }
+        patience.came(data.len(), Instant::now());
         seen = seen.saturating_add(data.len());
         if seen > bytes_max.saturating_add(OVERSIZE_READ_BYTES_MAX) {
             return Ok(Ok(None));
@@ -192,35 +210,25 @@ mod tests {
 
     use super::*;
 
-    /// A body of so many frames of 10 bytes, the next each time `every` has gone by.
-    fn trickle(frames: usize, every: Duration) -> Body {
-        let frames = futures::stream::unfold(0, move |nth| async move {
-            if nth == frames {
-                return None;
-            }
-            tokio::time::sleep(every).await;
-            Some((Ok::<_, std::io::Error>(Bytes::from_static(b"0123456789")), nth + 1))
-        });
-        Body::from_stream(frames)
-    }
-
-    #[tokio::test]
-    async fn a_large_body_may_take_as_long_as_it_comes() {
-        let within = Duration::from_secs(1);
-        for (every_ms, for_another, expected) in [
-            (60, None, "BODY_SLOW"),
-            (60, Some(10), "40 frames"),
-            // It comes, and yet too little of it.
-            (60, Some(300), "BODY_SLOW"),
-            (1, None, "40 frames"),
+    #[test]
+    fn a_large_body_may_take_as_long_as_it_comes() {
+        let long: Vec<(u64, usize)> = (1..=20).map(|nth| (nth * 20, 70 * 1024)).collect();
+        let slow: Vec<(u64, usize)> = (1..=20).map(|nth| (nth * 20, 10 * 1024)).collect();
+        for (what, pace, frames, ends_at_s) in [
+            ("a large one", &PACE_OF_LARGE, &long, None),
+            ("it comes, and yet too little of it", &PACE_OF_LARGE, &slow, Some(30)),
+            ("any other has 30 s in all", &PACE, &long, Some(30)),
         ] {
-            let pace = Pace { within, for_another };
-            let body = trickle(40, Duration::from_millis(every_ms));
-            let said = match read_at(body, 1000, &pace).await {
-                Ok(bytes) => format!("{} frames", bytes.len() / 10),
-                Err(refusal) => refusal.code.text().to_owned(),
-            };
-            assert_eq!(said, expected, "{every_ms} {for_another:?}");
+            let begun = Instant::now();
+            let mut patience = Patience::new(pace, begun);
+            let late = frames.iter().find(|(at_s, bytes)| {
+                let now = begun + Duration::from_secs(*at_s);
+                let late = now > patience.until;
+                patience.came(*bytes, now);
+                late
+            });
+            let ended = late.map(|_| (patience.until - begun).as_secs());
+            assert_eq!(ended, ends_at_s, "{what}");
         }
     }
 
