@@ -10,9 +10,10 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use stepwell_core::catalog::{CalledFlow, Catalog};
 use stepwell_core::flow::check::{self, Checked};
+use stepwell_core::flow::evaluate::settled;
 use stepwell_core::flow::schedule::Schedule;
 use stepwell_core::flow::trigger::TriggerAuth;
 use stepwell_core::flow::{Flow, Kind};
@@ -111,11 +112,8 @@ impl Library {
     }
 
     /// Node types, and beside them the published flows that the document calls.
-    async fn with_called(&self, document: &Value, mut catalog: Catalog) -> Catalog {
-        let nodes = document.get("nodes").and_then(Value::as_object).into_iter().flat_map(Map::values);
-        let calls = nodes.filter(|node| node.get("type").and_then(Value::as_str) == Some("call"));
-        let names: BTreeSet<&str> = calls.filter_map(|call| call.get("flow")?.as_str()).take(CALLS_MAX).collect();
-        for name in names {
+    pub(crate) async fn with_called(&self, document: &Value, mut catalog: Catalog) -> Catalog {
+        for name in check::flows_called(document).into_iter().take(CALLS_MAX) {
             match self.published(name).await {
                 Ok(Some(flow)) => {
                     catalog.flows.insert(name.to_owned(), flow);
@@ -141,14 +139,18 @@ impl Library {
         let Some(found) = found else { return Ok(None) };
         let catalog = serde_json::from_value((*found.definition.catalog).clone())
             .map_err(|error| Unavailable(format!("the node types of {name} cannot be read: {error}")))?;
-        let document = (*found.definition.document).clone();
-        Ok(Some(CalledFlow { key: found.flow, version: found.version, hash: found.hash, document, catalog }))
+        // A machine is called with the actions it has now: those of a caller's version do not change.
+        let plugged = &found.definition.plugged;
+        let document = settled(&found.definition.document, plugged);
+        let catalog = check::with_plugged(&catalog, plugged);
+        let hash = plugged.last().map_or(found.hash.clone(), |last| format!("{}+{}", found.hash, last.revision));
+        Ok(Some(CalledFlow { key: found.flow, version: found.version, hash, document, catalog }))
     }
 
     async fn check_with(&self, document: &Value, catalog: &Catalog) -> Checked {
         let mut checked = check::check(document, catalog);
         if let Some(flow) = &checked.flow {
-            let found = self.ask_plugins(flow).await;
+            let found = self.ask_plugins(flow, document).await;
             if found.iter().any(|problem| problem.severity == Severity::Error) {
                 checked.flow = None;
             }
@@ -158,10 +160,10 @@ impl Library {
     }
 
     /// What plugins that look at their own configs (a script's syntax) find in them.
-    async fn ask_plugins(&self, flow: &Flow) -> Vec<Problem> {
+    pub(crate) async fn ask_plugins(&self, flow: &Flow, document: &Value) -> Vec<Problem> {
         let mut found = Vec::new();
         for node in flow.own_nodes() {
-            let own = format!("/nodes/{}", node.id);
+            let own = place(document, &node.id);
             let task = match &node.kind {
                 Kind::Task(task) => Some((own.clone(), &task.call)),
                 _ => None,
@@ -228,6 +230,13 @@ impl Library {
         self.read_all().await?;
         Ok(Publication { key: flow.key, version, hash: flow.hash, warnings: checked.problems, known })
     }
+}
+
+/// Where in its document a node stands: of a machine, in the action it is of.
+fn place(document: &Value, node: &str) -> String {
+    let named = |action: &Value| action.get("name").and_then(Value::as_str) == Some(node);
+    let action = document.get("actions").and_then(Value::as_array).and_then(|all| all.iter().position(named));
+    action.map_or_else(|| format!("/nodes/{node}"), |index| format!("/actions/{index}/run"))
 }
 
 /// The paths a flow is started by, as they are stored.

@@ -45,6 +45,15 @@ struct Seen {
     done: bool,
 }
 
+/// What came of a flow's file.
+enum Taken {
+    Published,
+    /// It is no flow, or was taken before.
+    Nothing,
+    Refused(Vec<Problem>),
+    Later,
+}
+
 pub(crate) struct Watcher {
     app: App,
     plugins: Option<Folder>,
@@ -89,8 +98,33 @@ impl Watcher {
         if changed {
             flows.append(&mut self.waiting);
         }
-        for path in flows {
-            self.flow(path).await;
+        self.flows(flows).await;
+    }
+
+    /// Publishes what can be. One that calls another of them is tried again once that one is there.
+    async fn flows(&mut self, mut paths: Vec<PathBuf>) {
+        loop {
+            let (mut published, mut refused) = (false, Vec::new());
+            for path in std::mem::take(&mut paths) {
+                match self.flow(&path).await {
+                    Taken::Published => published = true,
+                    Taken::Refused(problems) => refused.push((path, problems)),
+                    Taken::Nothing => {}
+                    Taken::Later => self.waiting.push(path),
+                }
+            }
+            if published && !refused.is_empty() {
+                paths = refused.into_iter().map(|(path, _)| path).collect();
+                continue;
+            }
+            for (path, problems) in refused {
+                for problem in problems {
+                    let Problem { code, pointer, message, .. } = problem;
+                    tracing::error!(file = %path.display(), code, pointer, message, "flow has a problem");
+                }
+                self.waiting.push(path);
+            }
+            return;
         }
     }
 
@@ -126,18 +160,18 @@ impl Watcher {
         }
     }
 
-    async fn flow(&mut self, path: PathBuf) {
-        let Some(bytes) = read(&path).await else { return };
+    async fn flow(&self, path: &Path) -> Taken {
+        let Some(bytes) = read(path).await else { return Taken::Nothing };
         let document: Value = match serde_json::from_slice(&bytes) {
             Ok(document) => document,
             Err(error) => {
                 tracing::error!(file = %path.display(), %error, "flow file is not JSON");
-                return;
+                return Taken::Nothing;
             }
         };
         // Other JSON (schemas, grants) may lie in the same folder.
         if document.get("stepwell").is_none() {
-            return;
+            return Taken::Nothing;
         }
         let request = Request {
             document: Arc::new(document),
@@ -145,22 +179,22 @@ impl Watcher {
             revision: None,
             file: Some(hex::encode(Sha256::digest(&bytes))),
             node_types: None,
-            act: self.act(&path),
+            act: self.act(path),
         };
         match self.app.library.publish(request).await {
-            Ok(done) if done.known => tracing::debug!(flow = done.key, version = done.version, "flow file is known"),
-            Ok(done) => tracing::info!(flow = done.key, version = done.version, "flow is published"),
-            Err(PublishError::FileSeen) => {}
-            Err(PublishError::Problems(problems)) => {
-                for problem in problems {
-                    let Problem { code, pointer, message, .. } = problem;
-                    tracing::error!(file = %path.display(), code, pointer, message, "flow has a problem");
-                }
-                self.waiting.push(path);
+            Ok(done) if done.known => {
+                tracing::debug!(flow = done.key, version = done.version, "flow file is known");
+                Taken::Nothing
             }
+            Ok(done) => {
+                tracing::info!(flow = done.key, version = done.version, "flow is published");
+                Taken::Published
+            }
+            Err(PublishError::FileSeen) => Taken::Nothing,
+            Err(PublishError::Problems(problems)) => Taken::Refused(problems),
             Err(error @ (PublishError::DraftMoved(_) | PublishError::Unavailable(_))) => {
                 tracing::error!(file = %path.display(), %error, "flow is not published");
-                self.waiting.push(path);
+                Taken::Later
             }
         }
     }

@@ -13,9 +13,11 @@
 pub mod check;
 pub mod document;
 pub mod duration;
+pub mod evaluate;
 mod hash;
 mod kind;
 pub(crate) mod pointer;
+pub mod pool;
 pub(crate) mod read;
 pub mod schedule;
 pub mod trigger;
@@ -207,6 +209,14 @@ impl Flow {
     pub fn callees(&self) -> impl Iterator<Item = &Callee> {
         let of_flows = self.bodies.iter().flat_map(|body| called_by(&body.listeners));
         self.nodes.iter().flat_map(called_of).chain(of_flows)
+    }
+
+    /// What a machine is; `None` of a flow that is a graph.
+    pub fn machine(&self) -> Option<&evaluate::Machine> {
+        self.own_nodes().find_map(|node| match &node.kind {
+            Kind::Evaluate(machine) => Some(&**machine),
+            _ => None,
+        })
     }
 
     /// A node of the flow's own document.

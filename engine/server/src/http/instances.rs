@@ -11,16 +11,19 @@ use http::StatusCode;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use stepwell_core::flow::{duration, evaluate};
 use stepwell_core::machine::{Command, EVENTS_MAX, Entry, Error, Event, Instance, State as InstanceState, TokenId};
 use stepwell_core::problem::Problem;
+use stepwell_runtime::journal::Definition;
 use stepwell_runtime::{Clock, CommandError};
-use stepwell_store::{Act, Cursor, Erased, Filter, InstanceDetail as Stored, InstanceSummary as Row, Role};
+use stepwell_store::{Act, Cursor, Erased, Filter, InstanceDetail as Stored, InstanceSummary as Row, Role, Stands};
 
 use super::App;
 use super::body::{self, Raw};
 use super::caller::Caller;
 use super::extract::{Path, Query};
 use super::instance_view::{History, NodeRun, Replay, TokenItem, Undoable};
+use super::machine_view::MachineItem;
 use super::problem::{Answer, Code, Refusal, RefusalBody};
 use super::shapes::{self, Page, limit};
 use super::time::rfc3339;
@@ -37,6 +40,10 @@ pub(super) struct ListQuery {
     business_key: Option<String>,
     /// A node where it stands. Only live instances stand anywhere.
     node: Option<String>,
+    /// The state a live machine is in.
+    machine_state: Option<String>,
+    /// For at least so long, such as `30m`: a live machine that has not left its state.
+    stuck_for: Option<String>,
     /// An id, or a part of a business key.
     q: Option<String>,
     /// `next` of the page before.
@@ -101,6 +108,9 @@ pub(super) struct InstanceDetail {
     document: Arc<Value>,
     /// What a compensation would undo, in its order.
     undo_plan: Vec<Undoable>,
+    /// How a machine stands, and what its evaluations thought.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    machine: Option<MachineItem>,
     seq: u64,
     /// Its journal, input, reply and output were taken away then.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -182,7 +192,9 @@ pub(super) async fn list(
     Query(query): Query<ListQuery>,
 ) -> Answer<Json<Page<InstanceItem>>> {
     let cursor = cursor(query.cursor.as_deref())?;
+    let standing = standing(query.machine_state, query.stuck_for.as_deref(), app.clock.now_ms())?;
     let filter = Filter {
+        standing,
         flow: query.flow,
         version: query.version,
         state: query.state,
@@ -203,6 +215,13 @@ pub(super) async fn list(
         }
     }
     Ok(Json(Page { items, next: page.next.map(|cursor| cursor.to_string()) }))
+}
+
+fn standing(state: Option<String>, stuck_for: Option<&str>, now_ms: u64) -> Answer<Option<Stands>> {
+    let wrong = |error| Refusal::say(Code::QueryInvalid, format!("stuckFor: {error}"));
+    let ms = stuck_for.map(|text| duration::parse_ms(text).map_err(wrong)).transpose()?;
+    let since_ms = ms.map(|ms| now_ms.saturating_sub(ms));
+    Ok((state.is_some() || since_ms.is_some()).then_some(Stands { state, since_ms }))
 }
 
 pub(super) fn cursor(text: Option<&str>) -> Answer<Option<Cursor>> {
@@ -235,11 +254,19 @@ pub(super) async fn history(app: &App, stored: &Stored, entries: &[Entry]) -> An
     let (mut first, mut versions) = (None, BTreeMap::new());
     for (version, from) in moves {
         first = first.or(from);
-        versions.insert(version, app.engine.flow(flow, version).await?);
+        versions.insert(version, app.engine.newest_flow(flow, version).await?);
     }
     let first = first.unwrap_or(now);
-    versions.insert(first, app.engine.flow(flow, first).await?);
+    versions.insert(first, app.engine.newest_flow(flow, first).await?);
     Ok(History { first, versions })
+}
+
+/// The document; a machine's with what was plugged in since.
+fn shown(definition: &Definition) -> Arc<Value> {
+    if definition.plugged.is_empty() {
+        return definition.document.clone();
+    }
+    Arc::new(evaluate::settled(&definition.document, &definition.plugged))
 }
 
 /// Show an instance
@@ -249,7 +276,7 @@ pub(super) async fn show(State(app): State<App>, Path(id): Path<String>) -> Answ
     let (stored, replay) = replay(&app, &id).await?;
     let (flow, version) = (&stored.summary.flow, stored.summary.version);
     let published = app.engine.journal().version(flow, Some(version)).await?;
-    let document = published.map(|version| version.definition.document).unwrap_or_default();
+    let document = published.map(|version| shown(&version.definition)).unwrap_or_default();
     let it = replay.instance();
     Ok(Json(InstanceDetail {
         input: it.and_then(|it| it.root().input.as_ref()).map(|held| held.value.clone()).unwrap_or_default(),
@@ -257,6 +284,7 @@ pub(super) async fn show(State(app): State<App>, Path(id): Path<String>) -> Answ
         tokens: replay.tokens(),
         nodes: replay.nodes(),
         undo_plan: replay.undo_plan(),
+        machine: replay.machine(),
         seq: replay.seq().max(stored.seq),
         erased_at: stored.erased_ms.map(rfc3339),
         output: stored.output,
