@@ -3,6 +3,7 @@
 
 mod delivery;
 mod grants;
+mod machines;
 mod pauses;
 
 use std::time::Duration;
