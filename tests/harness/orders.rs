@@ -103,6 +103,8 @@ fn grants_for(port: u16) -> Value {
         "connections": { "shop": connection, "gateway": connection },
         "grants": [
             { "plugin": "commerce", "connection": "shop" },
+            { "plugin": "community", "connection": "shop" },
+            { "plugin": "checkout", "records": ["order", "payment_trade"] },
             { "plugin": "payment", "connection": "gateway" },
             { "plugin": "http", "connection": "shop" },
         ],

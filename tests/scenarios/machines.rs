@@ -93,25 +93,10 @@ fn states(shown: &Value) -> Vec<String> {
     states
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_tour_goes_from_the_booking_to_the_review() {
-    let folder = tempfile::tempdir().unwrap();
-    let (clock, options) = with_clock(folder.path());
-    let mut orders = Orders::start_with(options).await;
-    let input = tour("T-1", &json!({ "channel": "phone", "travellers": 1 }));
-    let id = start(&orders.engine, "tour_order", &input).await;
-
-    // An order that exists is not begun again: this is the instance that has its number.
-    let again = orders.engine.post("/api/v1/flows/tour_order/instances", &json!({ "input": input })).await.expect(409);
-    assert_eq!(
-        (again.code().as_str(), &again.json()["id"]),
-        ("BUSINESS_KEY_TAKEN", &json!(id)),
-        "{}",
-        again.text()
-    );
-
+/// Subscribed and distributed; each action that was not run has its reason.
+async fn subscribed(orders: &Orders, id: &str) {
     // Subscribed and distributed; a telephone order is not held before a desk has it.
-    let shown = stands(&orders, &id, "OS0002").await;
+    let shown = stands(orders, id, "OS0002").await;
     assert_eq!(shown["vars"]["desk"], "phone");
     let last = shown["machine"]["evaluations"].as_array().unwrap().last().unwrap().clone();
     let why = |action: &str| {
@@ -127,8 +112,45 @@ async fn a_tour_goes_from_the_booking_to_the_review() {
         ("orderOccupy", 409, "ACTION_GUARDED"),
         ("nothing", 404, "ACTION_NOT_FOUND"),
     ] {
-        assert_eq!(act(&orders.engine, &id, action, &Value::Null).await, (status, code.to_owned()), "{action}");
+        assert_eq!(act(orders.engine, id, action, &Value::Null).await, (status, code.to_owned()), "{action}");
     }
+}
+
+/// A crash, and the clock goes on: the order is stuck for as long as it is, and its traveller is asked for.
+async fn half_an_hour_later(orders: &mut Orders, clock: &Path, id: &str) {
+    // The traveller that is missing is asked for half an hour after, while the suppliers have not answered.
+    orders.engine.kill9().await;
+    orders.engine.restart().await;
+    set(clock, 29 * MINUTE_MS);
+    let query = "/api/v1/instances?flow=tour_order&machineState=OS0002A&stuckFor=";
+    let stuck = async |orders: &Orders, duration: &str| {
+        let page = orders.engine.get(&format!("{query}{duration}")).await.expect(200).json();
+        page["items"].as_array().unwrap().len()
+    };
+    assert_eq!((stuck(orders, "20m").await, stuck(orders, "30m").await), (1, 0));
+    set(clock, 31 * MINUTE_MS);
+    assert_eq!(stuck(orders, "30m").await, 1);
+    complete(orders, id, "askTravellers", &json!({ "travellers": 2 })).await;
+    let metrics = orders.engine.get("/metrics").await.expect(200).text();
+    assert!(metrics.contains("stepwell_machine_instances{flow=\"tour_order\",state=\"OS0002A\"} 1"), "{metrics}");
+    let oldest = "stepwell_machine_oldest_seconds{flow=\"tour_order\",state=\"OS0002A\"} ";
+    let age = metrics.split(oldest).nth(1).unwrap().lines().next().unwrap().parse::<f64>().unwrap();
+    assert!(age >= 1_800.0, "{age}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tour_goes_from_the_booking_to_the_review() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clock, options) = with_clock(folder.path());
+    let mut orders = Orders::start_with(options).await;
+    let input = tour("T-1", &json!({ "channel": "phone", "travellers": 1 }));
+    let id = start(&orders.engine, "tour_order", &input).await;
+
+    // An order that exists is not begun again: this is the instance that has its number.
+    let again = orders.engine.post("/api/v1/flows/tour_order/instances", &json!({ "input": input })).await.expect(409);
+    assert_eq!((again.code().as_str(), &again.json()["id"]), ("BUSINESS_KEY_TAKEN", &json!(id)), "{}", again.text());
+
+    subscribed(&orders, &id).await;
     says(&orders.engine, "tour.distributed", "T-1", &json!({ "agent": "Li Wei" })).await;
 
     // Each resource has a machine of its own, which waits for its supplier.
@@ -143,24 +165,7 @@ async fn a_tour_goes_from_the_booking_to_the_review() {
     assert_eq!(shown["machine"]["running"], "resourceOccupy");
     assert_eq!(orders.effects("T-1").await.len(), 2, "stock of both is reserved");
 
-    // The traveller that is missing is asked for half an hour after, while the suppliers have not answered.
-    orders.engine.kill9().await;
-    orders.engine.restart().await;
-    set(&clock, 29 * MINUTE_MS);
-    let query = "/api/v1/instances?flow=tour_order&machineState=OS0002A&stuckFor=";
-    let stuck = async |orders: &Orders, duration: &str| {
-        let page = orders.engine.get(&format!("{query}{duration}")).await.expect(200).json();
-        page["items"].as_array().unwrap().len()
-    };
-    assert_eq!((stuck(&orders, "20m").await, stuck(&orders, "30m").await), (1, 0));
-    set(&clock, 31 * MINUTE_MS);
-    assert_eq!(stuck(&orders, "30m").await, 1);
-    complete(&orders, &id, "askTravellers", &json!({ "travellers": 2 })).await;
-    let metrics = orders.engine.get("/metrics").await.expect(200).text();
-    assert!(metrics.contains("stepwell_machine_instances{flow=\"tour_order\",state=\"OS0002A\"} 1"), "{metrics}");
-    let oldest = "stepwell_machine_oldest_seconds{flow=\"tour_order\",state=\"OS0002A\"} ";
-    let age = metrics.split(oldest).nth(1).unwrap().lines().next().unwrap().parse::<f64>().unwrap();
-    assert!(age >= 1_800.0, "{age}");
+    half_an_hour_later(&mut orders, &clock, &id).await;
     suppliers_say(&orders, "T-1", "tour.held", true).await;
 
     // Held. The requirements of a telephone order are confirmed by a person, opened again, and confirmed anew.
@@ -186,7 +191,8 @@ async fn a_tour_goes_from_the_booking_to_the_review() {
         "OS0006",
     ];
     assert_eq!(states(&shown), passed);
-    assert_eq!(stuck(&orders, "0s").await, 0, "an order that has ended stands nowhere");
+    let page = orders.engine.get("/api/v1/instances?flow=tour_order&stuckFor=0s").await.expect(200).json();
+    assert_eq!(page["items"], json!([]), "an order that has ended stands nowhere");
     orders.stop().await;
 }
 
@@ -262,34 +268,21 @@ async fn standing(engine: &Client, key: &str, state: &str) -> usize {
     found.map_or(0, |one| usize::try_from(one["instances"].as_u64().unwrap()).unwrap())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_orders_take_a_new_action_at_their_next_evaluation() {
-    let mut engine = Stepwell::start(Options::default()).await;
-    for (key, policy) in [("queue", "live"), ("old_queue", "frozen")] {
-        engine.publish(&queue(key, policy)).await;
-    }
+/// A thousand orders that rest.
+async fn parked(engine: &Client) -> Vec<String> {
     let mut ids = Vec::new();
     for batch in (0..ORDERS).collect::<Vec<_>>().chunks(100) {
-        let starts = batch
-            .iter()
-            .map(async |number| { start(&engine, "queue", &json!({ "order": format!("O-{number}") })).await });
+        let starts =
+            batch.iter().map(async |number| start(engine, "queue", &json!({ "order": format!("O-{number}") })).await);
         ids.extend(join_all(starts).await);
     }
-    let frozen = start(&engine, "old_queue", &json!({ "order": "F-1" })).await;
-    until("all of them wait", SOON, || async { (standing(&engine, "queue", "WAITING").await == ORDERS).then_some(()) })
+    until("all of them wait", SOON, || async { (standing(engine, "queue", "WAITING").await == ORDERS).then_some(()) })
         .await;
+    ids
+}
 
-    // Before: an evaluation finds nothing to run.
-    says(&engine, "look", "O-0", &Value::Null).await;
-    let before = until("it has looked", SOON, || async {
-        let shown = engine.get(&format!("/api/v1/instances/{}", ids[0])).await.expect(200).json();
-        (shown["machine"]["evaluations"].as_array().unwrap().len() > 2).then_some(shown)
-    })
-    .await;
-    assert_eq!((&before["machine"]["state"], &before["machine"]["revision"]), (&json!("WAITING"), &json!(0)));
-
-    // What is wrong with an action is said, and changes nothing.
-    let plug = |action: Value| json!({ "action": action });
+/// What is wrong with an action is said, and changes nothing.
+async fn refused(engine: &Client) {
     for (action, code, pointer) in [
         (json!({ "name": "risk", "states": ["WAITNG"] }), "STATE_UNKNOWN", "/action/states/0"),
         (json!({ "name": "finish", "states": ["WAITING"] }), "ACTION_TWICE", "/action/name"),
@@ -300,11 +293,86 @@ async fn a_thousand_orders_take_a_new_action_at_their_next_evaluation() {
         ),
         (json!({ "name": "risk", "states": ["WAITING"], "guard": "vars." }), "EXPRESSION_SYNTAX", "/action/guard"),
     ] {
-        let reply = engine.post("/api/v1/machines/queue/actions", &plug(action)).await.expect(422);
+        let reply = engine.post("/api/v1/machines/queue/actions", &json!({ "action": action })).await.expect(422);
         let problems = reply.json()["problems"].clone();
         let found = problems.as_array().unwrap().iter().any(|one| one["code"] == code && one["pointer"] == pointer);
         assert!(found, "{code}: {problems:#}");
     }
+}
+
+/// The journal says which revision each evaluation took.
+async fn journaled(engine: &Client, id: &str) {
+    let shown = engine.get(&format!("/api/v1/instances/{id}")).await.expect(200).json();
+    assert_eq!((&shown["vars"]["risk"], &shown["machine"]["revision"]), (&json!(1), &json!(1)));
+    let page = engine.get(&format!("/api/v1/instances/{id}/journal?limit=500")).await.expect(200).json();
+    let revisions: Vec<u64> = page["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|item| item["type"] == "evaluated")
+        .map(|item| item["data"]["revision"].as_u64().unwrap())
+        .collect();
+    assert!(revisions.is_sorted() && revisions.contains(&0) && revisions.last() == Some(&1), "{revisions:?}");
+}
+
+/// Taken out again: whoever comes now is not checked. Who did it is on record.
+async fn taken_out(engine: &Client) {
+    let gone = engine.delete("/api/v1/machines/queue/actions/risk").await.expect(200).json();
+    assert_eq!(gone["revision"], 2);
+    assert_eq!(engine.delete("/api/v1/machines/queue/actions/risk").await.expect(404).code(), "ACTION_NOT_FOUND");
+    let last = start(engine, "queue", &json!({ "order": "O-last" })).await;
+    until("it waits", SOON, || async { (state_of(engine, &last).await == "WAITING").then_some(()) }).await;
+    let actions = engine.get("/api/v1/machines/queue/actions").await.expect(200).json();
+    let risk = actions.as_array().unwrap().iter().find(|one| one["name"] == "risk").unwrap().clone();
+    assert_eq!(
+        (&risk["revision"], &risk["removedRevision"], &risk["addedBy"]),
+        (&json!(1), &json!(2), &json!("token:bootstrap"))
+    );
+    let audit = engine.get("/api/v1/audit?action=machine&target=queue").await.expect(200).json();
+    let said: Vec<_> = audit["items"].as_array().unwrap().iter().map(|row| row["action"].as_str().unwrap()).collect();
+    assert_eq!(said, ["machine.unplug", "machine.plug"]);
+}
+
+async fn state_of(engine: &Client, id: &str) -> Value {
+    engine.get(&format!("/api/v1/instances/{id}")).await.expect(200).json()["machine"]["state"].clone()
+}
+
+/// All that rest are told to look again.
+async fn look_again(engine: &Client) {
+    let asked = json!({ "filter": { "flow": "queue" }, "command": "evaluate", "dryRun": false });
+    let mut cursor = Value::Null;
+    loop {
+        let mut asked = asked.clone();
+        if !cursor.is_null() {
+            asked["cursor"] = cursor;
+        }
+        let run = engine.post("/api/v1/bulk", &asked).await.expect(200).json();
+        cursor = run["next"].clone();
+        if cursor.is_null() {
+            break;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_orders_take_a_new_action_at_their_next_evaluation() {
+    let mut engine = Stepwell::start(Options::default()).await;
+    for (key, policy) in [("queue", "live"), ("old_queue", "frozen")] {
+        engine.publish(&queue(key, policy)).await;
+    }
+    let ids = parked(&engine).await;
+    let frozen = start(&engine, "old_queue", &json!({ "order": "F-1" })).await;
+    // Before: an evaluation finds nothing to run.
+    says(&engine, "look", "O-0", &Value::Null).await;
+    let before = until("it has looked", SOON, || async {
+        let shown = engine.get(&format!("/api/v1/instances/{}", ids[0])).await.expect(200).json();
+        (shown["machine"]["evaluations"].as_array().unwrap().len() > 2).then_some(shown)
+    })
+    .await;
+    assert_eq!((&before["machine"]["state"], &before["machine"]["revision"]), (&json!("WAITING"), &json!(0)));
+
+    refused(&engine).await;
+    let plug = |action: Value| json!({ "action": action });
     for key in ["queue", "old_queue"] {
         let reply = engine.post(&format!("/api/v1/machines/{key}/actions"), &plug(risk("risk", 1))).await.expect(201);
         assert_eq!(reply.json()["revision"], 1);
@@ -328,35 +396,13 @@ async fn a_thousand_orders_take_a_new_action_at_their_next_evaluation() {
     // A crash in between, and the rest are told at once.
     engine.kill9().await;
     engine.restart().await;
-    let asked = json!({ "filter": { "flow": "queue" }, "command": "evaluate", "dryRun": false });
-    let mut cursor = Value::Null;
-    loop {
-        let mut asked = asked.clone();
-        if !cursor.is_null() {
-            asked["cursor"] = cursor;
-        }
-        let run = engine.post("/api/v1/bulk", &asked).await.expect(200).json();
-        cursor = run["next"].clone();
-        if cursor.is_null() {
-            break;
-        }
-    }
+    look_again(&engine).await;
     until("all of them are checked", SOON, || async {
         (standing(&engine, "queue", "CHECKED").await == ORDERS).then_some(())
     })
     .await;
     for id in [&ids[0], &ids[ORDERS / 3], &ids[ORDERS - 1]] {
-        let shown = engine.get(&format!("/api/v1/instances/{id}")).await.expect(200).json();
-        assert_eq!((&shown["vars"]["risk"], &shown["machine"]["revision"]), (&json!(1), &json!(1)));
-        let page = engine.get(&format!("/api/v1/instances/{id}/journal?limit=500")).await.expect(200).json();
-        let revisions: Vec<u64> = page["items"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter(|item| item["type"] == "evaluated")
-            .map(|item| item["data"]["revision"].as_u64().unwrap())
-            .collect();
-        assert!(revisions.is_sorted() && revisions.contains(&0) && revisions.last() == Some(&1), "{revisions:?}");
+        journaled(&engine, id).await;
     }
     // One whose actions are frozen keeps those of its start; one that starts now has the new one.
     engine.post(&format!("/api/v1/instances/{frozen}/evaluate"), &json!({})).await.expect(202);
@@ -365,26 +411,9 @@ async fn a_thousand_orders_take_a_new_action_at_their_next_evaluation() {
         (standing(&engine, "old_queue", "CHECKED").await == 1).then_some(())
     })
     .await;
-    let of = async |id: &str| {
-        engine.get(&format!("/api/v1/instances/{id}")).await.expect(200).json()["machine"]["state"].clone()
-    };
-    assert_eq!((of(&frozen).await, of(&new).await), (json!("WAITING"), json!("CHECKED")));
+    assert_eq!((state_of(&engine, &frozen).await, state_of(&engine, &new).await), (json!("WAITING"), json!("CHECKED")));
 
-    // Taken out again: whoever comes now is not checked. Who did it is on record.
-    let gone = engine.delete("/api/v1/machines/queue/actions/risk").await.expect(200).json();
-    assert_eq!(gone["revision"], 2);
-    assert_eq!(engine.delete("/api/v1/machines/queue/actions/risk").await.expect(404).code(), "ACTION_NOT_FOUND");
-    let last = start(&engine, "queue", &json!({ "order": "O-last" })).await;
-    until("it waits", SOON, || async { (of(&last).await == "WAITING").then_some(()) }).await;
-    let actions = engine.get("/api/v1/machines/queue/actions").await.expect(200).json();
-    let risk = actions.as_array().unwrap().iter().find(|one| one["name"] == "risk").unwrap().clone();
-    assert_eq!(
-        (&risk["revision"], &risk["removedRevision"], &risk["addedBy"]),
-        (&json!(1), &json!(2), &json!("token:bootstrap"))
-    );
-    let audit = engine.get("/api/v1/audit?action=machine&target=queue").await.expect(200).json();
-    let said: Vec<_> = audit["items"].as_array().unwrap().iter().map(|row| row["action"].as_str().unwrap()).collect();
-    assert_eq!(said, ["machine.unplug", "machine.plug"]);
+    taken_out(&engine).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,10 +1,12 @@
 //! Golden flows against the real engine and the stand-in shop: what a user would see.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 
+mod community;
 mod delivery;
 mod grants;
 mod machines;
 mod pauses;
+mod payments;
 
 use std::time::Duration;
 

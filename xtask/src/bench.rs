@@ -8,6 +8,7 @@
 //!
 //! Not here: judgement. The figures go to `docs/benchmarks.md` by hand, with how they were taken.
 
+mod calls;
 mod load;
 mod peers;
 mod report;
@@ -37,6 +38,8 @@ enum Work {
     /// One HTTP order in, one answer out, five steps between
     #[command(name = "order-5")]
     Order5(Order5),
+    /// What a plugin costs, by language, and a start with very many of them
+    Calls(calls::Calls),
     /// Many instances that wait for a timer: memory, restart, how late they are woken
     Parked(standing::Parked),
     /// Instances with a long history: how long the way back is
@@ -69,6 +72,10 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     let mut steps = Steps::new("bench")?;
     let order = match &args.work {
         Work::Order5(order) => order,
+        Work::Calls(calls) => {
+            calls::main(calls, &mut steps)?;
+            return steps.finish();
+        }
         Work::Parked(parked) => {
             standing::parked(parked, &mut steps)?;
             return steps.finish();

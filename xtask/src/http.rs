@@ -34,16 +34,28 @@ pub(crate) fn request(
     token: Option<&str>,
     body: &str,
 ) -> Result<Answer> {
+    send(address, method, path, token, "application/json", body.as_bytes())
+}
+
+/// As [`request`], with a body of any kind.
+pub(crate) fn send(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    token: Option<&str>,
+    kind: &str,
+    body: &[u8],
+) -> Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     let authorization = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
     let head = format!(
-        "{method} {path} HTTP/1.0\r\nHost: {address}\r\n{authorization}Content-Type: application/json\r\n\
+        "{method} {path} HTTP/1.0\r\nHost: {address}\r\n{authorization}Content-Type: {kind}\r\n\
          Content-Length: {}\r\n\r\n",
         body.len()
     );
     stream.write_all(head.as_bytes())?;
-    stream.write_all(body.as_bytes())?;
+    stream.write_all(body)?;
     let mut bytes = Vec::new();
     stream.take(ANSWER_BYTES_MAX).read_to_end(&mut bytes)?;
     parse(&String::from_utf8_lossy(&bytes)).context("not an HTTP answer")

@@ -42,26 +42,28 @@ impl Bundled {
         Self { name, is_pure: true, stack_bytes: 64 * 1024, has_c: false }
     }
 
-    const fn external(name: &'static str) -> Self {
+    const fn importing(name: &'static str) -> Self {
         Self { is_pure: false, ..Self::pure(name) }
     }
 }
 
-const BUNDLED: [Bundled; 6] = [
+const BUNDLED: [Bundled; 8] = [
     Bundled::pure("order"),
     Bundled::pure("json"),
     // QuickJS is recursive; its own limit on the depth is a little below this.
     Bundled { stack_bytes: 256 * 1024, has_c: true, ..Bundled::pure("script") },
-    Bundled::external("http"),
-    Bundled::external("commerce"),
-    Bundled::external("payment"),
+    Bundled::importing("http"),
+    Bundled::importing("commerce"),
+    Bundled::importing("community"),
+    Bundled::importing("checkout"),
+    Bundled::importing("payment"),
 ];
 
 /// What runs plugins in other languages: a module that `stepwell plugin build` gives a program, once without and once
 /// with the way out. `QuickJS` as in `script`.
 const RUNTIMES: [(&str, Bundled, &[&str]); 2] = [
     ("js", Bundled { stack_bytes: 256 * 1024, has_c: true, ..Bundled::pure("js") }, &[]),
-    ("js-http", Bundled { stack_bytes: 256 * 1024, has_c: true, ..Bundled::external("js") }, &["--features", "http"]),
+    ("js-http", Bundled { stack_bytes: 256 * 1024, has_c: true, ..Bundled::importing("js") }, &["--features", "http"]),
 ];
 
 /// Builds the runtimes into `out_dir/<name>.wasm`; the program holds them.

@@ -1,14 +1,16 @@
 // Languages. One flat catalogue per language, loaded on demand; keys are typed from the English one, and a unit test
-// keeps the catalogues in step. What only the pages of people say (signing in, users, tokens, the audit) is loaded with them. `{name}` in a message is filled from params; a key with `.one` and `.other` forms is
-// picked by the `n` param.
+// keeps the catalogues in step. What only the pages of people say (signing in, users, tokens, the audit) is loaded with
+// them, and how refusals are told right after the rest. `{name}` in a message is filled from params; a key with `.one`
+// and `.other` forms is picked by the `n` param.
 import type en from '../../messages/en.json';
 import type people from '../../messages/people.en.json';
+import type refusals from '../../messages/refusals.en.json';
 import type { Text } from '../api/shapes';
 import type { ProblemWords } from './problems';
 
 export const LOCALES = ['en', 'zh-CN'] as const;
 export type Locale = (typeof LOCALES)[number];
-type Catalogue = typeof en & typeof people;
+type Catalogue = typeof en & typeof people & typeof refusals;
 type Key = keyof Catalogue;
 type Stem<K extends string> = K extends `${infer S}.other` ? S : never;
 export type MessageKey = Key | Stem<Key>;
@@ -49,6 +51,13 @@ export async function withPeople<T>(page: () => Promise<T>): Promise<T> {
   return loaded;
 }
 
+/** Nothing is refused before the first page stands; until then a refusal is told in the engine's own words. */
+async function addRefusals(of: Locale): Promise<void> {
+  const words =
+    of === 'en' ? await import('../../messages/refusals.en.json') : await import('../../messages/refusals.zh-CN.json');
+  if (locale === of) catalogue = { ...catalogue, ...words.default };
+}
+
 async function load(next: Locale): Promise<void> {
   const loaded = next === 'en' ? await import('../../messages/en.json') : await import('../../messages/zh-CN.json');
   problems =
@@ -57,6 +66,7 @@ async function load(next: Locale): Promise<void> {
   plural = new Intl.PluralRules(next);
   locale = next;
   document.documentElement.lang = next;
+  addRefusals(next).catch(() => {});
 }
 
 export const initLocale = (): Promise<void> => load(preferred());

@@ -1,10 +1,16 @@
 // Every language says everything, with the same blanks to fill.
 import { describe, expect, it } from 'vitest';
 import en from '../../messages/en.json';
+import importEn from '../../messages/import.en.json';
+import importZh from '../../messages/import.zh-CN.json';
+import machinesEn from '../../messages/machines.en.json';
+import machinesZh from '../../messages/machines.zh-CN.json';
 import peopleEn from '../../messages/people.en.json';
 import peopleZh from '../../messages/people.zh-CN.json';
 import pluginsEn from '../../messages/plugins.en.json';
 import pluginsZh from '../../messages/plugins.zh-CN.json';
+import refusalsEn from '../../messages/refusals.en.json';
+import refusalsZh from '../../messages/refusals.zh-CN.json';
 import zh from '../../messages/zh-CN.json';
 
 const blanks = (text: string) =>
@@ -17,6 +23,9 @@ const CATALOGUES: [string, Record<string, string>, Record<string, string>][] = [
   ['all pages', en, zh],
   ['the pages of people', peopleEn, peopleZh],
   ['the plugins page', pluginsEn, pluginsZh],
+  ['the import of BPMN', importEn, importZh],
+  ['the pages of machines', machinesEn, machinesZh],
+  ['refusals', refusalsEn, refusalsZh],
 ];
 
 describe.each(CATALOGUES)('%s', (_, first, second) => {

@@ -6,6 +6,7 @@ export const routes: Route[] = [
   { name: 'home', pattern: '/', load: () => import('../pages/Home.svelte') },
   { name: 'flows', pattern: '/flows', load: () => import('../pages/Flows.svelte') },
   { name: 'designer', pattern: '/flows/:key', load: () => import('../pages/Designer.svelte'), full: true },
+  { name: 'machine', pattern: '/machines/:key', load: () => import('../pages/Machine.svelte') },
   { name: 'binding', pattern: '/flows/:key/versions', load: () => import('../pages/Binding.svelte') },
   { name: 'bindings', pattern: '/bindings', load: () => import('../pages/Bindings.svelte') },
   { name: 'route', pattern: '/routes/:path', load: () => import('../pages/Route.svelte') },

@@ -88,7 +88,7 @@ pub struct Example {
     pub output: Value,
 }
 
-/// The node types at hand, by what a flow's `uses` says.
+/// The node types at hand, by what a flow's `uses` says: their own name, or an alias that an administrator gave.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Catalog {

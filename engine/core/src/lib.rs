@@ -9,6 +9,7 @@
 //! is run (`sandbox`).
 
 pub mod bind;
+pub mod bpmn;
 pub mod catalog;
 pub mod compat;
 pub mod decide;

@@ -1,76 +1,181 @@
-//! Measures what one call costs: a fresh store, about 1 KB of JSON in, an answer out.
+//! Measures what a plugin costs in this process: its way in, calls of three sizes in a fresh and in a reused instance,
+//! a second core, and memory. Used by `cargo xtask bench calls`, which makes the plugins.
 //!
-//! `cargo run --release -p stepwell-sandbox --example call_cost -- order.wasm [NODE_TYPE] [CALLS]`
+//! `call_cost measure PLUGIN.wasm CACHE SECONDS` and, in a process of its own, `call_cost idle CACHE FILE…`; each prints
+//! one line of JSON.
 //!
-//! Takes the plugin's first example as the call. Prints the median of batches on one task, then
-//! the throughput of several tasks at once.
+//! The plugin takes `{"name": TEXT}` and answers at once, unless the text is `spin`: then never.
 #![allow(clippy::print_stdout, reason = "a measurement is for reading")]
+#![allow(clippy::cast_precision_loss, reason = "counts and bytes of one run are far below 2^52")]
 
+use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, anyhow};
-use stepwell_core::catalog::{Example, NodeType};
+use anyhow::{Context as _, Result, anyhow, ensure};
+use serde_json::{Value, json};
+use stepwell_core::catalog::NodeType;
 use stepwell_core::flow::Callee;
-use stepwell_core::machine::{Call, Export, Op, TokenId};
+use stepwell_core::machine::{Call, Export, Op, Outcome, TokenId};
 use stepwell_runtime::Nodes as _;
 use stepwell_runtime::nodes::About;
 use stepwell_sandbox::{Limits, Sandbox};
 
-const BATCH: u32 = 500;
+/// Bytes of a call's input, as JSON text.
+const SIZES: [usize; 3] = [200, 1_024, 65_536];
+const WARM: u32 = 100;
+/// A reused instance serves so many calls, the most that can be granted.
+const REUSE: u32 = 10_000;
+/// Calls that are under way at once when their memory is read.
+const LIVE: u32 = 16;
+const LIVE_FOR_MS: u64 = 6_000;
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
-    let file = args.next().context("which .wasm?")?;
-    let wanted = args.next();
-    let calls: u32 = args.next().map_or(Ok(20_000), |calls| calls.parse())?;
-    let sandbox = Arc::new(Sandbox::new(None, Limits::default())?);
-    let info = sandbox.load(std::fs::read(file)?).await.map_err(|problems| anyhow!("{problems:#?}"))?;
-    let is_wanted = |id: &str| wanted.as_ref().is_none_or(|wanted| id.ends_with(&format!("/{wanted}")));
-    let node_type = info.node_types.iter().find(|one| is_wanted(&one.id)).context("no such node type")?;
-    let example = node_type.examples.first().context("no example")?;
-    let call = Arc::new(call(node_type, example));
-    let about = About {
+    let mode = args.next().context("measure or idle?")?;
+    let found = match mode.as_str() {
+        "measure" => {
+            let file = args.next().context("which .wasm?")?;
+            let cache = args.next().context("which folder for machine code?")?;
+            let seconds = args.next().context("how many seconds?")?.parse()?;
+            measure(fs::read(file)?, cache.into(), Duration::from_secs_f64(seconds)).await?
+        }
+        "idle" => idle(args.next().context("which folder for machine code?")?.into(), args.collect()).await?,
+        other => return Err(anyhow!("no such mode: {other}")),
+    };
+    println!("{found}");
+    Ok(())
+}
+
+async fn measure(wasm: Vec<u8>, cache: PathBuf, seconds: Duration) -> Result<Value> {
+    let sandbox = Arc::new(Sandbox::new(Some(cache), Limits::default())?);
+    let began = Instant::now();
+    let info = sandbox.load(wasm).await.map_err(|problems| anyhow!("{problems:#?}"))?;
+    let loaded = began.elapsed();
+    let node_type = info.node_types.first().context("no node type")?;
+    let mut found = json!({ "load_ms": loaded.as_secs_f64() * 1e3 });
+    for kind in ["fresh", "reused"] {
+        if kind == "reused" {
+            let grants = json!({ "grants": [{ "plugin": info.name, "reuse": REUSE }] });
+            sandbox.set_grants(&serde_json::from_value(grants)?).map_err(|problems| anyhow!("{problems:?}"))?;
+        }
+        for bytes in SIZES {
+            let text = "x".repeat(bytes - json!({ "name": "" }).to_string().len());
+            let call = Arc::new(call(node_type, &text, 3_000));
+            found[kind][bytes.to_string()] = spread(&sandbox, &call, seconds).await?;
+        }
+        let call = Arc::new(call(node_type, &"x".repeat(1_013), 3_000));
+        for tasks in [1, 2] {
+            found[kind][format!("per_second_{tasks}")] = json!(per_second(&sandbox, &call, tasks, seconds).await?);
+        }
+    }
+    let call = Arc::new(call(node_type, "spin", LIVE_FOR_MS));
+    found["live_bytes"] = json!(live_bytes(&sandbox, &call).await?);
+    Ok(found)
+}
+
+/// Median and 99th percentile of calls that follow each other, in microseconds.
+async fn spread(sandbox: &Sandbox, call: &Arc<Call>, seconds: Duration) -> Result<Value> {
+    for _ in 0..WARM {
+        made(sandbox, call).await?;
+    }
+    let (began, mut all) = (Instant::now(), Vec::new());
+    while began.elapsed() < seconds {
+        let began = Instant::now();
+        made(sandbox, call).await?;
+        all.push(began.elapsed());
+    }
+    all.sort_unstable();
+    let at = |percent: usize| all[(all.len() * percent / 100).min(all.len() - 1)].as_secs_f64() * 1e6;
+    Ok(json!({ "calls": all.len(), "p50_us": at(50), "p99_us": at(99) }))
+}
+
+async fn per_second(sandbox: &Arc<Sandbox>, call: &Arc<Call>, tasks: u32, seconds: Duration) -> Result<f64> {
+    let began = Instant::now();
+    let work: Vec<_> = (0..tasks)
+        .map(|_| {
+            let (sandbox, call) = (Arc::clone(sandbox), Arc::clone(call));
+            tokio::spawn(async move {
+                let mut calls = 0_u64;
+                while began.elapsed() < seconds {
+                    made(&sandbox, &call).await?;
+                    calls += 1;
+                }
+                anyhow::Ok(calls)
+            })
+        })
+        .collect();
+    let mut calls = 0;
+    for task in work {
+        calls += task.await??;
+    }
+    Ok(calls as f64 / began.elapsed().as_secs_f64())
+}
+
+/// What a call holds that is under way: the growth of this process under some that never answer.
+async fn live_bytes(sandbox: &Arc<Sandbox>, call: &Arc<Call>) -> Result<f64> {
+    let before = resident()?;
+    let work: Vec<_> = (0..LIVE)
+        .map(|_| {
+            let (sandbox, call) = (Arc::clone(sandbox), Arc::clone(call));
+            tokio::spawn(async move { sandbox.call(&about(), &call).await })
+        })
+        .collect();
+    let mut most = before;
+    while !work.iter().all(tokio::task::JoinHandle::is_finished) {
+        most = most.max(resident()?);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for task in work {
+        ensure!(matches!(task.await?.outcome, Outcome::Cut(_)), "a call that spins came back");
+    }
+    Ok((most - before) as f64 / f64::from(LIVE))
+}
+
+/// What plugins hold of which nothing is called: the growth of a fresh process under all but the first of them.
+async fn idle(cache: PathBuf, files: Vec<String>) -> Result<Value> {
+    let sandbox = Sandbox::new(Some(cache), Limits::default())?;
+    let (mut began, mut before) = (Instant::now(), 0);
+    for (at, file) in files.iter().enumerate() {
+        if at == 1 {
+            (began, before) = (Instant::now(), resident()?);
+        }
+        // The store keeps the bytes, not the engine.
+        sandbox.restore(fs::read(file)?).await.map_err(|problems| anyhow!("{problems:#?}"))?;
+    }
+    let others = files.len().saturating_sub(1).max(1) as f64;
+    Ok(json!({
+        "idle_bytes": (resident()? - before) as f64 / others,
+        "restore_ms": began.elapsed().as_secs_f64() * 1e3 / others,
+    }))
+}
+
+fn resident() -> Result<i64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    Ok(line.trim().trim_end_matches(" kB").parse::<i64>()? * 1024)
+}
+
+async fn made(sandbox: &Sandbox, call: &Arc<Call>) -> Result<()> {
+    let answer = sandbox.call(&about(), call).await;
+    ensure!(matches!(answer.outcome, Outcome::Done { .. }), "{:?}", answer.outcome);
+    Ok(())
+}
+
+fn about() -> About {
+    About {
         instance: "01939f00-0000-7000-8000-000000000000".into(),
         flow: "bench".into(),
         version: 1,
         business_key: None,
         traceparent: None,
         records: None,
-    };
-    println!("{} with {} bytes of input", node_type.uses, example.input.to_string().len());
-    let mut batches = Vec::new();
-    for _ in 0..calls.div_ceil(BATCH) {
-        let began = Instant::now();
-        for _ in 0..BATCH {
-            sandbox.call(&about, &call).await;
-        }
-        batches.push(began.elapsed() / BATCH);
     }
-    batches.sort_unstable();
-    println!("one task: median {:?}, best {:?} per call", batches[batches.len() / 2], batches[0]);
-    for tasks in [2, 8] {
-        let began = Instant::now();
-        let work = (0..tasks).map(|_| {
-            let (sandbox, about, call) = (Arc::clone(&sandbox), about.clone(), Arc::clone(&call));
-            tokio::spawn(async move {
-                for _ in 0..calls / tasks {
-                    sandbox.call(&about, &call).await;
-                }
-            })
-        });
-        for task in work.collect::<Vec<_>>() {
-            task.await?;
-        }
-        let per_second = f64::from(calls) / began.elapsed().as_secs_f64();
-        println!("{tasks} tasks: {per_second:.0} calls/s");
-    }
-    Ok(())
 }
 
-/// The call an example makes.
-fn call(node_type: &NodeType, example: &Example) -> Call {
+fn call(node_type: &NodeType, name: &str, timeout_ms: u64) -> Call {
     Call {
         token: TokenId::default(),
         node: "node".into(),
@@ -83,8 +188,8 @@ fn call(node_type: &NodeType, example: &Example) -> Call {
             node_type: node_type.id.rsplit('/').next().unwrap_or_default().into(),
             digest: node_type.digest.as_str().into(),
             effect: node_type.effect,
-            config: Arc::new(example.config.clone()),
-            timeout_ms: 3000,
+            config: Arc::new(json!({})),
+            timeout_ms,
             undo: false,
             resume: false,
             query: false,
@@ -92,7 +197,7 @@ fn call(node_type: &NodeType, example: &Example) -> Call {
         },
         key: "a".repeat(40),
         forward_key: None,
-        input: Arc::new(example.input.clone()),
+        input: Arc::new(json!({ "name": name })),
         output: None,
         memo: None,
         signal: None,

@@ -98,7 +98,9 @@ impl Reader {
         self.icon(&format!("{at}/icon"), &node_type.icon);
         self.count(&format!("{at}/ports"), node_type.ports.len(), 1, PORTS_MAX);
         self.count(&format!("{at}/errors"), node_type.errors.len(), 0, ERRORS_MAX);
-        self.count(&format!("{at}/examples"), node_type.examples.len(), 1, EXAMPLES_MAX);
+        // Where records decide, there may be nothing to show: there are none yet when examples are played.
+        let examples_min = usize::from(facts.class != EffectClass::Transactional);
+        self.count(&format!("{at}/examples"), node_type.examples.len(), examples_min, EXAMPLES_MAX);
         self.unique(&format!("{at}/ports"), node_type.ports.iter().map(|port| port.name.as_str()));
         let config = self.schema(&format!("{at}/config-schema"), &node_type.config_schema);
         let input = self.schema(&format!("{at}/input-schema"), &node_type.input_schema);

@@ -71,7 +71,11 @@ pub(crate) async fn of(
     };
     let Some(old) = old else { return Ok(Ok(None)) };
     let report = compat::compare(build(&old), build(&new));
-    let uses = old.node_types.iter().chain(&new.node_types).map(|one| one.uses.clone()).collect();
+    let mut uses: BTreeSet<String> = old.node_types.iter().chain(&new.node_types).map(|one| one.uses.clone()).collect();
+    let aliases = app.engine.journal().aliases().await?;
+    uses.extend(
+        aliases.into_iter().filter(|(_, target)| uses.contains(target)).map(|(name, _)| name).collect::<Vec<_>>(),
+    );
     let (checked, broken) = broken(app, &uses, &app.engine.nodes().catalog_with(ready)).await?;
     let replaces = Replaced { version: old.version, digest: old.digest.to_string() };
     Ok(Ok(Some(Compatibility { replaces, report, checked, broken })))

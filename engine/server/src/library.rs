@@ -7,7 +7,7 @@
 //!
 //! Not here: what stands in the table (`table`); drafts (`http::drafts`); what the checks are (`core`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::Value;
@@ -111,8 +111,20 @@ impl Library {
         self.check_with(document, &self.with_called(document, node_types).await).await
     }
 
-    /// Node types, and beside them the published flows that the document calls.
+    /// The node types that flows may use now, by their own names and by aliases.
+    pub(crate) async fn node_types(&self) -> Result<Catalog, Unavailable> {
+        let mut catalog = self.engine.nodes().catalog();
+        add_aliases(&mut catalog, self.store().aliases().await?);
+        Ok(catalog)
+    }
+
+    /// Node types with their aliases, and beside them the published flows that the document calls.
     pub(crate) async fn with_called(&self, document: &Value, mut catalog: Catalog) -> Catalog {
+        match self.store().aliases().await {
+            Ok(aliases) => add_aliases(&mut catalog, aliases),
+            // As good as not given: who checks is told so, and may ask again.
+            Err(error) => tracing::warn!(%error, "aliases could not be read"),
+        }
         for name in check::flows_called(document).into_iter().take(CALLS_MAX) {
             match self.published(name).await {
                 Ok(Some(flow)) => {
@@ -261,6 +273,16 @@ fn schedules(flow: &Flow, now_ms: u64) -> Vec<NewSchedule> {
 /// The node types the flow uses, and no others, and the flows it calls.
 fn pins(flow: &Flow, catalog: Catalog) -> Catalog {
     let used: BTreeSet<&str> = flow.own_callees().map(|call| &*call.uses).collect();
-    let node_types = catalog.node_types.into_values().filter(|one| used.contains(one.uses.as_str()));
-    Catalog { flows: catalog.flows, ..Catalog::new(node_types) }
+    // By the name that the document says, which may be an alias.
+    let node_types = catalog.node_types.into_iter().filter(|(_, one)| used.contains(one.uses.as_str())).collect();
+    Catalog { node_types, flows: catalog.flows }
+}
+
+/// A node type's own name goes before an alias.
+fn add_aliases(catalog: &mut Catalog, aliases: BTreeMap<String, String>) {
+    for (name, uses) in aliases {
+        if let Some(node_type) = catalog.node_types.get(&uses).cloned() {
+            catalog.node_types.entry(name).or_insert(node_type);
+        }
+    }
 }

@@ -127,6 +127,7 @@ pub(crate) async fn start(
         wait: None,
         by,
         idempotency,
+        redeliver: false,
     };
     Ok(start.run(app, &HeaderMap::new()).await?.id)
 }

@@ -1,4 +1,4 @@
-//! Watches the folders of plugins and flows: a new or changed file is loaded or published live.
+//! Watches the folders of plugins and of flows and record types: a new or changed file is loaded or published live.
 //!
 //! Invariants:
 //! - A file is looked at once it was the same for one round, so that half a copy is not taken.
@@ -17,8 +17,9 @@ use std::time::{Duration, SystemTime};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use stepwell_core::problem::Problem;
+use stepwell_core::record;
 use stepwell_runtime::Clock;
-use stepwell_store::Act;
+use stepwell_store::{Act, PublishRecordType};
 
 use crate::config::PLUGIN_BYTES_MAX;
 use crate::http::App;
@@ -45,20 +46,11 @@ struct Seen {
     done: bool,
 }
 
-/// What came of a flow's file.
-enum Taken {
-    Published,
-    /// It is no flow, or was taken before.
-    Nothing,
-    Refused(Vec<Problem>),
-    Later,
-}
-
 pub(crate) struct Watcher {
     app: App,
     plugins: Option<Folder>,
     flows: Option<Folder>,
-    /// Flow files that had problems, to be tried again when plugins change.
+    /// Flow files that had problems, to be tried again when plugins or other files change.
     waiting: Vec<PathBuf>,
 }
 
@@ -98,33 +90,13 @@ impl Watcher {
         if changed {
             flows.append(&mut self.waiting);
         }
-        self.flows(flows).await;
-    }
-
-    /// Publishes what can be. One that calls another of them is tried again once that one is there.
-    async fn flows(&mut self, mut paths: Vec<PathBuf>) {
-        loop {
-            let (mut published, mut refused) = (false, Vec::new());
-            for path in std::mem::take(&mut paths) {
-                match self.flow(&path).await {
-                    Taken::Published => published = true,
-                    Taken::Refused(problems) => refused.push((path, problems)),
-                    Taken::Nothing => {}
-                    Taken::Later => self.waiting.push(path),
-                }
+        // What one flow calls may come after it: those with problems are tried again as long as others are published.
+        while !flows.is_empty() {
+            let mut published = false;
+            for path in flows {
+                published |= self.document(path).await;
             }
-            if published && !refused.is_empty() {
-                paths = refused.into_iter().map(|(path, _)| path).collect();
-                continue;
-            }
-            for (path, problems) in refused {
-                for problem in problems {
-                    let Problem { code, pointer, message, .. } = problem;
-                    tracing::error!(file = %path.display(), code, pointer, message, "flow has a problem");
-                }
-                self.waiting.push(path);
-            }
-            return;
+            flows = if published { std::mem::take(&mut self.waiting) } else { Vec::new() };
         }
     }
 
@@ -160,43 +132,73 @@ impl Watcher {
         }
     }
 
-    async fn flow(&self, path: &Path) -> Taken {
-        let Some(bytes) = read(path).await else { return Taken::Nothing };
+    /// Publishes a file. True: there is something new.
+    async fn document(&mut self, path: PathBuf) -> bool {
+        let Some(bytes) = read(&path).await else { return false };
         let document: Value = match serde_json::from_slice(&bytes) {
             Ok(document) => document,
             Err(error) => {
                 tracing::error!(file = %path.display(), %error, "flow file is not JSON");
-                return Taken::Nothing;
+                return false;
             }
         };
         // Other JSON (schemas, grants) may lie in the same folder.
         if document.get("stepwell").is_none() {
-            return Taken::Nothing;
+            return false;
         }
-        let request = Request {
-            document: Arc::new(document),
-            label: None,
-            revision: None,
-            file: Some(hex::encode(Sha256::digest(&bytes))),
-            node_types: None,
-            act: self.act(path),
-        };
+        let file = hex::encode(Sha256::digest(&bytes));
+        if document["kind"] == "record" {
+            return self.record_type(path, document, file).await;
+        }
+        let (document, file, act) = (Arc::new(document), Some(file), self.act(&path));
+        let request = Request { document, label: None, revision: None, file, node_types: None, act };
         match self.app.library.publish(request).await {
-            Ok(done) if done.known => {
-                tracing::debug!(flow = done.key, version = done.version, "flow file is known");
-                Taken::Nothing
-            }
+            Ok(done) if done.known => tracing::debug!(flow = done.key, version = done.version, "flow file is known"),
             Ok(done) => {
                 tracing::info!(flow = done.key, version = done.version, "flow is published");
-                Taken::Published
+                return true;
             }
-            Err(PublishError::FileSeen) => Taken::Nothing,
-            Err(PublishError::Problems(problems)) => Taken::Refused(problems),
+            Err(PublishError::FileSeen) => {}
+            Err(PublishError::Problems(problems)) => {
+                say(&path, problems);
+                self.waiting.push(path);
+            }
             Err(error @ (PublishError::DraftMoved(_) | PublishError::Unavailable(_))) => {
                 tracing::error!(file = %path.display(), %error, "flow is not published");
-                Taken::Later
+                self.waiting.push(path);
             }
         }
+        false
+    }
+
+    async fn record_type(&mut self, path: PathBuf, document: Value, file: String) -> bool {
+        let checked = record::check(&document);
+        let Some(record_type) = checked.record else {
+            say(&path, checked.problems);
+            return false;
+        };
+        let (key, document) = (record_type.key.to_string(), Arc::new(document));
+        let publish =
+            PublishRecordType { key, document, hash: record_type.hash, file: Some(file), act: self.act(&path) };
+        match self.app.engine.journal().publish_record_type(publish).await {
+            Ok((_, false)) => {}
+            Ok((made, true)) => {
+                tracing::info!(key = made.key, version = made.version, "record type is published");
+                return true;
+            }
+            Err(error) => {
+                tracing::error!(file = %path.display(), %error, "record type is not published");
+                self.waiting.push(path);
+            }
+        }
+        false
+    }
+}
+
+fn say(path: &Path, problems: Vec<Problem>) {
+    for problem in problems {
+        let Problem { code, pointer, message, .. } = problem;
+        tracing::error!(file = %path.display(), code, pointer, message, "the document has a problem");
     }
 }
 

@@ -306,6 +306,15 @@ impl Store {
 pub(crate) const PATHS: &str = "/t/";
 const FILE_SEEN: &str = "select 1 from published_file where flow = ?1 and content = ?2";
 
+/// Remembers a watched file's content; `false`: it was published before.
+pub(crate) fn is_fresh(tx: &mut Tx<'_>, name: &str, content: &str, at_ms: u64) -> Result<bool> {
+    let made = tx.db.execute(
+        "insert into published_file (flow, content, at_ms) values (?1, ?2, ?3) on conflict do nothing",
+        &values![name, content, integer(at_ms)],
+    )?;
+    Ok(made == 1)
+}
+
 pub(crate) fn triggers(db: &mut Db) -> Result<Vec<TriggerRow>> {
     db.query("select path, flow, spec from http_trigger order by path", &[], trigger)
 }
@@ -322,10 +331,7 @@ fn freeze(tx: &mut Tx<'_>, publish: &Publish, document: &str, catalog: &str) -> 
     }
     let at_ms = integer(act.at_ms);
     if let Some(file) = &publish.file {
-        tx.db.execute(
-            "insert into published_file (flow, content, at_ms) values (?1, ?2, ?3)",
-            &values![flow, file, at_ms],
-        )?;
+        is_fresh(tx, flow, file, act.at_ms)?;
     }
     let newest: Option<(u32, String, Option<String>)> = tx.db.first(
         "select version, hash, label from version where flow = ?1 order by version desc limit 1",

@@ -262,8 +262,7 @@ pub(crate) fn listing<'f>(
             index = "instance_by_state";
         }
     }
-    let id = filter.text.as_deref().and_then(id_bytes);
-    if let Some(id) = id {
+    if let Some(id) = filter.text.as_deref().and_then(id_bytes) {
         index = "sqlite_autoindex_instance_1";
         narrow("id = ?", Value::Bytes(id.to_vec().into()));
     } else if let Some(text) = &filter.text {

@@ -18,6 +18,7 @@
 
 mod administration;
 mod admission;
+mod aliases;
 mod append;
 mod audit;
 mod bindings;

@@ -12,6 +12,7 @@ use serde_json::{Value as Json, json};
 use stepwell_runtime::journal::Unavailable;
 
 use crate::administration::audit;
+use crate::flows::is_fresh;
 use crate::rows::{integer, json as read_json, natural, shared, text};
 use crate::sql::{Result, Row, values};
 use crate::{Act, Store};
@@ -33,6 +34,8 @@ pub struct PublishRecordType {
     pub key: String,
     pub document: Arc<Json>,
     pub hash: String,
+    /// The sha256 of the watched file it comes from.
+    pub file: Option<String>,
     pub act: Act,
 }
 
@@ -51,7 +54,7 @@ fn version(row: &Row<'_>) -> Result<RecordTypeVersion> {
 }
 
 impl Store {
-    /// Publishes a version; `false` beside it: the newest has this content already.
+    /// Publishes a version; `false` beside it: the newest has this content already, or the file was published before.
     pub async fn publish_record_type(
         &self,
         publish: PublishRecordType,
@@ -61,7 +64,12 @@ impl Store {
             let PublishRecordType { key, hash, act, .. } = &publish;
             tx.hold(&format!("record-type {key}"))?;
             let newest = tx.db.first(&format!("{NEWEST} and key = ?1"), &values![key], version)?;
-            if let Some(same) = newest.as_ref().filter(|newest| newest.hash == *hash) {
+            let is_fresh = match &publish.file {
+                // Its name there is none that a flow could have.
+                Some(file) => is_fresh(tx, &format!("record {key}"), file, act.at_ms)?,
+                None => true,
+            };
+            if let Some(same) = newest.as_ref().filter(|newest| newest.hash == *hash || !is_fresh) {
                 return Ok((same.clone(), false));
             }
             let made = RecordTypeVersion {

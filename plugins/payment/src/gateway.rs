@@ -6,9 +6,12 @@ use stepwell_sdk::{Call, Error, permanent};
 
 /// What every node type of this package is configured with.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Config {
     #[serde(default = "gateway")]
     pub(crate) connection: String,
+    /// Where the gateway calls back, if not where it always does.
+    pub(crate) callback_url: Option<String>,
 }
 
 pub(crate) fn gateway() -> String {
@@ -30,8 +33,15 @@ pub(crate) struct Known {
     pub(crate) status: String,
 }
 
-pub(crate) fn begin(connection: &str, order: &Order) -> Result<Known, Error> {
-    Request::new("POST", connection, "/gateway/payments").json(order)?.send()?.accepted()
+pub(crate) fn begin(connection: &str, callback_url: Option<&str>, order: &Order) -> Result<Known, Error> {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        #[serde(flatten)]
+        order: &'a Order,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        callback_url: Option<&'a str>,
+    }
+    Request::new("POST", connection, "/gateway/payments").json(&Body { order, callback_url })?.send()?.accepted()
 }
 
 /// The payment that was begun under this key, or none.

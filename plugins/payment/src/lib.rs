@@ -22,7 +22,7 @@ impl Plugin for Payment {
         match node_type {
             "begin" => {
                 let config: gateway::Config = read(config)?;
-                done(OUT, &gateway::begin(&config.connection, &read(input)?)?)
+                done(OUT, &gateway::begin(&config.connection, config.callback_url.as_deref(), &read(input)?)?)
             }
             "pay" => pay::run(&read(config)?, &read(input)?),
             other => Err(no_such("run", other)),

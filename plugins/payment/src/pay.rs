@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 use stepwell_sdk::{Error, OUT, Outcome, Signal, SignalKind, done, permanent, rejected, wait};
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Config {
     #[serde(default = "gateway")]
     connection: String,
+    callback_url: Option<String>,
     /// Name of the message that the gateway's callback is turned into.
     #[serde(default = "payment")]
     message: String,
@@ -42,7 +43,7 @@ struct Callback {
 }
 
 pub(crate) fn run(config: &Config, order: &Order) -> Result<Outcome, Error> {
-    settled_or_wait(config, order, gateway::begin(&config.connection, order)?)
+    settled_or_wait(config, order, gateway::begin(&config.connection, config.callback_url.as_deref(), order)?)
 }
 
 pub(crate) fn settled_or_wait(config: &Config, order: &Order, known: Known) -> Result<Outcome, Error> {

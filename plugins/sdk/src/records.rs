@@ -60,6 +60,11 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
+/// Whether records of this type are kept at all.
+pub fn is_type(record_type: &str) -> Result<bool, Error> {
+    engine::is_type(record_type)
+}
+
 /// The record, or none. The commit depends on it.
 pub fn get<T: DeserializeOwned>(record_type: &str, id: &str) -> Result<Option<Record<T>>, Error> {
     engine::get(record_type, id)?.map(typed).transpose()

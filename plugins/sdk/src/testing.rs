@@ -91,7 +91,8 @@ pub fn cases<P: Plugin>(folder: &str) {
 /// Where an answer differs from the example.
 pub fn examples<P: Plugin>() {
     for node_type in P::manifest().node_types {
-        assert!(!node_type.examples.is_empty(), "{}: no example", node_type.name);
+        // A node of records may have none: there are no records yet when examples are played.
+        assert!(cfg!(feature = "records") || !node_type.examples.is_empty(), "{}: no example", node_type.name);
         for schema in node_type
             .ports
             .iter()

@@ -166,6 +166,11 @@ pub(crate) fn at(
 
 type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
 
+/// Whoever is told what happened: that stands among the requests.
+pub(crate) fn heard(_: &Scene<'_>) -> Result<Answer, Refusal> {
+    Ok(Answer::new(200, json!({ "heard": true })))
+}
+
 /// The work of paths that lead nowhere.
 pub(crate) fn nowhere(scene: &Scene<'_>) -> Result<Answer, Refusal> {
     refuse(404, "NOT_FOUND", format!("no {} {}", scene.arrival.method, scene.arrival.path))

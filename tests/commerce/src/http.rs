@@ -18,7 +18,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
-use crate::door::{Deed, Lost, at, nowhere};
+use crate::door::{Deed, Lost, at, heard, nowhere};
 use crate::effect::Kind;
 use crate::{Shop, control, gateway, lockers, logistics, property, stock};
 
@@ -57,6 +57,7 @@ fn router(shop: Arc<Shop>) -> Router {
         .route("/property/accounts/{id}", get(at(Deed::Other(property::show))))
         .route("/property/payments", post(at(Deed::Forward(Kind::PropertyPayment, property::pay))))
         .route("/property/payments/cancel", post(at(Deed::Undo(Kind::PropertyPayment))))
+        .route("/events/{name}", post(at(Deed::Other(heard))))
         .route("/control/faults", put(control::put_faults).get(control::show_faults).delete(control::clear_faults))
         .route("/control/settings", put(control::put_settings).get(control::show_settings))
         .route("/control/requests", get(control::requests))

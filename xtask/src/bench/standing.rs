@@ -52,7 +52,7 @@ pub(crate) struct Recovery {
 }
 
 /// An engine of its own, on a folder of its own.
-struct Subject<'a> {
+pub(super) struct Subject<'a> {
     data: &'a Path,
     token: String,
     address: SocketAddr,
@@ -60,7 +60,7 @@ struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    fn start(data: &'a Path, token: &str) -> Result<(Self, Duration)> {
+    pub(super) fn start(data: &'a Path, token: &str) -> Result<(Self, Duration)> {
         let address = process::loopback(0)?;
         let log = paths::logs().join("bench-standing.log");
         let begun = Instant::now();
@@ -94,7 +94,15 @@ impl<'a> Subject<'a> {
         Ok(())
     }
 
-    fn rss_mb(&self) -> u64 {
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.daemon.pid()
+    }
+
+    pub(super) fn rss_mb(&self) -> u64 {
         usage::rss_bytes(&[self.daemon.pid()]) / 1_000_000
     }
 
@@ -121,7 +129,7 @@ impl<'a> Subject<'a> {
         })
     }
 
-    fn stop(mut self) -> Result<u64> {
+    pub(super) fn stop(mut self) -> Result<u64> {
         ensure!(self.daemon.stop().is_some_and(|status| status.success()), "the engine did not stop cleanly");
         Ok(fs::metadata(self.data.join("stepwell.db")).map_or(0, |file| file.len()))
     }
@@ -132,7 +140,7 @@ fn now_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn fresh(name: &str) -> Result<std::path::PathBuf> {
+pub(super) fn fresh(name: &str) -> Result<std::path::PathBuf> {
     let data = paths::root().join("target/bench").join(name);
     if data.exists() {
         fs::remove_dir_all(&data)?;
@@ -142,7 +150,7 @@ fn fresh(name: &str) -> Result<std::path::PathBuf> {
 }
 
 /// A fold of sorted figures, in words.
-fn spread(mut all: Vec<u64>) -> String {
+pub(super) fn spread(mut all: Vec<u64>) -> String {
     all.sort_unstable();
     let at =
         |percent: usize| all.get((all.len() * percent / 100).min(all.len().saturating_sub(1))).copied().unwrap_or(0);

@@ -44,6 +44,10 @@ pub struct HttpTriggerDocument {
     /// it, 202 and the message's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<Value>,
+    /// The sender sends again until it is told that all went well: an instance that has not replied within `wait`, or
+    /// stands in an incident, is answered by 503, and the same delivery tries its incidents again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub redeliver: bool,
 }
 
 /// A word, or how requests are signed.
@@ -193,6 +197,8 @@ pub struct Trigger {
     pub dedupe: Option<Dedupe>,
     pub message: Option<TriggerMessage>,
     pub answer: Option<Value>,
+    /// The sender sends again what has no reply.
+    pub redeliver: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -39,14 +39,6 @@ pub(super) struct At {
 }
 
 #[derive(Args)]
-pub(super) struct Check {
-    /// The flow document
-    file: PathBuf,
-    #[command(flatten)]
-    at: At,
-}
-
-#[derive(Args)]
 pub(super) struct Start {
     /// The flow's key
     flow: String,
@@ -73,22 +65,6 @@ pub(super) struct Instances {
     limit: u32,
     #[command(flatten)]
     at: At,
-}
-
-pub(super) fn check(asked: &Check) -> anyhow::Result<()> {
-    let body = json!({ "document": read(&asked.file)? });
-    let answer = asked.at.ask("POST", "/api/v1/flows/check", Some(&body))?;
-    let mut errors = 0;
-    for problem in answer["problems"].as_array().into_iter().flatten() {
-        let text = |name: &str| problem[name].as_str().unwrap_or_default();
-        errors += u32::from(text("severity") == "error");
-        super::result(&format!("{} {} at {}: {}\n", text("severity"), text("code"), text("pointer"), text("message")));
-        if let Some(fix) = problem["fix"].as_str() {
-            super::result(&format!("  hint: {fix}\n"));
-        }
-    }
-    anyhow::ensure!(errors == 0, "{}: {errors} errors", asked.file.display());
-    Ok(())
 }
 
 pub(super) fn start(asked: &Start) -> anyhow::Result<()> {
@@ -239,7 +215,8 @@ pub(super) fn refused(status: StatusCode, body: &[u8]) -> String {
     format!("{} {}: {} {}{problems}", status.as_u16(), said("code"), said("title"), said("detail"))
 }
 
-fn read(path: &Path) -> anyhow::Result<Value> {
+/// A file of JSON; `-` is standard input.
+pub(super) fn read(path: &Path) -> anyhow::Result<Value> {
     let text = if path == Path::new("-") {
         std::io::read_to_string(std::io::stdin())?
     } else {

@@ -8,6 +8,8 @@
 mod ask;
 mod backup;
 mod doctor;
+mod flow;
+mod machine;
 mod plugin;
 mod print;
 mod user;
@@ -37,10 +39,15 @@ enum Command {
     Doctor(Given),
     /// Print what the binary knows of itself
     Print { what: print::What },
-    /// Work with flow documents
+    /// Work with flow documents: check, publish, export, import
     Flow {
         #[command(subcommand)]
-        command: FlowCommand,
+        command: flow::Command,
+    },
+    /// Work with machines: actions, plug, unplug, states, import-states, act
+    Machine {
+        #[command(subcommand)]
+        command: machine::Command,
     },
     /// Write plugins: new, build, test, push
     Plugin {
@@ -76,12 +83,6 @@ struct CompilePlugin {
     cpu_seconds: u64,
 }
 
-#[derive(Subcommand)]
-enum FlowCommand {
-    /// Check a document against a running engine's plugins
-    Check(ask::Check),
-}
-
 #[derive(Args)]
 struct Given {
     /// Settings file [default: stepwell.toml, if there is one]
@@ -96,7 +97,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Serve(given) => load(given).and_then(serve::run),
         Command::Doctor(given) => load(given).and_then(|config| doctor::run(&config)),
         Command::Print { what } => print::run(what),
-        Command::Flow { command: FlowCommand::Check(check) } => ask::check(&check),
+        Command::Flow { command } => flow::run(&command),
+        Command::Machine { command } => machine::run(&command),
         Command::Plugin { command } => plugin::run(command),
         Command::User { command } => user::user(&command),
         Command::Token { command } => user::token(&command),

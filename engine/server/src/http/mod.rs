@@ -8,6 +8,7 @@
 //! Not here: connections and limits (`listen`, `gate`, `limits`), what the commands do (`runtime`).
 
 mod access;
+mod aliases;
 pub(crate) mod auth;
 pub(crate) mod backup;
 mod bindings;
@@ -26,6 +27,7 @@ mod extract;
 mod flows;
 mod gate;
 mod grants;
+mod import;
 mod instance_view;
 mod instances;
 pub(crate) mod limits;
@@ -192,6 +194,7 @@ fn flow_routes(table: Table) -> Table {
         .post("/t/{*path}", Operator, Of::Trigger, trigger::take)
         .get("/api/v1/flows", Viewer, Of::Any, flows::list)
         .post("/api/v1/flows/check", Viewer, Of::Any, flows::check)
+        .post("/api/v1/flows/import", Designer, Of::Any, import::read)
         .get("/api/v1/flows/{key}", Viewer, Of::Flow, flows::show)
         .get("/api/v1/flows/{key}/draft", Viewer, Of::Flow, drafts::show)
         .put("/api/v1/flows/{key}/draft", Designer, Of::Flow, drafts::save)
@@ -285,6 +288,9 @@ fn plugin_routes(table: Table) -> Table {
         .delete("/api/v1/plugins/{digest}", Admin, Of::Everywhere, needs::delete_plugin)
         .get("/api/v1/plugins/{digest}/where-used", Viewer, Of::Any, needs::plugin)
         .get("/api/v1/node-types", Viewer, Of::Any, plugins::node_types)
+        .get("/api/v1/aliases", Viewer, Of::Any, aliases::list)
+        .put("/api/v1/aliases/{name}", Designer, Of::Everywhere, aliases::put)
+        .delete("/api/v1/aliases/{name}", Designer, Of::Everywhere, aliases::delete)
         .post("/api/v1/gc", Admin, Of::Everywhere, needs::collect)
         .get("/api/v1/connections", Designer, Of::Any, connections::list)
         .get("/api/v1/connections/{name}", Designer, Of::Any, connections::show)

@@ -24,7 +24,8 @@ use super::problem::Code;
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     paths(
-        super::flows::list, super::flows::show, super::flows::version, super::flows::check, super::flows::publish,
+        super::flows::list, super::flows::show, super::flows::version, super::flows::check, super::import::read,
+        super::flows::publish,
         super::drafts::show, super::drafts::save, super::drafts::drop_draft,
         super::start::start, super::trigger::take,
         super::bindings::show, super::bindings::save, super::bindings::drop_binding, super::bindings::preview,
@@ -45,6 +46,7 @@ use super::problem::Code;
         super::external_tasks::list, super::external_tasks::fetch, super::external_tasks::extend,
         super::external_tasks::complete, super::external_tasks::fail,
         super::plugins::list, super::plugins::show, super::plugins::reset_breaker, super::plugins::node_types,
+        super::aliases::list, super::aliases::put, super::aliases::delete,
         super::uploads::upload, super::uploads::list, super::uploads::show,
         super::old_code::list, super::old_code::revoke, super::old_code::take_back, super::old_code::roll_forward,
         super::connections::list, super::connections::show, super::connections::put,

@@ -263,9 +263,12 @@ pub(super) async fn of_digest(app: &App, caller: &Caller, digest: &str) -> Answe
 }
 
 /// List node types
+///
+/// An alias is one of them, with its name in `uses`.
 #[utoipa::path(get, path = "/api/v1/node-types", tag = "plugins", responses((status = 200, body = NodeTypes)))]
-pub(super) async fn node_types(State(app): State<App>) -> Json<NodeTypes> {
-    let items: Vec<NodeType> = app.engine.nodes().catalog().node_types.into_values().collect();
+pub(super) async fn node_types(State(app): State<App>) -> Answer<Json<NodeTypes>> {
+    let named = |(uses, one): (String, NodeType)| NodeType { uses, ..one };
+    let items: Vec<NodeType> = app.library.node_types().await?.node_types.into_iter().map(named).collect();
     let text = serde_json::to_vec(&items).unwrap_or_default();
-    Json(NodeTypes { items, hash: hex::encode(Sha256::digest(&text)) })
+    Ok(Json(NodeTypes { items, hash: hex::encode(Sha256::digest(&text)) }))
 }

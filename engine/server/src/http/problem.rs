@@ -60,6 +60,7 @@ codes! {
     NoDraft "NO_DRAFT" 404 "The flow has no draft"
     InstanceNotFound "INSTANCE_NOT_FOUND" 404 "No such instance"
     PluginNotFound "PLUGIN_NOT_FOUND" 404 "No such plugin"
+    AliasNotFound "ALIAS_NOT_FOUND" 404 "No such alias"
     UploadNotFound "UPLOAD_NOT_FOUND" 404 "No such upload"
     ConnectionNotFound "CONNECTION_NOT_FOUND" 404 "No such connection"
     GrantNotFound "GRANT_NOT_FOUND" 404 "Nothing of the kind is granted"
@@ -106,6 +107,7 @@ codes! {
     Cancelled "CANCELLED" 409 "The instance was cancelled"
     RecordMoved "RECORD_MOVED" 412 "The record is not at the revision that was seen"
     FlowHasProblems "FLOW_HAS_PROBLEMS" 422 "The flow cannot be published as it is"
+    BpmnUnreadable "BPMN_UNREADABLE" 422 "The file holds no process that can be read"
     BindingHasProblems "BINDING_HAS_PROBLEMS" 422 "The binding cannot be kept as it is"
     RouteHasProblems "ROUTE_HAS_PROBLEMS" 422 "The route cannot be kept as it is"
     RecordTypeHasProblems "RECORD_TYPE_HAS_PROBLEMS" 422 "The record type cannot be published as it is"
@@ -121,6 +123,7 @@ codes! {
     QueueFull "QUEUE_FULL" 429 "Too many are waiting already"
     Overloaded "OVERLOADED" 503 "Too much is under way"
     ShuttingDown "SHUTTING_DOWN" 503 "The engine is shutting down"
+    NotDoneYet "NOT_DONE_YET" 503 "What the request asked for is not done yet; send it again"
     TriggerNotReady "TRIGGER_NOT_READY" 503 "The secret that requests are signed with is not there yet"
     StoreUnavailable "STORE_UNAVAILABLE" 503 "The database does not answer"
 }

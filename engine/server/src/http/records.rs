@@ -158,7 +158,8 @@ pub(super) async fn publish_type(
         return Err(Refusal::with(Code::RecordTypeHasProblems, problems));
     };
     let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
-    let publish = PublishRecordType { key, document: Arc::new(asked.document), hash: record_type.hash, act };
+    let publish =
+        PublishRecordType { key, document: Arc::new(asked.document), hash: record_type.hash, file: None, act };
     let (found, _) = app.engine.journal().publish_record_type(publish).await?;
     Ok(Json(shown_type(found)))
 }

@@ -23,9 +23,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use stepwell_core::flow::duration;
-use stepwell_core::machine::{Error, State as InstanceState};
+use stepwell_core::machine::{Command, Error, State as InstanceState};
 use stepwell_runtime::journal::Idempotency;
-use stepwell_runtime::{Answer as EngineAnswer, Clock as _, FlowError, StartError, StartRequest};
+use stepwell_runtime::{Answer as EngineAnswer, Clock as _, CommandError, FlowError, StartError, StartRequest};
 
 use super::App;
 use super::body::{self, Raw};
@@ -110,6 +110,7 @@ pub(super) async fn start(
         wait: query.wait.as_deref().map(wait).transpose()?,
         by: caller.user.into(),
         idempotency: idempotency(&headers, &bytes)?,
+        redeliver: false,
         known,
     };
     let ended = start.run(&app, &headers).await?;
@@ -146,6 +147,8 @@ pub(crate) struct Start {
     pub(crate) wait: Option<Duration>,
     pub(crate) by: Arc<str>,
     pub(crate) idempotency: Option<Idempotency>,
+    /// The same request again tries again what stands in an incident.
+    pub(crate) redeliver: bool,
 }
 
 impl Start {
@@ -168,7 +171,8 @@ impl Start {
                 let mark = app.underway.enter(&self.known.key, &idempotency.key)?;
                 let known = app.engine.journal().idempotent(&self.known.key, &idempotency.key).await?;
                 if let Some((id, request)) = known {
-                    return again(app, &id, request != idempotency.request, self.wait).await;
+                    let anew = self.redeliver && retry(app, &id, &self.by).await?;
+                    return again(app, &id, request != idempotency.request, self.wait, anew).await;
                 }
                 Some(mark)
             }
@@ -264,7 +268,7 @@ async fn stored(app: &App, id: &Arc<str>) -> Answer<EngineAnswer> {
 /// Answers for a start that did not take place, or had already.
 async fn refused(app: &App, error: StartError, wait: Option<Duration>) -> Answer<Ended> {
     match error {
-        StartError::Duplicate { instance, other_request } => again(app, &instance, other_request, wait).await,
+        StartError::Duplicate { instance, other_request } => again(app, &instance, other_request, wait, false).await,
         StartError::KeyTaken { instance } => {
             let message = format!("the business key is that of instance {instance}");
             Err(Refusal::say(Code::BusinessKeyTaken, message).and("id", &*instance))
@@ -276,8 +280,22 @@ async fn refused(app: &App, error: StartError, wait: Option<Duration>) -> Answer
     }
 }
 
-/// Answers as the instance that was started under the same key.
-async fn again(app: &App, id: &Arc<str>, other_request: bool, wait: Option<Duration>) -> Answer<Ended> {
+/// Tries again what stands in an incident. `false`: nothing does, or nobody can be told of it.
+async fn retry(app: &App, id: &Arc<str>, by: &str) -> Answer<bool> {
+    let now = stored(app, id).await?;
+    if now.replied || now.state != InstanceState::Incident {
+        return Ok(false);
+    }
+    match app.engine.command(id, Command::Retry { token: None, new_key: false }, by).await {
+        Ok(()) => Ok(true),
+        Err(CommandError::Ended | CommandError::Unknown | CommandError::Full) => Ok(false),
+        Err(CommandError::Unavailable(error)) => Err(error.into()),
+    }
+}
+
+/// Answers as the instance that was started under the same key; `anew`: it was just told to try again, so that the incident
+/// it stands in is not the answer.
+async fn again(app: &App, id: &Arc<str>, other_request: bool, wait: Option<Duration>, anew: bool) -> Answer<Ended> {
     if other_request {
         return Err(Refusal::new(Code::IdempotencyMismatch).and("id", &**id));
     }
@@ -286,7 +304,7 @@ async fn again(app: &App, id: &Arc<str>, other_request: bool, wait: Option<Durat
     match wait {
         // Who does not wait is told the same each time: it was started.
         None => Ok(Ended::going_on(id, now.state)),
-        Some(_) if now.replied || settled(now.state) => Ok(Ended::told(id, now)),
+        Some(_) if now.replied || now.state.ended() || (settled(now.state) && !anew) => Ok(Ended::told(id, now)),
         Some(wait) => match watched(app, &id, wait).await {
             Some(answer) => Ok(Ended::told(id, answer)),
             // It may have ended between the two looks.
@@ -338,6 +356,11 @@ impl Ended {
     fn going_on(id: Arc<str>, state: InstanceState) -> Self {
         let answer = EngineAnswer { state, output: None, error: None, replied: false };
         Self { id, answer, started_only: true }
+    }
+
+    /// It has neither replied nor ended.
+    pub(super) fn goes_on(&self) -> bool {
+        self.started_only || !(self.answer.replied || self.answer.state.ended())
     }
 
     /// `{id, state, output}`.

@@ -105,8 +105,23 @@ pub(super) async fn take(
             (known, wish)
         }
     };
-    let start = Start { known, wish, input, input_at: "", business_key: None, priority: None, wait, by, idempotency };
+    let redeliver = trigger.is_some_and(|trigger| trigger.redeliver);
+    let start = Start {
+        known,
+        wish,
+        input,
+        input_at: "",
+        business_key: None,
+        priority: None,
+        wait,
+        by,
+        idempotency,
+        redeliver,
+    };
     let ended = start.run(&app, &headers).await?;
+    if redeliver && ended.goes_on() {
+        return Err(Refusal::new(Code::NotDoneYet).and("id", &*ended.id));
+    }
     ended.bare()
 }
 

@@ -21,6 +21,15 @@ fn record(entry: read::Entry) -> Raw {
     Record { id, status, status_code, revision, body }
 }
 
+pub(super) fn is_type(record_type: &str) -> Result<bool, Error> {
+    let none = read::Filter { status: None, status_range: None };
+    match read::list(record_type, &none, None, 1) {
+        Ok(_) => Ok(true),
+        Err(read::RecordsError::UnknownType(_)) => Ok(false),
+        Err(error) => Err(told(error)),
+    }
+}
+
 pub(super) fn get(record_type: &str, id: &str) -> Result<Option<Raw>, Error> {
     Ok(read::get(record_type, id).map_err(told)?.map(record))
 }

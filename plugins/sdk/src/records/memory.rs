@@ -17,6 +17,11 @@ fn name(record_type: &str, id: &str) -> (String, String) {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the engine's may fail")]
+pub(super) fn is_type(_: &str) -> Result<bool, Error> {
+    Ok(true)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the engine's may fail")]
 pub(super) fn get(record_type: &str, id: &str) -> Result<Option<Raw>, Error> {
     Ok(KEPT.with_borrow(|kept| kept.get(&name(record_type, id)).cloned()))
 }

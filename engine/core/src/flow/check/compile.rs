@@ -281,7 +281,7 @@ impl<'d> Checker<'d> {
         let config = Value::Object(config.unwrap_or_default());
         self.check_config(node, &config, node_type, &child(pointer, "config"));
         Some(Callee {
-            uses: uses.into(),
+            uses: node_type.uses.as_str().into(),
             node_type: local_name(node_type).into(),
             digest: node_type.digest.as_str().into(),
             effect: node_type.effect,
@@ -297,7 +297,7 @@ impl<'d> Checker<'d> {
     fn unknown_type(&mut self, node: NodeIx, uses: &str, pointer: &str) {
         let parts = uses.split_once('/').and_then(|(plugin, rest)| Some((plugin, rest.split_once('@')?)));
         let Some((plugin, (name, major))) = parts.filter(|(_, (_, major))| major.parse::<u32>().is_ok()) else {
-            let message = format!("`{uses}` names no node type");
+            let message = format!("`{uses}` names no node type, and is no alias of one that is loaded");
             let problem = Problem::error("USES_FORM", pointer, message);
             return self.on(node, problem.fix("write plugin/type@major, for example http/request@1"));
         };

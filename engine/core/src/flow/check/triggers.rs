@@ -111,11 +111,17 @@ impl Checker<'_> {
         let wait_ms = self.duration(document.wait.as_deref(), &child(pointer, "wait"), 0..=WAIT_MS_MAX, None);
         let auth =
             document.auth.map_or(Some(TriggerAuth::Token), |auth| self.trigger_auth(&auth, &child(pointer, "auth")));
+        let known_again = document.dedupe.is_some();
         let dedupe = document.dedupe.and_then(|dedupe| self.dedupe(&dedupe, &child(pointer, "dedupe")));
         if document.answer.is_some() && document.message.is_none() {
             let problem =
                 Problem::error("TRIGGER_FORM", child(pointer, "answer"), "a flow that is started gives its own answer");
             self.problem(problem.fix("remove `answer`, or add `message`"));
+        }
+        if document.redeliver && (document.message.is_some() || !known_again) {
+            let message = "what is sent again must be known again, and start an instance";
+            let problem = Problem::error("TRIGGER_FORM", child(pointer, "redeliver"), message);
+            self.problem(problem.fix("say by `dedupe` what makes two requests the same, and leave out `message`"));
         }
         let message = document.message.and_then(|message| self.trigger_message(message, &child(pointer, "message")));
         Trigger {
@@ -126,6 +132,7 @@ impl Checker<'_> {
             dedupe,
             message,
             answer: document.answer,
+            redeliver: document.redeliver,
         }
     }
 
