@@ -15,12 +15,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "tests fail by panicking")]
 
 mod client;
+mod door;
 mod events;
 mod guests;
 pub mod orders;
 mod process;
+pub mod records;
 
 pub use client::{Client, Reply};
+pub use door::Door;
 pub use events::{Event, Events};
 pub use guests::guest;
 pub use process::{Options, Stepwell, binary, database, repository, until};

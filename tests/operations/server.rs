@@ -1,61 +1,14 @@
 //! The database goes away, and comes back: a door between engine and server is closed for a while.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
 use stepwell_tests::orders::{Orders, every_order_ended, prove_effects, prove_ends, start_orders};
-use stepwell_tests::{Client, Options, until};
-use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
+use stepwell_tests::{Client, Door, Options, until};
 
 const ORDERS: usize = 60;
 const SOON: Duration = Duration::from_secs(30);
 const ALL_ENDED_WITHIN: Duration = Duration::from_mins(2);
-
-/// Between an engine and its database.
-#[derive(Clone, Default)]
-struct Door {
-    closed: Arc<AtomicBool>,
-    slam: Arc<Notify>,
-}
-
-impl Door {
-    /// Returns the address to connect to.
-    async fn before(&self, server: String) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let door = self.clone();
-        tokio::spawn(async move {
-            loop {
-                let (mut inside, _) = listener.accept().await.unwrap();
-                if door.closed.load(Ordering::SeqCst) {
-                    continue; // Dropped: the connection ends.
-                }
-                let (server, door) = (server.clone(), door.clone());
-                tokio::spawn(async move {
-                    let mut outside = TcpStream::connect(&server).await.unwrap();
-                    tokio::select! {
-                        () = door.slam.notified() => {}
-                        _ = copy_bidirectional(&mut inside, &mut outside) => {}
-                    }
-                });
-            }
-        });
-        address
-    }
-
-    fn close(&self) {
-        self.closed.store(true, Ordering::SeqCst);
-        self.slam.notify_waiters();
-    }
-
-    fn open(&self) {
-        self.closed.store(false, Ordering::SeqCst);
-    }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_goes_away_and_comes_back_loses_nothing_and_needs_no_restart() {
@@ -64,13 +17,10 @@ async fn a_database_that_goes_away_and_comes_back_loses_nothing_and_needs_no_res
         println!("NOT TRIED: no server is named in STEPWELL_TEST_POSTGRES; the suite runs again where there is one");
         return;
     };
-    let (user, rest) = url.strip_prefix("postgres://").unwrap().split_once('@').unwrap();
-    let (server, database) = rest.split_once('/').unwrap();
     let door = Door::default();
-    let address = door.before(server.to_owned()).await;
-    let through = format!("postgres://{user}@{address}/{database}");
+    let through = door.before(url).await;
     let orders = Orders::start_with(Options { database: Some(through), ..options.clone() }).await;
-    prove_nothing_is_lost(orders, || door.close(), || door.open()).await;
+    prove_nothing_is_lost(orders, || door.shut(), || door.open()).await;
 }
 
 /// Under a load of orders the database goes away, and comes back: whatever was acknowledged ends as it should, nothing

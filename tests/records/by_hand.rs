@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 use stepwell_tests::Reply;
+use stepwell_tests::records::order;
 
-use crate::{at, engine, order};
+use crate::{at, engine};
 
 #[tokio::test]
 async fn types_are_published_as_versions_and_held_to() {

@@ -5,38 +5,21 @@
 #![allow(clippy::needless_pass_by_value, reason = "documents are written where they are used")]
 
 mod by_hand;
-mod flows;
 mod races;
 mod sight;
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use stepwell_tests::{Client, Options, Stepwell, guest, until};
+use stepwell_tests::records::prepare;
+use stepwell_tests::{Client, Options, Stepwell, until};
 
 pub(crate) const SOON: Duration = Duration::from_mins(1);
-
-pub(crate) fn order() -> Value {
-    let statuses = [("CREATED", 10, false), ("PAYING", 20, false), ("PAID", 30, true), ("CANCELLED", 90, true)];
-    let statuses: Vec<Value> =
-        statuses.map(|(name, code, terminal)| json!({ "name": name, "code": code, "terminal": terminal })).into();
-    json!({
-        "stepwell": 1, "kind": "record", "key": "order", "title": { "en": "Order", "zh-CN": "订单" }, "statuses": statuses,
-        "schema": { "type": "object", "properties": { "amount": { "type": "integer" } } },
-    })
-}
 
 /// An engine with the record type, the guests and what they may reach.
 pub(crate) async fn engine() -> Stepwell {
     let engine = Stepwell::start(Options::default()).await;
-    engine.put("/api/v1/record-types/order", &[], &json!({ "document": order() })).await.expect(200);
-    for name in ["clerk", "reader"] {
-        let wasm = guest(env!("CARGO_TARGET_TMPDIR"), name);
-        let headers = [("content-type", "application/wasm")];
-        let loaded = engine.send("POST", "/api/v1/plugins", &headers, wasm).await.unwrap();
-        assert!(loaded.status < 300, "{}", loaded.text());
-        engine.put(&format!("/api/v1/grants/{name}/records/order"), &[], &json!({})).await.expect(204);
-    }
+    prepare(&engine, env!("CARGO_TARGET_TMPDIR"), &["clerk", "reader"]).await;
     engine
 }
 

@@ -2,9 +2,9 @@
 
 use futures::stream::{self, StreamExt};
 use serde_json::{Value, json};
+use stepwell_tests::records::{chain, claim, clerk, counting, prove_counted, start_counting};
 use stepwell_tests::until;
 
-use crate::flows::{chain, claim, clerk, patient};
 use crate::{SOON, at, count, engine, record, run};
 
 const BEGINS: usize = 1_000;
@@ -57,21 +57,10 @@ async fn of_many_that_are_woken_at_once_one_wins() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_instance_has_written_once_whenever_the_engine_is_killed() {
     let mut engine = engine().await;
-    let tally = json!({ "do": "put", "id": "tally", "status": "CREATED", "body": {} });
-    let steps = [
-        ("create", clerk(json!([claim(None, "CREATED")]))),
-        ("count", patient(json!([tally, claim(Some("CREATED"), "PAYING")]))),
-        ("pause", json!({ "type": "timer", "after": "50ms" })),
-        ("finish", clerk(json!([claim(Some("PAYING"), "PAID")]))),
-    ];
-    engine.publish(&chain("once", &steps, "=nodes.finish")).await;
+    engine.publish(&counting("once")).await;
     let many: u64 = 150;
     for kill in 0..6 {
-        let start = async |n: u64| {
-            let body = json!({ "input": { "order": format!("k-{n}") } }).to_string();
-            let key = format!("k-{n}");
-            engine.send("POST", "/api/v1/flows/once/instances", &[("idempotency-key", &key)], body).await.is_ok()
-        };
+        let start = async |n: u64| start_counting(&engine, "once", n).await.is_some();
         let starts = stream::iter(0..many).map(start).buffer_unordered(50);
         if kill == 5 {
             let all: Vec<bool> = starts.collect().await;
@@ -84,10 +73,7 @@ async fn each_instance_has_written_once_whenever_the_engine_is_killed() {
         engine.restart().await;
     }
     count(&engine, "once", "completed", many).await;
-    assert_eq!(record(&engine, "tally").await["revision"], many.to_string());
-    for n in 0..many {
-        assert_eq!(at(&engine, &format!("k-{n}")).await, "PAID@3", "k-{n}");
-    }
+    prove_counted(&engine, many).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,9 +1,9 @@
 //! What is seen by whom: within an instance, after a failure, while it waits, from an external node.
 
 use serde_json::{Value, json};
+use stepwell_tests::records::{chain, claim, clerk, document};
 use stepwell_tests::until;
 
-use crate::flows::{chain, claim, clerk, document};
 use crate::{SOON, at, engine, run};
 
 fn get() -> Value {

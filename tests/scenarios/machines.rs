@@ -112,7 +112,7 @@ async fn subscribed(orders: &Orders, id: &str) {
         ("orderOccupy", 409, "ACTION_GUARDED"),
         ("nothing", 404, "ACTION_NOT_FOUND"),
     ] {
-        assert_eq!(act(orders.engine, id, action, &Value::Null).await, (status, code.to_owned()), "{action}");
+        assert_eq!(act(&orders.engine, id, action, &Value::Null).await, (status, code.to_owned()), "{action}");
     }
 }
 

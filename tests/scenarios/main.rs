@@ -7,6 +7,7 @@ mod grants;
 mod machines;
 mod pauses;
 mod payments;
+mod placing;
 
 use std::time::Duration;
 

@@ -31,3 +31,26 @@ fn databases_of_every_schema_are_kept() {
     let missing: Vec<String> = wanted.filter(|path| !exists(path)).collect();
     refuse(&missing, "make it as CONTRIBUTING.md says under \"A migration\", and check it in with the migration");
 }
+
+/// Engines agree by rows alone: a number from a sequence is taken before its transaction is, so a reader that goes by
+/// numbers could pass it by; an advisory lock outlives what it was taken for, or is lost with its connection.
+#[test]
+fn nothing_in_the_database_but_rows_is_agreed_by() {
+    let refused = ["sequence", "serial", "bigserial", "nextval", "setval", "currval", "identity", "autoincrement"];
+    let sql = |path: &String| path.starts_with("engine/store/migrations/") || path.starts_with("engine/store/src/");
+    let mut wrong = Vec::new();
+    let mut looked = 0;
+    for path in paths().into_iter().filter(sql).filter(|path| !path.contains("/tests/")) {
+        looked += 1;
+        for (number, line) in (1..).zip(read(&path).lines()) {
+            // What is said about it in words is no use of it.
+            let code = line.split("--").next().unwrap_or_default().split("//").next().unwrap_or_default();
+            let code = code.to_ascii_lowercase();
+            let words = code.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+            let of_them = words.filter(|word| refused.contains(word) || word.contains("advisory"));
+            wrong.extend(of_them.map(|word| format!("{path}:{number}: {word}")));
+        }
+    }
+    assert!(looked > 40, "{looked} files");
+    refuse(&wrong, "number rows by engine and counter (engine/store/src/numbers.rs), and lock rows");
+}

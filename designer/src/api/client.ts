@@ -151,7 +151,11 @@ export const api = {
     json<CheckResult>('/flows/check', { ...post({ document }), signal }),
   publish: (key: string, body: { revision?: string | number | null; label?: string; document?: unknown }) =>
     json<Published>(`/flows/${part(key)}/publish`, post(body)),
-  version: (key: string, version: number) => json<VersionDetail>(`/flows/${part(key)}/versions/${version}`),
+  /** As it is drawn: of what extends a template, the graph that comes of it, with the document as `source`. */
+  version: (key: string, version: number) =>
+    json<VersionDetail>(`/flows/${part(key)}/versions/${version}`).then((one) =>
+      one.resolved ? { ...one, source: one.document, document: one.resolved } : one,
+    ),
   start: (key: string, body: { input: Json; businessKey?: string; version?: number }, idempotencyKey: string) =>
     json<StartResult>(`/flows/${part(key)}/instances`, post(body, { 'idempotency-key': idempotencyKey })),
 

@@ -84,6 +84,16 @@ export interface VersionDetail extends VersionSummary {
   key: string;
   document: Json;
   digests?: Record<string, { plugin: string; digest: string }>;
+  /** Of what extends a template: what runs, what was written, and how it differs. */
+  resolved?: Json;
+  source?: Json;
+  comparison?: Comparison;
+}
+
+export type PartState = 'inherited' | 'overridden' | 'filled' | 'added' | 'removed';
+export interface Comparison {
+  template: string;
+  nodes: Record<string, { state: PartState; pointer?: string; slot: boolean }>;
 }
 
 export interface Draft {
@@ -102,6 +112,8 @@ export interface DraftSaved {
 export interface CheckResult {
   problems: Problem[];
   hash?: string;
+  resolved?: Json;
+  comparison?: Comparison;
 }
 
 export interface Published {

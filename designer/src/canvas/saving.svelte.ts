@@ -4,6 +4,7 @@ import { ApiError, api } from '../api/client';
 import type { Problem } from '../api/shapes';
 import { readGraph } from '../graph/document';
 import { meaning, whole } from '../graph/hash';
+import { go } from '../shell/router.svelte';
 import type { Editor } from './editor.svelte';
 import * as journal from './journal';
 
@@ -48,7 +49,10 @@ export class Saving {
   async load(): Promise<void> {
     const flow = await api.flow(this.key);
     this.latestVersion = flow.latestVersion;
-    const published = flow.latestVersion === null ? null : (await api.version(this.key, flow.latestVersion)).document;
+    const newest = flow.latestVersion === null ? null : await api.version(this.key, flow.latestVersion);
+    // Its graph is a template's, or it is one: it has a page of its own.
+    if (newest?.source) go(`/flows/${encodeURIComponent(this.key)}/slots`, { replace: true });
+    const published = newest === null ? null : newest.document;
     this.publishedMeaning = published === null ? null : meaning(readGraph(published));
     let document: unknown = published;
     this.revision = null;

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use stepwell_core::catalog::{CalledFlow, Catalog, NodeType};
 use stepwell_core::decide::Table;
 use stepwell_core::expr::{Expr, Root, Scope};
-use stepwell_core::flow::check;
+use stepwell_core::flow::{check, extend};
 use stepwell_core::problem::Problem;
 use stepwell_core::schema::{Schema, SchemaError};
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -25,6 +25,10 @@ struct CatalogText {
     node_types: Vec<Value>,
     #[serde(default)]
     flows: BTreeMap<String, CalledFlow>,
+    #[serde(default)]
+    templates: BTreeMap<String, CalledFlow>,
+    #[serde(default)]
+    tables: BTreeMap<String, CalledFlow>,
 }
 
 #[derive(Default, Deserialize)]
@@ -49,16 +53,24 @@ pub fn check(document: &str, catalog: &str) -> String {
         Ok(catalog) => catalog,
         Err(error) => return unreadable("/catalog", &error),
     };
-    let why = beyond(&document, &catalog.node_types).or_else(|| calls_beyond(&document, &catalog.flows));
+    let CatalogText { node_types, flows, templates, tables } = catalog;
+    let published = Catalog { flows, templates, tables, ..Catalog::default() };
+    let template = document.get("extends").and_then(Value::as_str);
+    if let Some(name) = template.filter(|name| !published.templates.contains_key(*name)) {
+        return json!({ "beyond": format!("template {name} is not at hand") }).to_string();
+    }
+    let graph = extend::has_slots(&document).then(|| extend::resolve(&document, &published).document);
+    let graph = graph.as_ref().unwrap_or(&document);
+    let why = beyond(graph, &node_types).or_else(|| published_beyond(graph, &published));
     if let Some(why) = why {
         return json!({ "beyond": why }).to_string();
     }
     // A node type of a newer engine that cannot be read is as good as not loaded.
-    let node_types = catalog.node_types.into_iter().filter_map(|mut node_type| {
+    let node_types = node_types.into_iter().filter_map(|mut node_type| {
         node_type.as_object_mut()?.remove("examples");
         serde_json::from_value::<NodeType>(node_type).ok()
     });
-    let catalog = Catalog { flows: catalog.flows, ..Catalog::new(node_types) };
+    let catalog = Catalog { node_types: Catalog::new(node_types).node_types, ..published };
     let checked = check::check(&document, &catalog);
     json!({ "problems": checked.problems, "hash": checked.hash }).to_string()
 }
@@ -129,16 +141,22 @@ fn beyond(document: &Value, node_types: &[Value]) -> Option<String> {
     })
 }
 
-/// A call of a flow that is not at hand here.
-fn calls_beyond(document: &Value, flows: &BTreeMap<String, CalledFlow>) -> Option<String> {
+/// A flow that is called, or a table that is used, and is not at hand here.
+fn published_beyond(document: &Value, catalog: &Catalog) -> Option<String> {
     let own = document.get("key").and_then(Value::as_str);
     let nodes = document.get("nodes").and_then(Value::as_object)?.values();
-    let mut calls = nodes.filter(|node| node.get("type").and_then(Value::as_str) == Some("call"));
-    let name = calls.find_map(|call| {
-        let name = call.get("flow")?.as_str()?;
-        (Some(name) != own && !flows.contains_key(name)).then_some(name)
-    })?;
-    Some(format!("flow {name} is not at hand"))
+    nodes.into_iter().find_map(|node| match node.get("type").and_then(Value::as_str) {
+        Some("call") => {
+            let name = node.get("flow")?.as_str()?;
+            let far = Some(name) != own && !catalog.flows.contains_key(name);
+            far.then(|| format!("flow {name} is not at hand"))
+        }
+        Some("decision") => {
+            let name = node.get("table")?.as_str()?;
+            (!catalog.tables.contains_key(name)).then(|| format!("table {name} is not at hand"))
+        }
+        _ => None,
+    })
 }
 
 fn roots(context: &Map<String, Value>) -> Vec<(&str, Root<'_>)> {

@@ -96,9 +96,15 @@ pub struct Catalog {
     /// The flows that may be called, by what `flow` of a call says: `key@version`, or `key`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub flows: BTreeMap<String, CalledFlow>,
+    /// The templates that may be extended, by what `extends` says.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub templates: BTreeMap<String, CalledFlow>,
+    /// The decision tables that may be used, by what `table` of a decision says.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tables: BTreeMap<String, CalledFlow>,
 }
 
-/// A published version, with all it is pinned to.
+/// A published version of a flow, template or table, with all it is pinned to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CalledFlow {
@@ -112,7 +118,7 @@ pub struct CalledFlow {
 impl Catalog {
     pub fn new(node_types: impl IntoIterator<Item = NodeType>) -> Self {
         let node_types = node_types.into_iter().map(|one| (one.uses.clone(), one)).collect();
-        Self { node_types, flows: BTreeMap::new() }
+        Self { node_types, ..Self::default() }
     }
 
     pub fn get(&self, uses: &str) -> Option<&NodeType> {

@@ -20,4 +20,5 @@ pub mod planted;
 pub mod problem;
 pub mod record;
 pub mod schema;
+pub mod table;
 pub mod value;

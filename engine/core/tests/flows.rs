@@ -26,7 +26,9 @@ fn read(path: &Path) -> Value {
 fn catalog() -> Catalog {
     let mut stored = read(&root().join("flows/checks/catalog.json"));
     let types: Vec<NodeType> = serde_json::from_value(stored["nodeTypes"].take()).unwrap();
-    Catalog { flows: serde_json::from_value(stored["flows"].take()).unwrap(), ..Catalog::new(types) }
+    let mut published = |kind: &str| serde_json::from_value(stored[kind].take()).unwrap();
+    let (flows, templates, tables) = (published("flows"), published("templates"), published("tables"));
+    Catalog { flows, templates, tables, ..Catalog::new(types) }
 }
 
 fn cases() -> Vec<(String, Value)> {
@@ -174,9 +176,19 @@ fn the_schema_is_generated() {
 fn the_examples_of_the_manual_are_sound() {
     let manual = std::fs::read_to_string(root().join("docs/flows.md")).unwrap();
     let blocks: Vec<&str> = manual.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert_eq!(blocks.len(), 3);
+    assert_eq!(blocks.len(), 5);
     for block in blocks {
         let nodes: serde_json::Map<String, Value> = serde_json::from_str(block).unwrap();
+        if nodes.contains_key("table") {
+            let checked = stepwell_core::table::check(&Value::Object(nodes));
+            assert_eq!(checked.problems, []);
+            continue;
+        }
+        if nodes.contains_key("stepwell") {
+            let read = serde_json::from_value::<document::FlowDocument>(Value::Object(nodes));
+            assert!(read.is_ok(), "{read:?}");
+            continue;
+        }
         for (id, node) in nodes {
             let read = serde_json::from_value::<document::NodeDocument>(node);
             assert!(read.is_ok(), "{id}: {read:?}");

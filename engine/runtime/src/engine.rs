@@ -21,6 +21,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::actor::Actor;
 use crate::journal::{CommandKept, Idempotency, Message, Posted, Unavailable};
+use crate::stages::Stages;
 use crate::{Clock, Journal, Nodes};
 
 /// An engine; clones share it.
@@ -79,6 +80,7 @@ pub struct Tally {
     pub conflicts: AtomicU64,
     /// Machines that did not come to rest.
     pub machine_loops: AtomicU64,
+    pub stages: Stages,
 }
 
 /// One instance's place in the list of driven ones.

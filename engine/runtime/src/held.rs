@@ -31,7 +31,7 @@ use crate::journal::{
 };
 use crate::nodes::{About, Answer as NodeAnswer};
 use crate::records::Staged;
-use crate::{Answer, Clock, Engine, FlowError, Journal, Nodes, StartError};
+use crate::{Answer, Clock, Engine, FlowError, Journal, Nodes, StartError, stages};
 use calls::CallFuture;
 
 /// What is not committed after this long is committed without further reason, so that an instance
@@ -149,6 +149,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
     pub(crate) fn take(&mut self, event: Event) -> bool {
         let Some(it) = self.it.take() else { return false };
         let at_ms = self.engine.0.clock.now_ms();
+        let stood = if self.flow.has_stages { stages::standing(&self.flow, &it) } else { Vec::new() };
         let (it, result) = machine::step(&self.flow, it, at_ms, &event);
         match result {
             Ok(effects) => {
@@ -161,12 +162,16 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
                 {
                     self.engine.0.tally.machine_loops.fetch_add(1, Ordering::Relaxed);
                 }
+                if self.flow.has_stages {
+                    self.engine.0.tally.stages.left(&self.flow, stood, &it);
+                }
                 let stuck = (it.state() == State::Incident).then(|| answer(&it, false));
                 self.it = Some(it);
                 self.act(effects);
-                // A reply of the same batch is the answer, whatever else went wrong beside it.
+                // A reply of the same batch is the answer, whatever else went wrong beside it; an incident that was left
+                // by then is none.
                 if self.answer.as_ref().is_none_or(|waiting| !waiting.replied) {
-                    self.answer = stuck.or(self.answer.take());
+                    self.answer = stuck.or(self.answer.take().filter(|answer| answer.state != State::Incident));
                 }
                 true
             }

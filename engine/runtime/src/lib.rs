@@ -16,6 +16,7 @@ pub mod journal;
 pub mod lease;
 pub mod nodes;
 pub mod records;
+pub mod stages;
 mod sweep;
 
 pub use clock::Clock;

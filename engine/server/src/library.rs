@@ -10,14 +10,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use stepwell_core::catalog::{CalledFlow, Catalog};
 use stepwell_core::flow::check::{self, Checked};
 use stepwell_core::flow::evaluate::settled;
 use stepwell_core::flow::schedule::Schedule;
-use stepwell_core::flow::trigger::TriggerAuth;
-use stepwell_core::flow::{Flow, Kind};
+use stepwell_core::flow::trigger::{Trigger, TriggerAuth};
+use stepwell_core::flow::{Flow, Kind, extend};
 use stepwell_core::problem::{Problem, Severity};
+use stepwell_core::table;
 use stepwell_runtime::journal::Unavailable;
 use stepwell_sandbox::Digest;
 use stepwell_store::{Act, Draft, NewSchedule, Publish, Published, Store};
@@ -108,7 +109,11 @@ impl Library {
 
     /// Everything that would be wrong with it if these were the node types.
     pub(crate) async fn check_under(&self, document: &Value, node_types: Catalog) -> Checked {
-        self.check_with(document, &self.with_called(document, node_types).await).await
+        if table::is_table(document) {
+            let table::Checked { table, problems } = table::check(document);
+            return Checked { flow: None, problems, hash: table.map(|table| table.hash).unwrap_or_default() };
+        }
+        self.check_with(document, &self.with_published(document, node_types).await).await
     }
 
     /// The node types that flows may use now, by their own names and by aliases.
@@ -118,24 +123,58 @@ impl Library {
         Ok(catalog)
     }
 
-    /// Node types with their aliases, and beside them the published flows that the document calls.
-    pub(crate) async fn with_called(&self, document: &Value, mut catalog: Catalog) -> Catalog {
+    /// What the document comes to with its template, if it has one, and how it differs from it.
+    pub(crate) async fn resolve(&self, document: &Value) -> Option<(Value, Option<extend::Comparison>)> {
+        if !extend::has_slots(document) {
+            return None;
+        }
+        let catalog = self.with_published(document, Catalog::default()).await;
+        Some((extend::resolve(document, &catalog).document, extend::compare(document, &catalog)))
+    }
+
+    /// Node types with their aliases, and beside them what the document names that is published: its template, and
+    /// the flows and tables that it, or the graph it has from its template, calls and uses.
+    pub(crate) async fn with_published(&self, document: &Value, mut catalog: Catalog) -> Catalog {
         match self.store().aliases().await {
             Ok(aliases) => add_aliases(&mut catalog, aliases),
             // As good as not given: who checks is told so, and may ask again.
             Err(error) => tracing::warn!(%error, "aliases could not be read"),
         }
-        for name in check::flows_called(document).into_iter().take(CALLS_MAX) {
-            match self.published(name).await {
-                Ok(Some(flow)) => {
-                    catalog.flows.insert(name.to_owned(), flow);
-                }
-                Ok(None) => {}
-                // As good as not published: who checks is told so, and may ask again.
-                Err(error) => tracing::warn!(name, %error, "a called flow could not be read"),
+        if let Some(name) = document.get("extends").and_then(Value::as_str)
+            && let Some(mut template) = self.found(name).await
+        {
+            // What a template names is looked up for those that extend it; of its own, only its templates count.
+            template.catalog = Catalog { templates: template.catalog.templates, ..Catalog::default() };
+            catalog.templates.insert(name.to_owned(), template);
+        }
+        let resolved = extend::has_slots(document).then(|| extend::resolve(document, &catalog).document);
+        let graph = resolved.as_ref().unwrap_or(document);
+        let named = |kind: &'static str, field: &'static str| -> BTreeSet<String> {
+            let nodes = check::nodes_of(graph).filter(|node| node.get("type").and_then(Value::as_str) == Some(kind));
+            nodes.filter_map(|node| Some(node.get(field)?.as_str()?.to_owned())).take(CALLS_MAX).collect()
+        };
+        for name in named("call", "flow") {
+            if let Some(flow) = self.found(&name).await {
+                catalog.flows.insert(name, flow);
+            }
+        }
+        for name in named("decision", "table") {
+            if let Some(table) = self.found(&name).await {
+                catalog.tables.insert(name, table);
             }
         }
         catalog
+    }
+
+    async fn found(&self, name: &str) -> Option<CalledFlow> {
+        match self.published(name).await {
+            Ok(found) => found,
+            // As good as not published: who checks is told so, and may ask again.
+            Err(error) => {
+                tracing::warn!(name, %error, "what a document names could not be read");
+                None
+            }
+        }
     }
 
     /// The version that `key@version` or `key` means now.
@@ -162,7 +201,11 @@ impl Library {
     async fn check_with(&self, document: &Value, catalog: &Catalog) -> Checked {
         let mut checked = check::check(document, catalog);
         if let Some(flow) = &checked.flow {
-            let found = self.ask_plugins(flow, document).await;
+            let mut found = self.ask_plugins(flow, document).await;
+            if extend::has_slots(document) {
+                let resolved = extend::resolve(document, catalog);
+                found.iter_mut().for_each(|problem| resolved.place(problem));
+            }
             if found.iter().any(|problem| problem.severity == Severity::Error) {
                 checked.flow = None;
             }
@@ -198,8 +241,11 @@ impl Library {
 
     /// Freezes a document into a version.
     pub(crate) async fn publish(&self, request: Request) -> Result<Publication, PublishError> {
+        if table::is_table(&request.document) {
+            return self.publish_table(request).await;
+        }
         let node_types = request.node_types.unwrap_or_else(|| self.engine.nodes().catalog());
-        let catalog = self.with_called(&request.document, node_types).await;
+        let catalog = self.with_published(&request.document, node_types).await;
         let checked = self.check_with(&request.document, &catalog).await;
         let Some(flow) = checked.flow else { return Err(PublishError::Problems(checked.problems)) };
         let pinned = serde_json::to_value(pins(&flow, catalog))
@@ -216,7 +262,33 @@ impl Library {
             file: request.file,
             act: request.act,
         };
-        let (version, known) = match self.store().publish(publish).await? {
+        let (version, known) = self.freeze(publish, &flow.triggers).await?;
+        Ok(Publication { key: flow.key, version, hash: flow.hash, warnings: checked.problems, known })
+    }
+
+    async fn publish_table(&self, request: Request) -> Result<Publication, PublishError> {
+        let table::Checked { table, problems } = table::check(&request.document);
+        let Some(table) = table else { return Err(PublishError::Problems(problems)) };
+        let publish = Publish {
+            flow: table.key.clone(),
+            document: request.document,
+            catalog: Arc::new(json!({ "nodeTypes": {} })),
+            hash: table.hash.clone(),
+            label: request.label,
+            revision: request.revision,
+            triggers: Vec::new(),
+            schedules: Vec::new(),
+            file: request.file,
+            act: request.act,
+        };
+        let (version, known) = self.freeze(publish, &[]).await?;
+        Ok(Publication { key: table.key, version, hash: table.hash, warnings: problems, known })
+    }
+
+    /// The version, and whether it was there before.
+    async fn freeze(&self, publish: Publish, named: &[Trigger]) -> Result<(u32, bool), PublishError> {
+        let key = publish.flow.clone();
+        let done = match self.store().publish(publish).await? {
             Published::New(version) => (version, false),
             Published::Same(version) => (version, true),
             Published::FileSeen => return Err(PublishError::FileSeen),
@@ -231,16 +303,20 @@ impl Library {
                 return Err(PublishError::Problems(vec![problem.fix(REVOKED_FIX)]));
             }
             Published::PathTaken { path, owner } => {
-                let at = flow.triggers.iter().position(|trigger| trigger.path == path);
+                let at = named.iter().position(|trigger| trigger.path == path);
                 let pointer = at.map_or_else(|| "/key".to_owned(), |at| format!("/triggers/{at}/path"));
                 let message = format!("/t/{path} {owner}");
                 let problem = Problem::error("TRIGGER_PATH_TAKEN", pointer, message);
                 return Err(PublishError::Problems(vec![problem.fix("choose another path")]));
             }
+            Published::OtherKind(kind) => {
+                let problem = Problem::error("KIND_CHANGED", "/kind", format!("`{key}` is published as a {kind}"));
+                return Err(PublishError::Problems(vec![problem.fix("choose another key")]));
+            }
         };
         // What was known before may have a label since.
         self.read_all().await?;
-        Ok(Publication { key: flow.key, version, hash: flow.hash, warnings: checked.problems, known })
+        Ok(done)
     }
 }
 
@@ -270,12 +346,12 @@ fn schedules(flow: &Flow, now_ms: u64) -> Vec<NewSchedule> {
     flow.schedules.iter().map(new).collect()
 }
 
-/// The node types the flow uses, and no others, and the flows it calls.
-fn pins(flow: &Flow, catalog: Catalog) -> Catalog {
+/// The node types the flow uses, and no others, and the flows, templates and tables it names.
+fn pins(flow: &Flow, mut catalog: Catalog) -> Catalog {
     let used: BTreeSet<&str> = flow.own_callees().map(|call| &*call.uses).collect();
     // By the name that the document says, which may be an alias.
-    let node_types = catalog.node_types.into_iter().filter(|(_, one)| used.contains(one.uses.as_str())).collect();
-    Catalog { node_types, flows: catalog.flows }
+    catalog.node_types.retain(|_, one| used.contains(one.uses.as_str()));
+    catalog
 }
 
 /// A node type's own name goes before an alias.

@@ -2,7 +2,7 @@
 //!
 //! Invariants:
 //! - Each flow is on its own: it is checked, and published or left as it is, whatever becomes of the others.
-//! - A flow goes before those that call it, so that these are pinned to its new version.
+//! - A flow or template goes before those that call or extend it, so that these are pinned to its new version.
 //!
 //! Not here: how a document becomes a version (`library`).
 
@@ -204,7 +204,8 @@ async fn pending(app: &App, digest: &str) -> Result<Vec<Pending>, Unavailable> {
         let needed = users.iter().any(|user| user.flow == flow && user.version == newest.version);
         let catalog: Catalog = serde_json::from_value((*newest.definition.catalog).clone())
             .map_err(|error| Unavailable(format!("the node types of {flow} cannot be read: {error}")))?;
-        let calls = catalog.flows.into_values().map(|called| called.key).collect();
+        let calls =
+            catalog.flows.into_values().chain(catalog.templates.into_values()).map(|called| called.key).collect();
         pending.push(Pending { flow, version: newest.version, document: newest.definition.document, needed, calls });
     }
     Ok(pending)

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use stepwell_core::bind::{Binding, Checked, Route, Versions};
+use stepwell_core::table::{self, Published};
 use stepwell_store::Doors;
 
 /// How long the caller of a flow's own path (`/t/<key>`) is kept.
@@ -57,11 +58,19 @@ impl Way {
 pub(crate) struct Table {
     flows: HashMap<Arc<str>, Arc<Known>>,
     paths: HashMap<String, Way>,
+    /// The tables that routes ask, in their newest versions.
+    tables: HashMap<String, (u32, Arc<Published>)>,
 }
 
 impl Table {
     pub(crate) fn new(mut doors: Doors) -> Self {
         let mut table = Self::default();
+        for (key, version, document) in doors.tables {
+            match table::check(&document).table {
+                Some(asked) => drop(table.tables.insert(key, (version, Arc::new(asked)))),
+                None => tracing::error!(key, version, "a published table cannot be read by this engine"),
+            }
+        }
         for route in doors.routes {
             let checked = Route::check(&route.spec, |flow| doors.flows.get(flow));
             if let Some(rules) = sound("route", &route.name, checked) {
@@ -100,6 +109,11 @@ impl Table {
     pub(crate) fn way(&self, path: &str) -> Option<Way> {
         let own = TriggerSpec { open: false, signed: false, wait_ms: OWN_PATH_WAIT_MS };
         self.paths.get(path).cloned().or_else(|| Some(Way::Flow(self.flow(path)?, own)))
+    }
+
+    /// The newest version of a table that a route asks.
+    pub(crate) fn asked(&self, key: &str) -> Option<(u32, Arc<Published>)> {
+        self.tables.get(key).cloned()
     }
 
     /// Checks a route against the flows of this moment.

@@ -54,6 +54,16 @@ pub(crate) struct Watcher {
     waiting: Vec<PathBuf>,
 }
 
+/// What became of a flow's file.
+enum Tried {
+    /// What others name is there now.
+    Published,
+    /// It was published before, or is none.
+    Nothing,
+    /// It cannot be published yet.
+    Left(Vec<Problem>),
+}
+
 impl Watcher {
     pub(crate) fn new(app: App) -> Self {
         let folder = |path: &Option<PathBuf>, ending, bytes_max| {
@@ -90,13 +100,30 @@ impl Watcher {
         if changed {
             flows.append(&mut self.waiting);
         }
-        // What one flow calls may come after it: those with problems are tried again as long as others are published.
-        while !flows.is_empty() {
-            let mut published = false;
-            for path in flows {
-                published |= self.document(path).await;
+        self.publish_all(flows).await;
+    }
+
+    /// Publishes files until none is left that can be: one may name what another holds.
+    async fn publish_all(&mut self, mut files: Vec<PathBuf>) {
+        loop {
+            let (mut left, mut progress) = (Vec::new(), false);
+            for path in files {
+                match self.flow(&path).await {
+                    Tried::Published => progress = true,
+                    Tried::Nothing => {}
+                    Tried::Left(problems) => left.push((path, problems)),
+                }
             }
-            flows = if published { std::mem::take(&mut self.waiting) } else { Vec::new() };
+            if !progress {
+                for (path, problems) in left {
+                    for Problem { code, pointer, message, .. } in problems {
+                        tracing::error!(file = %path.display(), code, pointer, message, "flow has a problem");
+                    }
+                    self.waiting.push(path);
+                }
+                return;
+            }
+            files = left.into_iter().map(|(path, _)| path).chain(self.waiting.drain(..)).collect();
         }
     }
 
@@ -132,73 +159,60 @@ impl Watcher {
         }
     }
 
-    /// Publishes a file. True: there is something new.
-    async fn document(&mut self, path: PathBuf) -> bool {
-        let Some(bytes) = read(&path).await else { return false };
+    async fn flow(&self, path: &Path) -> Tried {
+        let Some(bytes) = read(path).await else { return Tried::Nothing };
         let document: Value = match serde_json::from_slice(&bytes) {
             Ok(document) => document,
             Err(error) => {
                 tracing::error!(file = %path.display(), %error, "flow file is not JSON");
-                return false;
+                return Tried::Nothing;
             }
         };
         // Other JSON (schemas, grants) may lie in the same folder.
         if document.get("stepwell").is_none() {
-            return false;
+            return Tried::Nothing;
         }
         let file = hex::encode(Sha256::digest(&bytes));
         if document["kind"] == "record" {
             return self.record_type(path, document, file).await;
         }
-        let (document, file, act) = (Arc::new(document), Some(file), self.act(&path));
+        let (document, file, act) = (Arc::new(document), Some(file), self.act(path));
         let request = Request { document, label: None, revision: None, file, node_types: None, act };
         match self.app.library.publish(request).await {
-            Ok(done) if done.known => tracing::debug!(flow = done.key, version = done.version, "flow file is known"),
+            Ok(done) if done.known => {
+                tracing::debug!(flow = done.key, version = done.version, "flow file is known");
+                Tried::Nothing
+            }
             Ok(done) => {
                 tracing::info!(flow = done.key, version = done.version, "flow is published");
-                return true;
+                Tried::Published
             }
-            Err(PublishError::FileSeen) => {}
-            Err(PublishError::Problems(problems)) => {
-                say(&path, problems);
-                self.waiting.push(path);
-            }
+            Err(PublishError::FileSeen) => Tried::Nothing,
+            Err(PublishError::Problems(problems)) => Tried::Left(problems),
             Err(error @ (PublishError::DraftMoved(_) | PublishError::Unavailable(_))) => {
                 tracing::error!(file = %path.display(), %error, "flow is not published");
-                self.waiting.push(path);
+                Tried::Left(Vec::new())
             }
         }
-        false
     }
 
-    async fn record_type(&mut self, path: PathBuf, document: Value, file: String) -> bool {
+    async fn record_type(&self, path: &Path, document: Value, file: String) -> Tried {
         let checked = record::check(&document);
-        let Some(record_type) = checked.record else {
-            say(&path, checked.problems);
-            return false;
-        };
+        let Some(record_type) = checked.record else { return Tried::Left(checked.problems) };
         let (key, document) = (record_type.key.to_string(), Arc::new(document));
         let publish =
-            PublishRecordType { key, document, hash: record_type.hash, file: Some(file), act: self.act(&path) };
+            PublishRecordType { key, document, hash: record_type.hash, file: Some(file), act: self.act(path) };
         match self.app.engine.journal().publish_record_type(publish).await {
-            Ok((_, false)) => {}
+            Ok((_, false)) => Tried::Nothing,
             Ok((made, true)) => {
                 tracing::info!(key = made.key, version = made.version, "record type is published");
-                return true;
+                Tried::Published
             }
             Err(error) => {
                 tracing::error!(file = %path.display(), %error, "record type is not published");
-                self.waiting.push(path);
+                Tried::Left(Vec::new())
             }
         }
-        false
-    }
-}
-
-fn say(path: &Path, problems: Vec<Problem>) {
-    for problem in problems {
-        let Problem { code, pointer, message, .. } = problem;
-        tracing::error!(file = %path.display(), code, pointer, message, "the document has a problem");
     }
 }
 

@@ -61,6 +61,8 @@ pub struct Doors {
     pub bindings: Vec<Rules>,
     pub routes: Vec<Rules>,
     pub triggers: Vec<TriggerRow>,
+    /// The tables that routes ask, in their newest versions: key, version, document.
+    pub tables: Vec<(String, u32, Arc<Json>)>,
 }
 
 /// Rules of up to this size stand in the audit as they were set: its lists are read whole.
@@ -147,8 +149,18 @@ fn rules(row: &Row<'_>) -> Result<Rules> {
     })
 }
 
-/// What can be started: of one flow, or of all.
+/// What can be started: of one flow, or of all. Templates and tables are not.
 pub(crate) fn startable(db: &mut Db, flow: Option<&str>) -> Result<BTreeMap<String, Versions>> {
+    let mut flows = in_force(db, flow)?;
+    let others = "select key from flow where kind in ('template', 'table') and (?1 = '' or key = ?1)";
+    for key in db.query(others, &values![flow.unwrap_or_default()], |row| row.get::<String>(0))? {
+        flows.remove(&key);
+    }
+    Ok(flows)
+}
+
+/// The versions that are not taken back, of documents of every kind.
+pub(crate) fn in_force(db: &mut Db, flow: Option<&str>) -> Result<BTreeMap<String, Versions>> {
     let mut flows: BTreeMap<String, Versions> = BTreeMap::new();
     let rows = db.query(
         "select flow, version, label from version where retired_ms is null and (?1 = '' or flow = ?1)
@@ -172,6 +184,26 @@ pub(crate) fn binding(db: &mut Db, flow: &str, versions: &Versions) -> Result<Op
 pub(crate) fn routes(db: &mut Db, flows: &BTreeMap<String, Versions>) -> Result<Vec<(String, Route)>> {
     let found = ROUTE.all(db)?.into_iter();
     Ok(found.filter_map(|one| Some((one.name, Route::check(&one.spec, |flow| flows.get(flow)).rules?))).collect())
+}
+
+/// The newest version of a table.
+fn newest_table(db: &mut Db, key: &str) -> Result<Option<(String, u32, Arc<Json>)>> {
+    db.first(
+        "select v.flow, v.version, v.document from version as v join flow as f on f.key = v.flow
+         where v.flow = ?1 and f.kind = 'table' and v.retired_ms is null order by v.version desc limit 1",
+        &values![key],
+        |row| Ok((row.get(0)?, row.get(1)?, shared(read_json(row, 2)?))),
+    )
+}
+
+/// The tables that routes ask before their rules.
+fn tables_asked(db: &mut Db, routes: &[Rules]) -> Result<Vec<(String, u32, Arc<Json>)>> {
+    let names = routes.iter().filter_map(|route| route.spec.get("resolve")?.get("table")?.as_str());
+    let mut tables = Vec::new();
+    for name in names.collect::<BTreeSet<_>>() {
+        tables.extend(newest_table(db, name)?);
+    }
+    Ok(tables)
 }
 
 /// Who is started by a path below `/t/`: a flow, or a route. `but` is whoever asks.
@@ -228,6 +260,13 @@ fn save_route(tx: &mut Tx<'_>, save: &SaveRules, spec: &str) -> Result<RulesSave
     {
         let message = format!("/t/{} {owner}", save.name);
         checked.problems.push(Problem::error("TRIGGER_PATH_TAKEN", "", message).fix("choose another path"));
+    }
+    let asked = checked.rules.as_ref().and_then(|route| route.resolve.as_ref()).map(|resolve| resolve.table.clone());
+    if let Some(table) = asked
+        && newest_table(tx.db, &table)?.is_none()
+    {
+        let problem = Problem::error("TABLE_MISSING", "/resolve/table", format!("no table `{table}` is published"));
+        checked.problems.push(problem.fix("publish it first"));
     }
     if !checked.is_sound() {
         return Ok(RulesSaved::Refused(checked.problems));
@@ -287,10 +326,12 @@ impl Store {
     /// What every start is decided by.
     pub async fn doors(&self) -> Answer<Doors> {
         self.read(|db| {
+            let routes = ROUTE.all(db)?;
             Ok(Doors {
                 flows: startable(db, None)?,
                 bindings: BINDING.all(db)?,
-                routes: ROUTE.all(db)?,
+                tables: tables_asked(db, &routes)?,
+                routes,
                 triggers: crate::flows::triggers(db)?,
             })
         })

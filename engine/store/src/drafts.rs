@@ -59,7 +59,9 @@ pub(crate) fn name_flow(tx: &mut Tx<'_>, flow: &str, document: &Json, at_ms: u64
     tx.db
         .execute(
             "insert into flow (key, kind, title, updated_ms) values (?1, ?2, ?3, ?4)
-             on conflict (key) do update set kind = excluded.kind, title = excluded.title,
+             on conflict (key) do update set kind = case
+                     when exists (select 1 from version where flow = excluded.key) then flow.kind else excluded.kind end,
+                 title = excluded.title,
                                              updated_ms = excluded.updated_ms",
             &values![flow, kind, title.to_string(), integer(at_ms)],
         )

@@ -138,6 +138,8 @@ pub enum Published {
         path: String,
         owner: PathOwner,
     },
+    /// What is published under its key is of this kind.
+    OtherKind(String),
     /// A plugin it is pinned to was removed since.
     PluginGone(String),
     /// A plugin it is pinned to was revoked since.
@@ -179,7 +181,8 @@ impl Store {
     ) -> std::result::Result<Vec<FlowSummary>, Unavailable> {
         let after = after.unwrap_or_default();
         self.read(move |db| {
-            let narrowed = format!("f.key > ?1 and {} order by f.key limit ?2", within.condition("f.key"));
+            let narrowed =
+                format!("f.key > ?1 and f.kind <> 'table' and {} order by f.key limit ?2", within.condition("f.key"));
             let mut flows = summaries(db, &narrowed, &values![&after, limit])?;
             for flow in &mut flows {
                 flow.counts = counts(db, Some(&flow.key))?.values().fold(Counts::default(), sum);
@@ -398,6 +401,12 @@ fn refuse(db: &mut Db, publish: &Publish) -> Result<Option<Published>> {
         if current.as_ref().is_none_or(|draft| draft.revision != revision) {
             return Ok(Some(Published::DraftMoved(current)));
         }
+    }
+    let kind = publish.document.get("kind").and_then(Json::as_str).unwrap_or("graph");
+    let published =
+        "select kind from flow where key = ?1 and kind <> ?2 and exists (select 1 from version where flow = ?1)";
+    if let Some(other) = db.first(published, &values![flow, kind], |row| row.get(0))? {
+        return Ok(Some(Published::OtherKind(other)));
     }
     // A flow's own path is its key; neither that nor a named path may be another flow's.
     for path in publish.triggers.iter().map(|(path, _)| path).chain([flow]) {

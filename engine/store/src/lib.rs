@@ -49,6 +49,7 @@ mod sessions;
 mod sql;
 mod store;
 mod sweep;
+mod tables;
 mod take;
 mod tasks;
 #[cfg(test)]
@@ -81,6 +82,7 @@ pub use schedules::{NewSchedule, Schedule};
 pub use sessions::{Bought, Session};
 pub use store::{Act, Store};
 pub use sweep::Swept;
+pub use tables::TableVersion;
 pub use tasks::{Grasp, Lock, OpenTask, TaskFilter};
 pub use uploads::{Upload, UploadState};
 pub use users::{ApiToken, Directory, NewUser, TOKENS_MAX, TokenAdded, USERS_MAX, User, UserAdded, UserChanged};

@@ -9,7 +9,7 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::OpenError;
-use crate::sql::{Db, Result, values};
+use crate::sql::{Db, Result, Verdict, again, values};
 
 struct Migration {
     name: &'static str,
@@ -66,23 +66,26 @@ pub(crate) fn up(place: &str, db: &mut Db) -> std::result::Result<(), OpenError>
     if !db.is_ours().map_err(unusable)? {
         return Err(OpenError::Foreign(place.to_owned()));
     }
-    // One lock over look and change: nobody else migrates meanwhile.
-    db.begin_alone().map_err(unusable)?;
-    let done = apply(place, db);
-    match done {
-        Ok(()) => db.run("commit").map_err(unusable),
-        Err(error) => {
+    let applied = again(|| {
+        // One lock over look and change: nobody else migrates meanwhile.
+        let applied = db.begin_alone().and_then(|()| apply(place, db));
+        let done = match applied {
+            Ok(Ok(())) => db.run("commit").map(Ok),
+            other => other,
+        };
+        if !matches!(done, Ok(Ok(()))) {
             db.roll_back();
-            Err(error)
         }
-    }
+        done
+    });
+    applied.map_err(unusable)?
 }
 
-fn apply(place: &str, db: &mut Db) -> std::result::Result<(), OpenError> {
-    let unusable = |error| OpenError::unusable(place, &error);
-    let found = found(db).map_err(unusable)?;
+/// What must not be applied is told apart from a transaction that failed.
+fn apply(place: &str, db: &mut Db) -> Result<std::result::Result<(), OpenError>> {
+    let found = found(db)?;
     if found > known() {
-        return Err(OpenError::NewerSchema { place: place.to_owned(), found, known: known() });
+        return Ok(Err(OpenError::NewerSchema { place: place.to_owned(), found, known: known() }));
     }
     for (number, migration) in (1_u32..).zip(&MIGRATIONS) {
         let Migration { name, sql, to_postgres } = migration;
@@ -93,22 +96,24 @@ fn apply(place: &str, db: &mut Db) -> std::result::Result<(), OpenError> {
         }
         let sum = hex(&sum.finalize());
         if number <= found {
-            let kept: Option<String> = db
-                .first("select sha256 from migration where number = ?1", &values![number], |row| row.get(0))
-                .map_err(unusable)?;
+            let kept: Option<String> =
+                db.first("select sha256 from migration where number = ?1", &values![number], |row| row.get(0))?;
             if kept.as_deref() != Some(&sum) {
                 let reason = format!("migration {name} is not the one it was built with");
-                return Err(OpenError::unusable(place, &reason));
+                return Ok(Err(OpenError::unusable(place, &reason)));
             }
             continue;
         }
-        db.define(sql, to_postgres)
-            .map_err(|error| OpenError::unusable(place, &format!("migration {name}: {error}")))?;
-        db.execute("insert into migration (number, name, sha256) values (?1, ?2, ?3)", &values![number, name, &sum])
-            .map_err(unusable)?;
+        match db.define(sql, to_postgres) {
+            Err(error) if error.verdict() != Verdict::Again => {
+                return Ok(Err(OpenError::unusable(place, &format!("migration {name}: {error}"))));
+            }
+            done => done?,
+        }
+        db.execute("insert into migration (number, name, sha256) values (?1, ?2, ?3)", &values![number, name, &sum])?;
         tracing::info!(migration = name, "schema brought up to date");
     }
-    db.mark_as_ours(known()).map_err(unusable)
+    db.mark_as_ours(known()).map(Ok)
 }
 
 /// The number of the newest migration that was applied.

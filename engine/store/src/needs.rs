@@ -21,7 +21,7 @@ use stepwell_core::bind::{Route, Versions};
 use stepwell_runtime::journal::Unavailable;
 
 use crate::administration::audit;
-use crate::bindings::{binding, routes, startable};
+use crate::bindings::{binding, in_force, routes};
 use crate::feed::{Change, notice};
 use crate::flows::PATHS;
 use crate::rows::{integer, json as read_json, natural};
@@ -69,12 +69,12 @@ pub struct WhereUsed {
     pub versions: Vec<VersionUse>,
     /// Paths below `/t/` that its newest version names, beside its key.
     pub triggers: Vec<String>,
-    /// Paths of routes that lead to it.
+    /// Paths of routes that lead to it, or ask it.
     pub routes: Vec<String>,
     pub has_binding: bool,
-    /// Versions of other flows that call it.
+    /// Versions of other documents that call it, extend it, or use it.
     pub called_by: Vec<UsedBy>,
-    /// Flows whose draft calls it.
+    /// Those whose draft does.
     pub drafts: Vec<String>,
 }
 
@@ -146,7 +146,7 @@ struct Scene {
 
 impl Scene {
     fn read(db: &mut Db) -> Result<Self> {
-        let flows = startable(db, None)?;
+        let flows = in_force(db, None)?;
         let routes = routes(db, &flows)?;
         Ok(Self { flows, routes })
     }
@@ -312,20 +312,32 @@ fn any(document: &Json, holds: &impl Fn(&serde_json::Map<String, Json>) -> bool)
 /// What was plugged into machines since they were published, and names the flow somewhere.
 fn plugged_callers(db: &mut Db, flow: &str) -> Result<Vec<(String, u32, Json)>> {
     db.query(
-        "select a.flow, a.version, a.document from machine_action as a
+        "select a.flow, a.version, a.catalog from machine_action as a
          join version as v on v.flow = a.flow and v.version = a.version
-         where v.retired_ms is null and a.document like '%' || ?1 || '%' order by a.flow, a.version desc, a.revision",
-        &values![flow],
+         where v.retired_ms is null and a.catalog like '%\"key\":' || ?1 || '%'
+         order by a.flow, a.version desc, a.revision",
+        &values![Json::from(flow).to_string()],
         |row| Ok((row.get(0)?, row.get(1)?, read_json(row, 2)?)),
     )
 }
 
-/// Does a document have a node that calls this flow?
+/// Does a document call this flow, extend this template, or use this table, itself?
 fn calls(document: &Json, flow: &str) -> bool {
     let called = |of: &str| of.strip_prefix(flow).is_some_and(|rest| rest.is_empty() || rest.starts_with('@'));
-    any(document, &|node| {
-        node.get("type").is_some_and(|kind| kind == "call")
-            && node.get("flow").and_then(Json::as_str).is_some_and(called)
+    let named =
+        |fields: &serde_json::Map<String, Json>, field| fields.get(field).and_then(Json::as_str).is_some_and(called);
+    any(document, &|node| match node.get("type").and_then(Json::as_str) {
+        Some("call") => named(node, "flow"),
+        Some("decision") => named(node, "table"),
+        _ => node.contains_key("stepwell") && named(node, "extends"),
+    })
+}
+
+/// Is a version pinned to this flow, template or table, itself or by its template?
+fn is_pinned(catalog: &Json, flow: &str) -> bool {
+    ["flows", "templates", "tables"].into_iter().any(|kind| {
+        let pinned = catalog.get(kind).and_then(Json::as_object).into_iter().flat_map(serde_json::Map::values);
+        pinned.into_iter().any(|one| one.get("key").and_then(Json::as_str) == Some(flow))
     })
 }
 
@@ -352,18 +364,21 @@ fn flow_used(db: &mut Db, flow: &str) -> Result<Option<WhereUsed>> {
         used.push(VersionUse { version, label, retired, live, ended: kept.saturating_sub(live), needed_by });
     }
     let callers: Vec<(String, u32, Json)> = db.query(
-        "select flow, version, document from version where retired_ms is null and document like '%' || ?1 || '%'
+        "select flow, version, catalog from version where retired_ms is null and catalog like '%\"key\":' || ?1 || '%'
          order by flow, version desc",
-        &values![flow],
+        &values![Json::from(flow).to_string()],
         |row| Ok((row.get(0)?, row.get(1)?, read_json(row, 2)?)),
     )?;
     let callers = callers.into_iter().chain(plugged_callers(db, flow)?);
-    let callers = callers.filter(|(.., document)| calls(document, flow));
+    let callers = callers.filter(|(.., catalog)| is_pinned(catalog, flow));
     let mut callers: Vec<(String, u32, bool)> = callers.map(|(flow, version, _)| (flow, version, false)).collect();
     callers.sort_by(|one, other| (&one.0, std::cmp::Reverse(one.1)).cmp(&(&other.0, std::cmp::Reverse(other.1))));
     callers.dedup();
     let called_by = uses(db, &scene, callers)?;
-    let leads = |route: &Route| route.named().iter().any(|(named, _)| **named == *flow);
+    let leads = |route: &Route| {
+        route.named().iter().any(|(named, _)| **named == *flow)
+            || route.resolve.as_ref().is_some_and(|resolve| *resolve.table == *flow)
+    };
     Ok(Some(WhereUsed {
         versions: used,
         triggers: db

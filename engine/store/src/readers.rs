@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use stepwell_runtime::journal::Unavailable;
 use tokio::sync::Semaphore;
 
-use crate::sql::{Db, Place, Result, Verdict};
+use crate::sql::{Db, Place, Result, Verdict, again};
 
 pub(crate) struct Readers {
     place: Place,
@@ -38,7 +38,7 @@ impl Readers {
         let permit = self.permits.clone().acquire_owned().await.map_err(closed)?;
         let readers = self.clone();
         let done = tokio::task::spawn_blocking(move || {
-            let answer = readers.ask(&query);
+            let answer = again(|| readers.ask(&query));
             drop(permit);
             answer
         });

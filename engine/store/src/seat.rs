@@ -93,6 +93,12 @@ impl Seat {
         Ok(dead.len())
     }
 
+    /// How long a transaction of a connection may lie still. An engine that sleeps or is cut off in the middle of one
+    /// holds its own row, and nobody could take it for dead before the server gave the transaction up.
+    pub(crate) fn bound(&self, db: &mut Db) -> Result<()> {
+        db.run(&format!("set idle_in_transaction_session_timeout = {}", self.lease_ms.max(1)))
+    }
+
     /// Leaves in order. In a transaction.
     pub(crate) fn leave(&self, db: &mut Db) -> Result<()> {
         let left = "update engine set epoch = epoch + 1, seen_ms = null where number = ?1 and epoch = ?2";

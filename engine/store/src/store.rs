@@ -116,6 +116,7 @@ impl Store {
         migrate::up(&shown, &mut db)?;
         let joined = Instant::now();
         let seat = Seat::take(&shown, &mut db, name, options.lease, options.hints)?;
+        seat.0.bound(&mut db).map_err(|error| OpenError::unusable(&shown, &error))?;
         Self::start(place, &shown, db, Some(seat), joined, claim, options)
     }
 

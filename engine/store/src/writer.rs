@@ -25,14 +25,10 @@ use crate::numbers::{self, Numbers};
 use crate::open::{AbortAt, Claim};
 use crate::post::{self, Post};
 use crate::seat::Seat;
-use crate::sql::{Db, Error, Place, Result, Verdict, values};
+use crate::sql::{Db, Error, PAUSE, Place, Result, TRIES, Verdict, values};
 use crate::take;
 use crate::tx::Tx;
 
-/// How often a transaction that lost against another engine is tried again.
-const TRIES: u32 = 10;
-/// How long to wait before that, the first time; a little longer each time.
-const PAUSE: Duration = Duration::from_millis(5);
 /// How often one item decides again because another writer came between.
 const DECISIONS: u32 = 5;
 
@@ -332,6 +328,9 @@ impl Writer {
 
     fn open(&self) -> Result<Db> {
         let mut db = self.place.writing()?;
+        if let Some(seat) = &self.seat {
+            seat.bound(&mut db)?;
+        }
         db.begin()?;
         Ok(db)
     }

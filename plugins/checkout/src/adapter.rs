@@ -53,9 +53,9 @@ impl Adapter {
     pub(crate) fn get(&self, id: &str) -> Result<Snapshot, Error> {
         let found = records::get::<Value>(&self.names.order_type, id)?;
         let found = found.ok_or_else(|| Refusal::OrderNotFound.because(format!("there is no order {id}")))?;
-        let amount_cents = found.body[&self.names.amount].as_u64().ok_or_else(|| {
-            permanent(format!("order {id} says no amount in {}", self.names.amount))
-        })?;
+        let amount_cents = found.body[&self.names.amount]
+            .as_u64()
+            .ok_or_else(|| permanent(format!("order {id} says no amount in {}", self.names.amount)))?;
         Ok(Snapshot {
             order: found.id,
             status: found.status,

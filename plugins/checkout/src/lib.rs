@@ -169,12 +169,18 @@ impl Node for Begin {
         let order = adapter.get(&input.order)?;
         let most = if config.allow_pay_with_created_status { CREATED_CODE } else { UNPAID_CODE };
         if !adapter.apply(&input.order, Guard::Between(Some(UNPAID_CODE), Some(most)), CREATED, None)? {
-            let refusal =
-                if order.status_code >= CLOSED_CODE { Refusal::OrderAlreadyClosed } else { Refusal::OrderInvalidPaymentStatus };
+            let refusal = if order.status_code >= CLOSED_CODE {
+                Refusal::OrderAlreadyClosed
+            } else {
+                Refusal::OrderInvalidPaymentStatus
+            };
             return Err(refusal.because(format!("order {} is {}", input.order, order.status)));
         }
         let buyer = adapter.buyer(&order);
-        trade::begin(&input.order, &Trade { amount_cents: order.amount_cents, buyer, payment: None, key: call.key.clone(), event: None })?;
+        trade::begin(
+            &input.order,
+            &Trade { amount_cents: order.amount_cents, buyer, payment: None, key: call.key.clone(), event: None },
+        )?;
         adapter.get(&input.order)
     }
 }
@@ -329,7 +335,9 @@ impl Node for Close {
         let order = adapter.get(&input.order)?;
         let closed = adapter.apply(&input.order, Guard::Between(None, Some(CREATED_CODE)), CLOSED, None)?;
         if !closed && order.status_code < CLOSED_CODE {
-            return Err(Refusal::OrderInvalidPaymentStatus.because(format!("order {} is {}", input.order, order.status)));
+            return Err(
+                Refusal::OrderInvalidPaymentStatus.because(format!("order {} is {}", input.order, order.status))
+            );
         }
         adapter.get(&input.order)
     }

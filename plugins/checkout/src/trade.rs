@@ -59,7 +59,8 @@ pub(crate) fn end(order: &str, trade: &Trade, verdict: Verdict, event: Option<St
 
 /// What the gateway says of this trade; `Err`: it is about something else, namely another …
 pub(crate) fn verify(trade: &Trade, said: &EndInput) -> Result<Verdict, &'static str> {
-    let differs = |known: Option<&String>, said: Option<&String>| known.zip(said).is_some_and(|(known, said)| known != said);
+    let differs =
+        |known: Option<&String>, said: Option<&String>| known.zip(said).is_some_and(|(known, said)| known != said);
     if differs(trade.payment.as_ref(), said.payment.as_ref()) {
         return Err("number");
     }

@@ -1,13 +1,13 @@
-//! Package `commerce`: takes something at the shop's services, and gives it back. External.
+//! Package `commerce`: looks facts up, takes something at the shop's services, and gives it back. External.
 //!
-//! The four node types differ in paths and field names only, so they are one table. Services are
+//! Those that take something differ in paths and field names only, so they are one table. Services are
 //! asked to forget a taking by its forward key, which works also where its outcome is not known,
 //! and makes a forward request that comes late have no effect.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
-use stepwell_sdk::http::Request;
+use stepwell_sdk::http::{Request, encode};
 use stepwell_sdk::{
     Call, Error, Manifest, OUT, Outcome, Plugin, Waiting, done, export, manifest, no_such, permanent, read, unknown,
 };
@@ -23,7 +23,15 @@ struct Taking {
     thing: &'static str,
 }
 
-const TAKINGS: [Taking; 4] = [
+const TAKINGS: [Taking; 7] = [
+    Taking {
+        node_type: "redeem-coupon",
+        path: "/coupons/redemptions",
+        path_undo: "/coupons/redemptions/release",
+        thing: "redemption",
+    },
+    Taking { node_type: "use-points", path: "/points/uses", path_undo: "/points/uses/release", thing: "use" },
+    Taking { node_type: "save-order", path: "/orders", path_undo: "/orders/cancel", thing: "saved" },
     Taking {
         node_type: "reserve-stock",
         path: "/stock/reservations",
@@ -52,6 +60,43 @@ struct Config {
     connection: String,
 }
 
+/// What is looked up: what the config says, the path before the id, and after it.
+const FACTS: [(&str, &str, &str); 8] = [
+    ("product", "/catalog/products/", ""),
+    ("promotion", "/catalog/promotions/", ""),
+    ("shop", "/catalog/shops/", ""),
+    ("coupon", "/catalog/coupons/", ""),
+    ("address", "/customers/", "/address"),
+    ("account", "/customers/", "/account"),
+    ("membership", "/customers/", "/membership"),
+    ("risk", "/customers/", "/risk"),
+];
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LookUp {
+    #[serde(default = "shop")]
+    connection: String,
+    what: String,
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    id: String,
+}
+
+/// Reads one fact. Nothing is taken, so nothing is given back.
+fn look_up(config: &str, input: &str) -> Result<Outcome, Error> {
+    let LookUp { connection, what } = read(config)?;
+    let Asked { id } = read(input)?;
+    let Some((_, before, after)) = FACTS.iter().find(|(fact, ..)| *fact == what) else {
+        return Err(permanent(format!("there is no fact {what}")));
+    };
+    let path = format!("{before}{}{after}", encode(&id));
+    let output: Map<String, Value> = Request::new("GET", &connection, path).send()?.accepted()?;
+    done(OUT, &output)
+}
+
 fn shop() -> String {
     "shop".to_owned()
 }
@@ -67,6 +112,9 @@ impl Plugin for Commerce {
 
     /// The input is the request's body as it is: the schema has checked it.
     fn run(node_type: &str, _: &Call, config: &str, input: &str) -> Result<Outcome, Error> {
+        if node_type == "look-up" {
+            return look_up(config, input);
+        }
         let taking = taking("run", node_type)?;
         let Config { connection } = read(config)?;
         let body: &RawValue = read(input)?;

@@ -288,9 +288,21 @@ mod tests {
     fn a_parcel_is_looked_after() {
         for (memo, reply, expected) in [
             ("", r#"{"status":200,"body":{"state":"CREATED"}}"#, r#"wait parcel P1 500 {"parcel":"P1","looks":1}"#),
-            (r#"{"parcel":"P1","looks":1}"#, r#"{"status":200,"body":{"state":"IN_TRANSIT"}}"#, r#"wait parcel P1 500 {"parcel":"P1","looks":2}"#),
-            (r#"{"parcel":"P1","looks":2}"#, r#"{"status":200,"body":{"state":"IN_TRANSIT"}}"#, "rejected NOT_DELIVERED "),
-            (r#"{"parcel":"P1","looks":2}"#, r#"{"status":200,"body":{"state":"DELIVERED"}}"#, r#"done out {"parcel":"P1","state":"DELIVERED","looks":3}"#),
+            (
+                r#"{"parcel":"P1","looks":1}"#,
+                r#"{"status":200,"body":{"state":"IN_TRANSIT"}}"#,
+                r#"wait parcel P1 500 {"parcel":"P1","looks":2}"#,
+            ),
+            (
+                r#"{"parcel":"P1","looks":2}"#,
+                r#"{"status":200,"body":{"state":"IN_TRANSIT"}}"#,
+                "rejected NOT_DELIVERED ",
+            ),
+            (
+                r#"{"parcel":"P1","looks":2}"#,
+                r#"{"status":200,"body":{"state":"DELIVERED"}}"#,
+                r#"done out {"parcel":"P1","state":"DELIVERED","looks":3}"#,
+            ),
             ("", r#"{"status":200,"body":{"state":"CANCELLED"}}"#, "rejected PARCEL_CANCELLED "),
             ("", r#"{"status":404,"body":{"code":"NO_PARCEL","message":"none"}}"#, "rejected NO_PARCEL "),
             ("", r#"{"status":503}"#, "transient "),
@@ -312,7 +324,10 @@ mod tests {
     fn an_account_that_cannot_be_paid_into_is_refused() {
         for (reply, expected) in [
             (r#"{"status":404,"body":{"code":"NO_ACCOUNT","message":"none"}}"#, "rejected NO_ACCOUNT "),
-            (r#"{"status":200,"body":{"account":"P-7","status":"FROZEN","balance_cents":1}}"#, "rejected ACCOUNT_NOT_ACTIVE "),
+            (
+                r#"{"status":200,"body":{"account":"P-7","status":"FROZEN","balance_cents":1}}"#,
+                "rejected ACCOUNT_NOT_ACTIVE ",
+            ),
         ] {
             tape::put(&format!(
                 r#"[{{"request":{{"method":"GET","connection":"shop","path":"/property/accounts/P-7"}},"response":{reply}}}]"#

@@ -26,6 +26,9 @@ pub(crate) enum Kind {
     Assignment,
     Payment,
     PropertyPayment,
+    Coupon,
+    Points,
+    Order,
 }
 
 impl Kind {
@@ -37,6 +40,9 @@ impl Kind {
             Self::Assignment => "assignment",
             Self::Payment => "payment",
             Self::PropertyPayment => "property-payment",
+            Self::Coupon => "coupon",
+            Self::Points => "points",
+            Self::Order => "order",
         }
     }
 
@@ -49,6 +55,9 @@ impl Kind {
             Self::Assignment => ("assignment", "ASG-"),
             Self::Payment => ("payment", "PAY-"),
             Self::PropertyPayment => ("payment", "FEE-"),
+            Self::Coupon => ("redemption", "CPN-"),
+            Self::Points => ("use", "PTS-"),
+            Self::Order => ("saved", "ORD-"),
         }
     }
 
@@ -65,8 +74,8 @@ impl Kind {
     /// What an undo answers with: locks and reservations are released, all else is cancelled.
     fn undone(self) -> &'static str {
         match self {
-            Self::Stock | Self::Locker => "released",
-            Self::Shipment | Self::Assignment | Self::Payment | Self::PropertyPayment => "cancelled",
+            Self::Stock | Self::Locker | Self::Coupon | Self::Points => "released",
+            Self::Shipment | Self::Assignment | Self::Payment | Self::PropertyPayment | Self::Order => "cancelled",
         }
     }
 }
@@ -155,7 +164,7 @@ pub(crate) fn undo(scene: &Scene<'_>, kind: Kind) -> Result<Answer, Refusal> {
             Kind::Payment => gateway::take_back(scene.db, effect.id)?,
             Kind::PropertyPayment => property::take_back(scene.db, &effect.detail)?,
             // These are free again by the effect being undone.
-            Kind::Locker | Kind::Shipment | Kind::Assignment => {}
+            Kind::Locker | Kind::Shipment | Kind::Assignment | Kind::Coupon | Kind::Points | Kind::Order => {}
         }
     }
     Ok(Answer::new(200, json!({ kind.undone(): ran })))

@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 
 use crate::door::{Deed, Lost, at, heard, nowhere};
 use crate::effect::Kind;
-use crate::{Shop, control, gateway, lockers, logistics, property, stock};
+use crate::{Shop, control, facts, gateway, lockers, logistics, orders, property, stock};
 
 /// Open connections; more wait to be accepted.
 const CONNECTIONS_MAX: usize = 4096;
@@ -58,6 +58,20 @@ fn router(shop: Arc<Shop>) -> Router {
         .route("/property/payments", post(at(Deed::Forward(Kind::PropertyPayment, property::pay))))
         .route("/property/payments/cancel", post(at(Deed::Undo(Kind::PropertyPayment))))
         .route("/events/{name}", post(at(Deed::Other(heard))))
+        .route("/coupons/redemptions", post(at(Deed::Forward(Kind::Coupon, orders::redeem))))
+        .route("/coupons/redemptions/release", post(at(Deed::Undo(Kind::Coupon))))
+        .route("/points/uses", post(at(Deed::Forward(Kind::Points, orders::use_points))))
+        .route("/points/uses/release", post(at(Deed::Undo(Kind::Points))))
+        .route("/orders", post(at(Deed::Forward(Kind::Order, orders::save))))
+        .route("/orders/cancel", post(at(Deed::Undo(Kind::Order))))
+        .route("/catalog/products/{id}", get(at(Deed::Other(facts::product))))
+        .route("/catalog/promotions/{id}", get(at(Deed::Other(facts::promotion))))
+        .route("/catalog/shops/{id}", get(at(Deed::Other(facts::shop))))
+        .route("/catalog/coupons/{id}", get(at(Deed::Other(facts::coupon))))
+        .route("/customers/{id}/address", get(at(Deed::Other(facts::address))))
+        .route("/customers/{id}/account", get(at(Deed::Other(facts::account))))
+        .route("/customers/{id}/membership", get(at(Deed::Other(facts::membership))))
+        .route("/customers/{id}/risk", get(at(Deed::Other(facts::risk))))
         .route("/control/faults", put(control::put_faults).get(control::show_faults).delete(control::clear_faults))
         .route("/control/settings", put(control::put_settings).get(control::show_settings))
         .route("/control/requests", get(control::requests))

@@ -1,6 +1,7 @@
-//! The simulation finds every planted bug.
-#![allow(clippy::print_stdout, reason = "the list of docs/reliability.md is what this prints")]
+//! The simulation finds every planted bug, and `docs/reliability.md` says with which seed.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::thread;
 
 use stepwell_core::planted;
@@ -27,12 +28,32 @@ fn every_planted_bug_is_found() {
         all.extend(other.join().unwrap_or_default());
         all
     });
-    for (name, found) in &all {
-        match found {
-            Some((seed, invariant)) => println!("| `{name}` | {seed} | {invariant} |"),
-            None => println!("| `{name}` | not found in {SEEDS_MAX} seeds | |"),
-        }
-    }
     let missed: Vec<_> = all.iter().filter(|(_, found)| found.is_none()).map(|(name, _)| name).collect();
     assert!(missed.is_empty() && all.len() == planted::ALL.len(), "not found: {missed:?}");
+    let found: BTreeMap<String, String> = all
+        .into_iter()
+        .filter_map(|(name, found)| Some((name, found?)))
+        .map(|(name, (seed, invariant))| (name.to_owned(), format!("{seed} | {invariant}")))
+        .collect();
+    let told = told();
+    let moved: Vec<String> = found
+        .iter()
+        .filter(|(name, found)| told.get(*name) != Some(found))
+        .map(|(name, found)| format!("`{name}` … | {found}"))
+        .collect();
+    assert!(moved.is_empty(), "the table of docs/reliability.md says otherwise; write there:\n{}", moved.join("\n"));
+    assert_eq!(told.len(), found.len(), "docs/reliability.md lists bugs that are not planted");
+}
+
+/// What the table of planted bugs says: by name, seed and invariant.
+fn told() -> BTreeMap<String, String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reliability.md");
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let table = text.split("### Planted bugs").nth(1).and_then(|rest| rest.split("\n#").next()).unwrap_or_default();
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    rows.filter_map(|(name, rest)| {
+        let (_, found) = rest.trim_end().trim_end_matches('|').split_once(" | ")?;
+        Some((name.to_owned(), found.trim().to_owned()))
+    })
+    .collect()
 }

@@ -3,13 +3,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use chrono_tz::Tz;
 use serde_json::{Map, Value};
 
 use super::binding::{Binding, Keyed, Share, Shares, Target};
-use super::document::{RouteAuth, RouteRule, Rule, Variant, VersionName};
-use super::route::{Destination, Route, Way};
+use super::document::{ResolveDocument, RouteAuth, RouteRule, Rule, Variant, VersionName};
+use super::route::{Destination, Resolve, Route, Way};
 use super::{Checked, KEYS_MAX, RULES_MAX, VARIANTS_MAX, Versions, WEIGHT_MAX};
-use crate::expr::{Expr, expression_problem};
+use crate::expr::{Expr, Template, expression_problem};
 use crate::flow::duration;
 use crate::flow::read::Reader;
 use crate::problem::{Problem, Severity};
@@ -156,13 +157,14 @@ impl Checker<'_> {
     }
 
     fn route<'v>(&mut self, versions: &impl Fn(&str) -> Option<&'v Versions>) -> Route {
-        self.reader.unknown_fields(&["auth", "wait", "rules"]);
+        self.reader.unknown_fields(&["auth", "wait", "resolve", "rules"]);
         if self.reader.raw("rules").is_none() {
             let problem = Problem::error("MISSING_FIELD", "", "the route has no `rules`");
             self.problem(problem.fix("add a rule such as { \"name\": \"all\", \"flow\": \"community_order\" }"));
         }
         let auth = self.reader.field::<RouteAuth>("auth");
         let wait_ms = self.wait();
+        let resolve = self.resolve();
         let (mut names, mut wanted, mut rules) = (HashSet::new(), Vec::new(), Vec::new());
         let mut always: Option<String> = None;
         for (index, rule) in self.list::<RouteRule>("rules", RULES_MAX) {
@@ -183,7 +185,28 @@ impl Checker<'_> {
                 rules.push(Way { when, to });
             }
         }
-        Route { open: auth == Some(RouteAuth::None), wait_ms, rules, named: wanted }
+        Route { open: auth == Some(RouteAuth::None), wait_ms, resolve, rules, named: wanted }
+    }
+
+    fn resolve(&mut self) -> Option<Resolve> {
+        let ResolveDocument { table, into, with } = self.reader.field("resolve")?;
+        let letters = |letter: u8| letter.is_ascii_alphanumeric() || letter == b'_';
+        let name = into.len() <= NAME_CHARS_MAX && into.bytes().all(letters);
+        if !name || !into.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_') {
+            let problem = Problem::error("RULE_NAME", "/resolve/into", format!("`{into}` is no name for a field"));
+            self.problem(problem.fix("use letters, digits and `_`, no digit first"));
+        }
+        let mut found = Vec::new();
+        let problems = &mut self.reader.problems;
+        let with = with.map(|with| Template::compile(&with, "/resolve/with", Tz::UTC, problems, &mut found));
+        for (pointer, expr) in found {
+            let strangers = expr.reads().iter().filter_map(|path| path.first()).filter(|root| &***root != "input");
+            for root in strangers.collect::<HashSet<_>>() {
+                let message = format!("`{root}` stands for nothing here");
+                self.problem(Problem::error("UNKNOWN_REFERENCE", pointer.as_str(), message).fix("use input"));
+            }
+        }
+        Some(Resolve::new(&table, &into, with))
     }
 
     fn wait(&mut self) -> u64 {

@@ -1,6 +1,7 @@
 //! The documents as they are written: what `PUT …/bindings` and `PUT /routes/{path}` take.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Which version a start of a flow runs: the first rule that matches, else the split, else the default,
 /// else the newest version.
@@ -92,8 +93,24 @@ pub struct RouteDocument {
     /// How long the caller is kept before it gets a 202: at most 60 s, 10 s unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<String>,
+    /// Asks a table first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolve: Option<ResolveDocument>,
     /// In order; the first that matches chooses.
     pub rules: Vec<RouteRule>,
+}
+
+/// Asks a published table, in its newest version at that moment, and writes what it says into the body.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ResolveDocument {
+    /// The table's key.
+    pub table: String,
+    /// The field of the body that its answer becomes; `table` in it names the version that said so.
+    pub into: String,
+    /// What the table's columns see by name: a template over the body. Unless given, the body as `input`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub with: Option<Value>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

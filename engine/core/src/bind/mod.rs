@@ -20,8 +20,8 @@ mod tests;
 use std::sync::Arc;
 
 pub use binding::{Asked, Binding, By, Choice, Passed, Target};
-pub use document::{BindingDocument, RouteDocument, RouteRule, Rule, Split, Variant, VersionName};
-pub use route::{Destination, Route, RouteChoice};
+pub use document::{BindingDocument, ResolveDocument, RouteDocument, RouteRule, Rule, Split, Variant, VersionName};
+pub use route::{Destination, Resolve, Route, RouteChoice};
 
 use crate::problem::{Problem, Severity};
 

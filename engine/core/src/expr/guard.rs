@@ -31,50 +31,85 @@ pub(super) fn length(source: &str) -> Result<(), ExprError> {
     Ok(())
 }
 
+/// A bracket that is open.
+struct Open {
+    bracket: Bracket,
+    /// Of a call; it may hold nothing.
+    call: bool,
+    /// `a[`; a slice may end it at once.
+    index: bool,
+    /// Conditions in it whose `:` is to come.
+    conditions: usize,
+}
+
+impl Open {
+    fn new(bracket: Bracket, as_operand: bool) -> Self {
+        let call = !as_operand && bracket == Bracket::LeftParenthesis;
+        let index = !as_operand && bracket == Bracket::LeftSquareBracket;
+        Self { bracket, call, index, conditions: 0 }
+    }
+}
+
 /// Looks at the tokens alone; nothing has been nested yet.
 pub(super) fn tokens(tokens: &[Token<'_>]) -> Result<(), ExprError> {
     let has_range = tokens.iter().any(|token| token.kind == TokenKind::Operator(Operator::Range));
     let open_max = if has_range { OPEN_BRACKETS_WITH_RANGE_MAX } else { OPEN_BRACKETS_MAX };
-    let (mut open, mut operators, mut nesting) = (0_usize, 0, 0);
+    let mut open: Vec<Open> = Vec::new();
+    // For empty brackets after which the parser, looking for an interval, reads all that follows again.
+    let mut read_again = 0;
+    let (mut operators, mut nesting) = (0, 0);
     // An interval may open with any bracket (`]1..5[`), so what a bracket does depends on whether
     // an operand may stand here.
     let mut operand_next = true;
-    // The last token opened the arguments of a call, which may be none; an index may not.
-    let mut just_called = false;
-    for token in tokens {
-        let mut called = false;
+    let mut just_opened = false;
+    let mut just_sliced = false;
+    for (at, token) in tokens.iter().enumerate() {
+        let (opened_before, sliced_before) = (just_opened, just_sliced);
+        (just_opened, just_sliced) = (false, false);
         match token.kind {
             TokenKind::Bracket(bracket) => {
-                let none = just_called && bracket == Bracket::RightParenthesis;
-                let empty = closes(bracket) && operand_next && (none || !has_range);
-                let opens = !empty && (operand_next || !closes(bracket));
-                called = opens && !operand_next && bracket == Bracket::LeftParenthesis;
-                open = match (opens, open) {
-                    (true, _) => open + 1,
-                    (false, 0) => {
-                        return Err(refused(token, "EXPRESSION_SYNTAX", "this bracket closes nothing".into()));
-                    }
-                    (false, _) => open - 1,
-                };
-                operand_next = opens;
+                let last = open.last();
+                let empty = opened_before && last.is_some_and(|last| closed_by(last.bracket) == Some(bracket));
+                let nothing_asked = empty && last.is_some_and(|last| last.call);
+                let slice = sliced_before && bracket == Bracket::RightSquareBracket;
+                if empty && has_range && !nothing_asked {
+                    read_again += read_again_after(&tokens[at + 1..]);
+                }
+                // Where there is no interval, none opens with a bracket that closes.
+                let opens =
+                    if operand_next { !(closes(bracket) && (empty || slice || !has_range)) } else { !closes(bracket) };
+                if opens {
+                    open.push(Open::new(bracket, operand_next));
+                } else if open.pop().is_none() {
+                    return Err(refused(token, "EXPRESSION_SYNTAX", "this bracket closes nothing".into()));
+                }
+                (operand_next, just_opened) = (opens, opens);
             }
             TokenKind::TemplateString(TemplateString::ExpressionStart) => {
-                open += 1;
+                open.push(Open::new(Bracket::LeftCurlyBracket, true));
                 operand_next = true;
             }
             TokenKind::TemplateString(TemplateString::ExpressionEnd) => {
-                open = open.saturating_sub(1);
+                open.pop();
                 operand_next = false;
             }
             TokenKind::Operator(operator) => {
                 operators += usize::from(!matches!(operator, Operator::Comma | Operator::Slice));
                 nesting += usize::from(nests(operator) || operand_next);
                 operand_next = true;
+                if let Some(inner) = open.last_mut() {
+                    let conditions = inner.conditions;
+                    match operator {
+                        Operator::QuestionMark => inner.conditions += 1,
+                        Operator::Slice => inner.conditions = conditions.saturating_sub(1),
+                        _ => {}
+                    }
+                    just_sliced = operator == Operator::Slice && inner.index && conditions == 0;
+                }
             }
             _ => operand_next = false,
         }
-        just_called = called;
-        let over = if open > open_max {
+        let over = if open.len() + read_again > open_max {
             format!("more than {open_max} brackets are open here")
         } else if operators > OPERATORS_MAX {
             format!("more than {OPERATORS_MAX} operators")
@@ -88,12 +123,32 @@ pub(super) fn tokens(tokens: &[Token<'_>]) -> Result<(), ExprError> {
     Ok(())
 }
 
+/// What an empty bracket before these tokens counts, as so many brackets that are open. The parser tries its end, and
+/// each end that follows, as the beginning of an interval; where it finds no operand behind them, it stops at once.
+fn read_again_after(rest: &[Token<'_>]) -> usize {
+    let ends = rest.iter().take_while(|token| matches!(token.kind, TokenKind::Bracket(bracket) if closes(bracket)));
+    let ends = ends.count();
+    match rest.get(ends).map(|next| &next.kind) {
+        None | Some(TokenKind::Operator(Operator::Comma | Operator::Slice)) => 0,
+        Some(_) => 2 + ends,
+    }
+}
+
 fn refused(token: &Token<'_>, code: &'static str, message: String) -> ExprError {
     ExprError { code, message, from: token.span.0 as usize, to: token.span.1 as usize }
 }
 
 fn closes(bracket: Bracket) -> bool {
     matches!(bracket, Bracket::RightParenthesis | Bracket::RightSquareBracket | Bracket::RightCurlyBracket)
+}
+
+fn closed_by(bracket: Bracket) -> Option<Bracket> {
+    match bracket {
+        Bracket::LeftParenthesis => Some(Bracket::RightParenthesis),
+        Bracket::LeftSquareBracket => Some(Bracket::RightSquareBracket),
+        Bracket::LeftCurlyBracket => Some(Bracket::RightCurlyBracket),
+        _ => None,
+    }
 }
 
 fn nests(operator: Operator) -> bool {

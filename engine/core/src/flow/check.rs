@@ -34,6 +34,7 @@ use serde_json::{Map, Value};
 
 use super::document::{CompensationDocument, DocumentKind, JoinDocument, Note, Position, Title};
 use super::evaluate::Plugged;
+use super::extend;
 use super::pointer::{child, nearest};
 use super::read::Reader;
 use super::{Body, BodyIx, Boundary, Compensation, Edge, Flow, Kind, Listener, Node, NodeIx, duration, hash};
@@ -87,13 +88,40 @@ pub struct Checked {
     pub hash: String,
 }
 
-/// Checks a document against the node types at hand.
+/// Checks a document against the node types at hand. What extends a template, or is one, is checked as the graph that
+/// comes of it.
 pub fn check(document: &Value, catalog: &Catalog) -> Checked {
     check_plugged(document, catalog, &[])
 }
 
 /// The same of a machine whose actions have changed since it was published.
 pub fn check_plugged(document: &Value, catalog: &Catalog, plugged: &[Plugged]) -> Checked {
+    if !extend::has_slots(document) {
+        return check_graph(document, document, catalog, plugged);
+    }
+    let resolved = extend::resolve(document, catalog);
+    let mut checked = check_graph(&resolved.document, document, catalog, &[]);
+    if resolved.complete {
+        checked.problems.iter_mut().for_each(|problem| resolved.place(problem));
+    } else {
+        // Without its template nothing is known of it.
+        checked.problems.clear();
+    }
+    if !resolved.problems.is_empty() {
+        checked.flow = None;
+        checked.problems.extend(resolved.problems);
+    }
+    sort(&mut checked.problems);
+    checked
+}
+
+fn sort(problems: &mut Vec<Problem>) {
+    problems.sort_by(|a, b| (&a.pointer, &a.code, &a.message).cmp(&(&b.pointer, &b.code, &b.message)));
+    problems.dedup();
+}
+
+/// Checks a graph that came of `source`, or a machine.
+fn check_graph(document: &Value, source: &Value, catalog: &Catalog, plugged: &[Plugged]) -> Checked {
     let mut problems = Vec::new();
     let flow = match document.as_object() {
         None => {
@@ -117,25 +145,25 @@ pub fn check_plugged(document: &Value, catalog: &Catalog, plugged: &[Plugged]) -
             flow
         }
     };
-    problems.sort_by(|a, b| (&a.pointer, &a.code, &a.message).cmp(&(&b.pointer, &b.code, &b.message)));
-    problems.dedup();
-    let hash = hash::hash(document, &pins(document, catalog));
+    sort(&mut problems);
+    let hash = hash::hash(source, &pins(source, document, catalog));
     let valid = problems.iter().all(|problem| problem.severity == Severity::Warning);
     let flow = flow.filter(|_| valid).map(|flow| Flow { hash: hash.clone(), ..flow });
     Checked { flow, problems, hash }
 }
 
 /// What the document's names resolve to, as far as it is at hand: the digest of each node type, the version of each
-/// called flow.
-fn pins<'d>(document: &'d Value, catalog: &'d Catalog) -> BTreeMap<&'d str, String> {
+/// called flow, table and template. `source` is what the document was made of.
+fn pins<'d>(source: &'d Value, document: &'d Value, catalog: &'d Catalog) -> BTreeMap<&'d str, String> {
     let found = node_types_used(document).into_iter().filter_map(|uses| catalog.get(uses));
     let mut pins: BTreeMap<&str, String> = found.map(|one| (one.uses.as_str(), one.digest.clone())).collect();
-    for node in nodes_of(document) {
-        if let Some(flow) = node.get("flow").and_then(Value::as_str)
-            && let Some(found) = catalog.flows.get(flow)
-        {
-            pins.insert(flow, format!("{} {}", found.version, found.hash));
-        }
+    let named = |field: &'static str| nodes_of(document).filter_map(move |node| node.get(field)?.as_str());
+    let flows = named("flow").filter_map(|name| Some((name, catalog.flows.get(name)?)));
+    let tables = named("table").filter_map(|name| Some((name, catalog.tables.get(name)?)));
+    let templates = source.get("extends").and_then(Value::as_str);
+    let templates = templates.and_then(|name| Some((name, catalog.templates.get(name)?)));
+    for (name, found) in flows.chain(tables).chain(templates) {
+        pins.insert(name, format!("{} {}", found.version, found.hash));
     }
     pins
 }
@@ -157,6 +185,12 @@ pub fn flows_called(document: &Value) -> BTreeSet<&str> {
     calls.filter_map(|call| call.get("flow")?.as_str()).collect()
 }
 
+/// The tables that a document's decisions name.
+pub fn tables_used(document: &Value) -> BTreeSet<&str> {
+    let decisions = nodes_of(document).filter(|node| node.get("type").and_then(Value::as_str) == Some("decision"));
+    decisions.filter_map(|decision| decision.get("table")?.as_str()).collect()
+}
+
 /// The node types that a document names, of tasks, undos and listeners.
 pub fn node_types_used(document: &Value) -> BTreeSet<&str> {
     let nodes = nodes_of(document);
@@ -164,6 +198,14 @@ pub fn node_types_used(document: &Value) -> BTreeSet<&str> {
     let lists = nodes.chain([document]).filter_map(|one| one.get("listeners")?.as_array());
     let heard = lists.flatten();
     own.chain(heard).filter_map(|one| one.get("uses")?.as_str()).collect()
+}
+
+/// Whether a text can be the key of a flow, template or table.
+pub(crate) fn is_key(key: &str) -> bool {
+    let letters = |letter: u8| letter.is_ascii_lowercase() || letter.is_ascii_digit() || b"_-.".contains(&letter);
+    (1..=64).contains(&key.len())
+        && key.bytes().all(letters)
+        && key.starts_with(|first: char| first.is_ascii_alphanumeric())
 }
 
 fn too_large(document: &Value, fields: &Map<String, Value>, problems: &mut Vec<Problem>) -> bool {
@@ -184,7 +226,7 @@ fn too_large(document: &Value, fields: &Map<String, Value>, problems: &mut Vec<P
 }
 
 /// How long the document is as compact JSON text, without making the text.
-fn json_bytes(document: &Value) -> usize {
+pub(crate) fn json_bytes(document: &Value) -> usize {
     struct Count(usize);
     impl std::io::Write for Count {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -382,8 +424,10 @@ impl<'d> Checker<'d> {
             timezone,
             triggers,
             schedules,
+            has_stages: false,
         };
-        let flow = splice::call(flow, std::mem::take(&mut self.called));
+        let mut flow = splice::call(flow, std::mem::take(&mut self.called));
+        flow.has_stages = flow.nodes.iter().any(|node| matches!(node.kind, Kind::Stage(_)));
         if flow.nodes.len() > NODES_WITH_CALLED_MAX {
             let message =
                 format!("{} nodes with those of the flows it calls; at most {NODES_WITH_CALLED_MAX}", flow.nodes.len());
@@ -407,11 +451,7 @@ impl<'d> Checker<'d> {
         self.reader.field::<Title>("title");
         self.reader.field::<Title>("summary");
         let key = self.reader.field::<String>("key")?;
-        let letters = |letter: u8| letter.is_ascii_lowercase() || letter.is_ascii_digit() || b"_-.".contains(&letter);
-        let well_formed = (1..=64).contains(&key.len())
-            && key.bytes().all(letters)
-            && key.starts_with(|first: char| first.is_ascii_alphanumeric());
-        if !well_formed {
+        if !is_key(&key) {
             let problem = Problem::error("FLOW_KEY", "/key", format!("`{key}` is no key for a flow"));
             self.problem(
                 problem.fix("use small letters, digits, `_`, `-` and `.`, at most 64, a letter or digit first"),

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 mod container;
 mod listener;
 mod machine;
+mod slot;
 mod task;
 
 pub use container::{
@@ -25,6 +26,7 @@ pub use machine::{
     ActionDocument, ActionMessageDocument, ActionsPolicyDocument, EachDocument, EachWithDocument, MachineDocument,
     MachineKind, NextCaseDocument, NextDocument, StateDocument,
 };
+pub use slot::{FillDocument, GraphFillDocument, SlotDocument, StepFillDocument, StepsPatchDocument, TakesDocument};
 pub use task::{
     BoundaryDocument, BoundaryKind, DeliveryDocument, ExternalTaskDocument, RetryDocument, TaskDocument,
     UndoByDocument, UndoDocument, UserTaskDocument,
@@ -75,7 +77,15 @@ pub struct FlowDocument {
     /// What is done beside the flow when it begins, and when it is over. Of a flow that is called as well.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub listeners: Vec<ListenerDocument>,
+    /// `key@version` of a template, or `key`: its newest version when this is published. Its graph is this flow's, with
+    /// the slots filled; there are no `nodes` and `edges` here then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extends: Option<String>,
+    /// What stands in the slots of the template, by the slot's id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub slots: BTreeMap<String, FillDocument>,
     /// The nodes by id. An id is a plain word, because expressions say `nodes.<id>`.
+    #[serde(default)]
     pub nodes: BTreeMap<String, NodeDocument>,
     #[serde(default)]
     pub edges: Vec<EdgeDocument>,
@@ -107,6 +117,8 @@ pub enum PriorityDocument {
 #[serde(rename_all = "lowercase")]
 pub enum DocumentKind {
     Graph,
+    /// A graph with slots that flows extend; nothing is started on it.
+    Template,
 }
 
 /// A text, or one per language tag.
@@ -173,6 +185,7 @@ pub enum NodeDocument {
     Call(Box<CallDocument>),
     ForEach(Box<ForEachDocument>),
     Stage(Box<StageDocument>),
+    Slot(Box<SlotDocument>),
 }
 
 impl NodeDocument {
@@ -226,6 +239,7 @@ impl NodeDocument {
             Self::Call(node) => &node.inside,
             Self::ForEach(node) => &node.inside,
             Self::Stage(node) => &node.inside,
+            Self::Slot(node) => &node.inside,
         };
         inside.as_deref()
     }
@@ -379,7 +393,8 @@ pub struct DecisionDocument {
     /// The container it is in.
     #[serde(default, rename = "in", skip_serializing_if = "Option::is_none")]
     pub inside: Option<String>,
-    /// A decision table in the JDM shape: `hitPolicy`, `inputs`, `outputs`, `rules`.
+    /// A decision table in the JDM shape: `hitPolicy`, `inputs`, `outputs`, `rules`. Or the name of a published one:
+    /// `key@version`, or `key`, its newest version when this flow is published.
     pub table: Value,
     /// What the table's columns see by name; without it they see the flow's context.
     #[serde(default, rename = "with", skip_serializing_if = "Option::is_none")]

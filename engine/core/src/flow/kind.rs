@@ -168,6 +168,8 @@ pub struct ExternalTask {
     pub retry: Retry,
     pub undo: Undo,
     pub timeout_ms: Option<u64>,
+    /// See [`Task::whole_ms`].
+    pub whole_ms: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -175,6 +177,8 @@ pub struct CallFlow {
     pub body: BodyIx,
     pub with: Template,
     pub timeout_ms: Option<u64>,
+    /// See [`Task::whole_ms`].
+    pub whole_ms: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -192,6 +196,8 @@ pub struct ForEach {
     pub rest: Rest,
     pub more: Option<More>,
     pub timeout_ms: Option<u64>,
+    /// See [`Task::whole_ms`].
+    pub whole_ms: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -228,6 +234,8 @@ pub struct Stage {
     /// How the results of each group become one; [`Merge::Named`] where nothing is said.
     pub merge: Vec<(Arc<str>, Merge)>,
     pub timeout_ms: Option<u64>,
+    /// See [`Task::whole_ms`].
+    pub whole_ms: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -238,6 +246,8 @@ pub struct StageStep {
     pub group: Option<Arc<str>>,
     /// Its failure leaves null in its place.
     pub optional: bool,
+    /// Its result; without it what the node gives.
+    pub output: Option<Template>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -274,6 +284,8 @@ pub struct Task {
     /// The mapped input.
     pub with: Template,
     pub retry: Retry,
+    /// All tries together, and the waits between them: of a step that says no time of its own.
+    pub whole_ms: Option<u64>,
     pub undo: Undo,
     pub delivery: Delivery,
 }
@@ -372,6 +384,8 @@ pub enum Delivery {
 #[derive(Debug)]
 pub struct Decision {
     pub table: Table,
+    /// The published table it is, as `key@version`; `None` where it stands in the node.
+    pub from: Option<Arc<str>>,
     /// What the table's columns see; without it they see the flow's whole context.
     pub with: Option<Template>,
 }
@@ -404,6 +418,18 @@ impl Kind {
             Self::Stage(stage) => stage.timeout_ms,
             Self::UserTask(task) => task.timeout_ms,
             Self::ExternalTask(task) => task.timeout_ms,
+            _ => None,
+        }
+    }
+
+    /// How long a step may take that says no time of its own: all tries together.
+    pub fn whole_ms(&self) -> Option<u64> {
+        match self {
+            Self::Call(call) => call.whole_ms,
+            Self::ForEach(each) => each.whole_ms,
+            Self::Stage(stage) => stage.whole_ms,
+            Self::Task(task) => task.whole_ms,
+            Self::ExternalTask(task) => task.whole_ms,
             _ => None,
         }
     }

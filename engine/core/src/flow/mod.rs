@@ -14,6 +14,7 @@ pub mod check;
 pub mod document;
 pub mod duration;
 pub mod evaluate;
+pub mod extend;
 mod hash;
 mod kind;
 pub(crate) mod pointer;
@@ -73,6 +74,8 @@ pub struct Flow {
     pub timezone: String,
     pub triggers: Vec<Trigger>,
     pub schedules: Vec<Schedule>,
+    /// Whether some node is a stage: their times are taken.
+    pub has_stages: bool,
 }
 
 /// A graph that is run as one: a whole flow, or what a container holds.

@@ -15,7 +15,7 @@ use crate::problem::Problem;
 /// Reads of one piece, each taking one field out.
 const TRIES_MAX: usize = 64;
 
-const KINDS: [&str; 20] = [
+const KINDS: [&str; 21] = [
     "start",
     "end",
     "task",
@@ -36,6 +36,7 @@ const KINDS: [&str; 20] = [
     "call",
     "for-each",
     "stage",
+    "slot",
 ];
 
 /// The document's own fields, read one by one.
@@ -127,6 +128,7 @@ impl<'d> Reader<'d> {
             "call" => NodeDocument::Call(Box::new(self.piece(&rest, pointer)?)),
             "for-each" => NodeDocument::ForEach(Box::new(self.piece(&rest, pointer)?)),
             "stage" => NodeDocument::Stage(Box::new(self.piece(&rest, pointer)?)),
+            "slot" => NodeDocument::Slot(Box::new(self.piece(&rest, pointer)?)),
             other => {
                 let message = format!("there is no node type `{other}`");
                 let fix = match nearest(other, KINDS) {
@@ -159,7 +161,7 @@ impl<'d> Reader<'d> {
     }
 }
 
-fn read<T: DeserializeOwned>(value: &Value, pointer: &str, problems: &mut Vec<Problem>) -> Option<T> {
+pub(super) fn read<T: DeserializeOwned>(value: &Value, pointer: &str, problems: &mut Vec<Problem>) -> Option<T> {
     let first = match serde_path_to_error::deserialize(value) {
         Ok(read) => return Some(read),
         Err(error) => error,

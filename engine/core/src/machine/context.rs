@@ -197,6 +197,10 @@ pub(super) fn call(flow: &Flow, it: &Instance, id: TokenId, token: &Token) -> Op
     if state.op == Op::Listen {
         callee = super::listen::heard(flow, token.node, state)?.call.as_ref().map(|one| &one.call);
     }
+    let mut callee = callee?.clone();
+    if let (Some(until_ms), Op::Run | Op::Resume, None) = (state.until_ms, state.op, &state.undoing) {
+        callee.timeout_ms = callee.timeout_ms.min(until_ms.saturating_sub(it.now_ms)).max(1);
+    }
     let path = it.scopes.get(&token.scope).map_or("", |scope| &*scope.path);
     Some(Call {
         token: id,
@@ -205,7 +209,7 @@ pub(super) fn call(flow: &Flow, it: &Instance, id: TokenId, token: &Token) -> Op
         attempt: state.attempt,
         op: state.op,
         export,
-        callee: callee?.clone(),
+        callee,
         key: state.key.clone(),
         forward_key: state.undoing.as_ref().map(|step| step.key.clone()),
         input: call_input,

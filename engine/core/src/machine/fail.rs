@@ -161,10 +161,11 @@ impl Walk<'_> {
         fault.error.class == FailureClass::Transient && fault.answered && self.may_have_effect(node)
     }
 
-    /// When a wait ends: at its own time, or at that of the wait it goes on with.
+    /// When a wait ends: at its own time, or at that of the wait it goes on with; with the step's at the latest.
     fn wait_end(&self, timeout_ms: Option<u64>, state: &mut Visit) -> Option<u64> {
         let before = state.wait_due_ms.take();
-        timeout_ms.map(|timeout| self.it.now_ms.saturating_add(timeout)).or(before)
+        let own = timeout_ms.map(|timeout| self.it.now_ms.saturating_add(timeout)).or(before);
+        own.into_iter().chain(state.until_ms).min()
     }
 
     /// Somebody outside did not do the work in time.
@@ -202,9 +203,10 @@ impl Walk<'_> {
             let at = At::Incident { error: fault.error, visit: Some(state), stopped: None };
             return self.stand(id, here, since_ms, at);
         }
-        if worth_a_try(class) && state.tries < retry.attempts {
-            let wait_ms = backoff_ms(&retry, state.tries).max(fault.retry_after_ms);
-            let due_ms = self.it.now_ms.saturating_add(wait_ms);
+        let wait_ms = backoff_ms(&retry, state.tries).max(fault.retry_after_ms);
+        let due_ms = self.it.now_ms.saturating_add(wait_ms);
+        let in_time = state.until_ms.is_none_or(|until_ms| due_ms < until_ms);
+        if worth_a_try(class) && state.tries < retry.attempts && in_time {
             return self.stand(id, here, since_ms, At::Retrying { visit: state, due_ms, error: fault.error });
         }
         if self.is_caught(here, &fault.error) || compensates(class) {

@@ -103,11 +103,7 @@ impl Walk<'_> {
             self.stand(id, here, token.since_ms, token.at);
             return self.one_more(host, here, payload);
         }
-        let Some(port) = port.clone() else {
-            let text = format!("`{}` took longer than it may", self.flow.nodes[here.node].id);
-            let error = self.error(FailureClass::TimedOut, "TIMEOUT", text, here.node);
-            return self.host_failed(host, here, error);
-        };
+        let Some(port) = port.clone() else { return self.host_timed_out(host, here) };
         let handler = self.flow.nodes[here.node].on.iter().find(|handler| handler.port == port);
         let interrupting = handler.is_none_or(|handler| handler.interrupting);
         if let Some(payload) = payload {
@@ -129,6 +125,20 @@ impl Walk<'_> {
         self.stop_token(host);
         self.won(race);
         self.leave(here, &port);
+    }
+
+    /// A container that is a step has used up what every step has.
+    pub(super) fn step_timed_out(&mut self, host: TokenId) {
+        let Some(token) = self.it.tokens.get_mut(&host) else { return };
+        token.until_ms = None;
+        let here = token.here();
+        self.host_timed_out(host, here);
+    }
+
+    fn host_timed_out(&mut self, host: TokenId, here: Here) {
+        let text = format!("`{}` took longer than it may", self.flow.nodes[here.node].id);
+        let error = self.error(FailureClass::TimedOut, "TIMEOUT", text, here.node);
+        self.host_failed(host, here, error);
     }
 
     /// A container as a whole has failed.

@@ -366,7 +366,7 @@ impl Instance {
     /// What is due, and when, in token order. Nothing while it is suspended.
     pub fn due(&self) -> impl Iterator<Item = (TokenId, u64)> + '_ {
         let tokens = self.tokens.iter().filter(|_| !self.suspended);
-        tokens.filter_map(|(&id, token)| token.at.due_ms().map(|due_ms| (id, due_ms)))
+        tokens.filter_map(|(&id, token)| token.due_ms().map(|due_ms| (id, due_ms)))
     }
 
     /// The messages that tokens wait for, in token order. None while it is suspended: they are kept for it.

@@ -59,7 +59,9 @@ pub const STEPS_PER_EVENT_MAX: u32 = 10_000;
 /// Visits of one node in one instance, then an incident.
 pub const VISITS_MAX: u32 = 10_000;
 /// Events of one instance, then an incident.
-pub const EVENTS_MAX: u32 = if cfg!(feature = "long-histories") { 1_000_000 } else { 50_000 };
+pub const EVENTS_MAX: u32 = if HISTORIES_ARE_LONG { 1_000_000 } else { 50_000 };
+/// A build to measure with, which is not the product.
+pub const HISTORIES_ARE_LONG: bool = cfg!(feature = "long-histories");
 /// Scopes in each other: containers, items, called flows.
 pub const SCOPE_DEPTH_MAX: usize = 24;
 /// Items of one `for-each`.

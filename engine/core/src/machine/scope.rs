@@ -64,6 +64,9 @@ impl Walk<'_> {
         let graph = steps.is_none();
         let Some(scope) = self.enter_container(here, None, steps)? else { return Ok(()) };
         if graph {
+            if flow.bodies[stage.body].entries.is_empty() {
+                self.scope_mut(scope).output = Some(Held::computed(json!({})));
+            }
             for &entry in &flow.bodies[stage.body].entries {
                 self.arrive(scope, entry, None);
             }
@@ -86,6 +89,10 @@ impl Walk<'_> {
             return Ok(None);
         }
         let host = self.place(here, At::Inside);
+        let whole_ms = self.flow.nodes[here.node].kind.whole_ms();
+        if let Some(token) = self.it.tokens.get_mut(&host) {
+            token.until_ms = whole_ms.map(|whole_ms| self.it.now_ms.saturating_add(whole_ms));
+        }
         let outer = self.it.scopes.get(&here.scope).map_or("", |scope| &*scope.path);
         let path = format!("{outer}{}.{}/", self.flow.nodes[here.node].id, here.visit);
         let progress = items.map(|items| {
@@ -349,6 +356,12 @@ impl Walk<'_> {
         let result = match &flow.nodes[within.node].kind {
             Kind::ForEach(each) if each.output.is_some() => {
                 each.output.as_ref().map_or_else(|| Ok(Held::computed(Value::Null)), |output| self.held(id, output))
+            }
+            Kind::Stage(stage) if stage.steps[index].output.is_some() => {
+                let result = stage.steps[index].output.as_ref().map(|output| self.held(id, output));
+                let outputs = std::mem::take(&mut self.scope_mut(id).outputs);
+                self.scope_mut(within.scope).outputs.extend(outputs);
+                result.unwrap_or_else(|| Ok(Held::computed(Value::Null)))
             }
             Kind::Stage(stage) => {
                 let outputs = std::mem::take(&mut self.scope_mut(id).outputs);

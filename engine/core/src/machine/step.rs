@@ -116,7 +116,9 @@ fn fits(flow: &Flow, it: &Instance, event: &Event) -> Result<(), Refused> {
     let fits = match event {
         Event::Started { .. } => true,
         Event::NodeReturned { token, attempt, op, .. } => it.awaits(*token, *attempt, *op),
-        Event::TimerFired { token, due_ms } => !it.suspended && at(token).and_then(At::due_ms) == Some(*due_ms),
+        Event::TimerFired { token, due_ms } => {
+            !it.suspended && it.tokens.get(token).and_then(Token::due_ms) == Some(*due_ms)
+        }
         Event::MessageArrived { token, .. } => {
             let waits = matches!(at(token), Some(At::Waiting { .. } | At::Guard { wait: Wait::Message { .. }, .. }));
             waits && !it.suspended
@@ -153,6 +155,10 @@ impl Walk<'_> {
         match self.it.tokens.get(&id).map(|token| &token.at) {
             Some(At::Guard { .. }) => {
                 self.guard_fired(id, None);
+                return self.run();
+            }
+            Some(At::Inside) => {
+                self.step_timed_out(id);
                 return self.run();
             }
             Some(At::Open { .. }) => {

@@ -16,6 +16,7 @@ mod listeners;
 mod machines;
 mod rows;
 mod scopes;
+mod steps;
 mod waits;
 
 use super::*;
@@ -55,7 +56,7 @@ fn strict(node_type: NodeType) -> NodeType {
     NodeType { input, ports, ..node_type }
 }
 
-/// With a flow to call: `u`, then `v`, both external with undo; it ends with what `v` gave.
+/// With flows to call: `u`, then `v`, both external with undo; they end with what `v` gave. `aside` undoes in parallel.
 fn catalog() -> Catalog {
     let types = node_types();
     let document = json!({
@@ -68,8 +69,13 @@ fn catalog() -> Catalog {
         },
         "edges": [{ "from": "start", "to": "u" }, { "from": "u", "to": "v" }, { "from": "v", "to": "end" }]
     });
-    let sub = CalledFlow { key: "sub".into(), version: 1, hash: String::new(), document, catalog: types.clone() };
-    Catalog { flows: BTreeMap::from([("sub@1".to_owned(), sub)]), ..types }
+    let mut aside = document.clone();
+    (aside["key"], aside["compensation"]) = (json!("aside"), json!("parallel"));
+    let flows = [("sub", document), ("aside", aside)].map(|(key, document)| {
+        let catalog = types.clone();
+        (format!("{key}@1"), CalledFlow { key: key.into(), version: 1, hash: String::new(), document, catalog })
+    });
+    Catalog { flows: BTreeMap::from(flows), ..types }
 }
 
 fn node_types() -> Catalog {
@@ -259,11 +265,12 @@ impl<'f> Play<'f> {
         let by = String::new();
         match word {
             "tick" => {
-                let due = self.it.tokens.iter().filter_map(|(&id, t)| t.at.due_ms().map(|due| (due, id))).min();
+                let due = self.it.tokens.iter().filter_map(|(&id, t)| t.due_ms().map(|due| (due, id))).min();
                 let (due_ms, token) = due.unwrap_or_else(|| panic!("nothing is due"));
                 self.now_ms = due_ms;
                 self.take(Event::TimerFired { token, due_ms });
             }
+            _ if word.starts_with('+') => self.now_ms += word[1..].parse::<u64>().unwrap(),
             "cancel" => self.take(Event::Commanded { command: Command::Cancel { reason: String::new() }, by }),
             "retry" => self.take(Event::Commanded { command: Command::Retry { token: None, new_key: false }, by }),
             "compensate" => self.take(Event::Commanded { command: Command::Compensate { reason: String::new() }, by }),

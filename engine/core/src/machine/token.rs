@@ -20,6 +20,10 @@ pub struct Token {
     /// When the visit started.
     pub since_ms: u64,
     pub at: At,
+    /// Of a container that is a step and says no time of its own: when its time is over. (A `timeout` it says is a
+    /// token beside it, [`At::Guard`].)
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_ms: Option<u64>,
     /// The waits after one event gateway: the first that is over drops the others of its race.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub race: Option<TokenId>,
@@ -131,6 +135,9 @@ pub struct Visit {
     /// of its own keeps it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_due_ms: Option<u64>,
+    /// When the step that this is has used up its time, if all its tries share one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_ms: Option<u64>,
     /// Query only: the failure that made us ask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<Error>,

@@ -45,6 +45,11 @@ pub(super) struct Here {
 }
 
 impl Token {
+    /// When time moves it.
+    pub fn due_ms(&self) -> Option<u64> {
+        self.at.due_ms().or(self.until_ms)
+    }
+
     pub(super) fn here(&self) -> Here {
         Here { scope: self.scope, node: self.node, visit: self.visit }
     }
@@ -329,7 +334,7 @@ impl<'f> Walk<'f> {
 
     pub(super) fn stand_in_race(&mut self, id: TokenId, here: Here, since_ms: u64, at: At, race: Option<TokenId>) {
         let Here { scope, node, visit } = here;
-        self.it.tokens.insert(id, Token { scope, node, visit, since_ms, at, race });
+        self.it.tokens.insert(id, Token { scope, node, visit, since_ms, at, until_ms: None, race });
     }
 
     pub(super) fn new_visit(&self, here: Here, input: Held) -> Box<Visit> {
@@ -345,20 +350,28 @@ impl<'f> Walk<'f> {
             signal: None,
             undoing: None,
             wait_due_ms: None,
+            until_ms: None,
             asked: None,
             hook: None,
         })
     }
 
     /// Stands the token in a call and asks for it.
-    pub(super) fn call(&mut self, id: TokenId, here: Here, since_ms: u64, state: Box<Visit>) {
+    pub(super) fn call(&mut self, id: TokenId, here: Here, since_ms: u64, mut state: Box<Visit>) {
         if self.it.suspended && !planted::on("suspended-sends") {
             return self.stand(id, here, since_ms, At::Halted(state));
+        }
+        if state.undoing.is_none() && matches!(state.op, Op::Run | Op::Resume) {
+            let whole_ms = self.flow.nodes[here.node].kind.whole_ms();
+            // What was kept from beginning in its time, by a pause or a person, has it anew.
+            let runs = state.until_ms.filter(|until_ms| *until_ms > self.it.now_ms);
+            state.until_ms = runs.or_else(|| whole_ms.map(|whole_ms| self.it.now_ms.saturating_add(whole_ms)));
         }
         // What a worker or a person does is not called: it is put out again.
         if let (Op::Run, None, Kind::ExternalTask(task)) = (state.op, &state.undoing, &self.flow.nodes[here.node].kind)
         {
             let due_ms = task.timeout_ms.map(|timeout| self.it.now_ms.saturating_add(timeout));
+            let due_ms = due_ms.into_iter().chain(state.until_ms).min();
             return self.stand(id, here, since_ms, At::Open { visit: state, due_ms });
         }
         self.stand(id, here, since_ms, At::Calling(state));

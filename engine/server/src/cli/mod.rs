@@ -24,8 +24,14 @@ use stepwell_sandbox::Caps;
 use crate::config::{self, Settings};
 use crate::serve;
 
+/// A build that is made to measure with says so.
+const VERSION: &str = match stepwell_core::machine::HISTORIES_ARE_LONG {
+    true => concat!(env!("CARGO_PKG_VERSION"), "+long"),
+    false => env!("CARGO_PKG_VERSION"),
+};
+
 #[derive(Parser)]
-#[command(name = "stepwell", version, about = "A durable flow engine whose steps are sandboxed WebAssembly components")]
+#[command(name = "stepwell", version = VERSION, about = "A durable flow engine whose steps are sandboxed WebAssembly components")]
 struct Line {
     #[command(subcommand)]
     command: Command,

@@ -10,7 +10,8 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use stepwell_core::catalog::Catalog;
-use stepwell_core::problem::Problem;
+use stepwell_core::flow::extend;
+use stepwell_core::problem::{Problem, Severity};
 use stepwell_runtime::Clock;
 use stepwell_runtime::journal::Unavailable;
 use stepwell_store::{Act, Counts, FlowSummary, Role};
@@ -93,6 +94,16 @@ pub(super) struct VersionDetail {
     digests: BTreeMap<String, Pin>,
     /// By the name that its calls give: the version they are pinned to.
     calls: BTreeMap<String, u32>,
+    /// The same of its decisions' tables.
+    tables: BTreeMap<String, u32>,
+    /// What runs, of a document that extends a template: a graph whose slots are filled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    resolved: Option<Value>,
+    /// How that differs from the template.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<shapes::Comparison>)]
+    comparison: Option<extend::Comparison>,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -115,6 +126,14 @@ pub(super) struct Checked {
     /// Of the version it would be published as; absent while there are errors.
     #[serde(skip_serializing_if = "Option::is_none")]
     hash: Option<String>,
+    /// What would run, of a document that has slots or extends a template.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    resolved: Option<Value>,
+    /// How that differs from the template.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<shapes::Comparison>)]
+    comparison: Option<extend::Comparison>,
 }
 
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -209,6 +228,9 @@ pub(super) async fn version(
     let version = found.ok_or_else(missing)?;
     let catalog: Catalog = serde_json::from_value((*version.definition.catalog).clone())
         .map_err(|error| Unavailable(format!("the version's node types cannot be read: {error}")))?;
+    let document = &version.definition.document;
+    let resolved = extend::has_slots(document).then(|| extend::resolve(document, &catalog).document);
+    let comparison = extend::compare(document, &catalog);
     let pin = |one: stepwell_core::catalog::NodeType| (one.uses, Pin { plugin: one.plugin, digest: one.digest });
     Ok(Json(VersionDetail {
         key: version.flow,
@@ -220,6 +242,9 @@ pub(super) async fn version(
         document: version.definition.document,
         digests: catalog.node_types.into_values().map(pin).collect(),
         calls: catalog.flows.into_iter().map(|(name, called)| (name, called.version)).collect(),
+        tables: catalog.tables.into_iter().map(|(name, table)| (name, table.version)).collect(),
+        resolved,
+        comparison,
     }))
 }
 
@@ -228,7 +253,10 @@ pub(super) async fn version(
     responses((status = 200, body = Checked), (status = 400, body = RefusalBody)))]
 pub(super) async fn check(State(app): State<App>, body::Json(asked): body::Json<CheckBody>) -> Json<Checked> {
     let checked = app.library.check(&asked.document).await;
-    Json(Checked { hash: checked.flow.map(|flow| flow.hash), problems: checked.problems })
+    let sound = checked.problems.iter().all(|problem| problem.severity == Severity::Warning);
+    let (resolved, comparison) = app.library.resolve(&asked.document).await.unzip();
+    let comparison = comparison.flatten();
+    Json(Checked { hash: sound.then_some(checked.hash), problems: checked.problems, resolved, comparison })
 }
 
 /// Publish a version
@@ -269,7 +297,7 @@ pub(super) fn key_mismatch(document: &Value, key: &str) -> Option<Problem> {
     Some(Problem::error("KEY_MISMATCH", "/key", message).fix("use one key in both"))
 }
 
-fn refused(error: PublishError) -> Refusal {
+pub(super) fn refused(error: PublishError) -> Refusal {
     match error {
         PublishError::Problems(problems) => Refusal::with(Code::FlowHasProblems, problems),
         PublishError::DraftMoved(draft) => drafts::conflict(draft.as_deref()),

@@ -485,7 +485,7 @@ fn token_item(flow: &Flow, it: &Instance, id: TokenId, token: &stepwell_core::ma
         state,
         attempt: visit.map_or(0, |visit| visit.attempt),
         since: rfc3339(token.since_ms),
-        due_at: token.at.due_ms().map(rfc3339),
+        due_at: token.due_ms().map(rfc3339),
         waiting,
         error: error.map(error_json),
         listener: visit.and_then(|visit| visit.hook.as_ref()).map(|hook| hook.then.moment()),

@@ -11,10 +11,11 @@ use http::StatusCode;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use stepwell_core::flow::{duration, evaluate};
+use stepwell_core::catalog::Catalog;
+use stepwell_core::flow::{duration, evaluate, extend};
 use stepwell_core::machine::{Command, EVENTS_MAX, Entry, Error, Event, Instance, State as InstanceState, TokenId};
 use stepwell_core::problem::Problem;
-use stepwell_runtime::journal::Definition;
+use stepwell_runtime::journal::{Definition, Unavailable};
 use stepwell_runtime::{Clock, CommandError};
 use stepwell_store::{Act, Cursor, Erased, Filter, InstanceDetail as Stored, InstanceSummary as Row, Role, Stands};
 
@@ -103,7 +104,7 @@ pub(super) struct InstanceDetail {
     tokens: Vec<TokenItem>,
     #[schema(value_type = BTreeMap<String, NodeRun>)]
     nodes: BTreeMap<Arc<str>, NodeRun>,
-    /// The document of the version it runs on.
+    /// The document of the version it runs on; of one that extends a template, what came of it.
     #[schema(value_type = Object)]
     document: Arc<Value>,
     /// What a compensation would undo, in its order.
@@ -261,12 +262,19 @@ pub(super) async fn history(app: &App, stored: &Stored, entries: &[Entry]) -> An
     Ok(History { first, versions })
 }
 
-/// The document; a machine's with what was plugged in since.
-fn shown(definition: &Definition) -> Arc<Value> {
-    if definition.plugged.is_empty() {
-        return definition.document.clone();
+/// What an instance runs, as it is drawn: of a document that extends a template, the graph with its slots filled; of a
+/// machine, with what was plugged in since.
+fn drawn(definition: Definition) -> Answer<Arc<Value>> {
+    let Definition { document, catalog, plugged, .. } = definition;
+    if !plugged.is_empty() {
+        return Ok(Arc::new(evaluate::settled(&document, &plugged)));
     }
-    Arc::new(evaluate::settled(&definition.document, &definition.plugged))
+    if !extend::has_slots(&document) {
+        return Ok(document);
+    }
+    let catalog: Catalog = serde_json::from_value((*catalog).clone())
+        .map_err(|error| Unavailable(format!("the version's node types cannot be read: {error}")))?;
+    Ok(Arc::new(extend::resolve(&document, &catalog).document))
 }
 
 /// Show an instance
@@ -276,7 +284,7 @@ pub(super) async fn show(State(app): State<App>, Path(id): Path<String>) -> Answ
     let (stored, replay) = replay(&app, &id).await?;
     let (flow, version) = (&stored.summary.flow, stored.summary.version);
     let published = app.engine.journal().version(flow, Some(version)).await?;
-    let document = published.map(|version| shown(&version.definition)).unwrap_or_default();
+    let document = published.map(|version| drawn(version.definition)).transpose()?.unwrap_or_default();
     let it = replay.instance();
     Ok(Json(InstanceDetail {
         input: it.and_then(|it| it.root().input.as_ref()).map(|held| held.value.clone()).unwrap_or_default(),

@@ -275,7 +275,7 @@ pub(super) async fn plug(
 /// Checks the machine with the action in it: what it is pinned to beyond the version, and warnings.
 async fn try_out(app: &App, found: &Found, name: &str, action: &Value) -> Answer<(Catalog, Vec<Problem>)> {
     let alone = json!({ "actions": [action] });
-    let at_hand = app.library.with_called(&alone, app.engine.nodes().catalog()).await;
+    let at_hand = app.library.with_published(&alone, app.engine.nodes().catalog()).await;
     // What the version is pinned to stays: one machine does not run two builds of one node type.
     let mut new = Catalog::default();
     for uses in check::node_types_used(&alone).into_iter().filter(|uses| found.catalog.get(uses).is_none()) {
@@ -283,6 +283,9 @@ async fn try_out(app: &App, found: &Found, name: &str, action: &Value) -> Answer
     }
     for flow in check::flows_called(&alone).into_iter().filter(|flow| !found.catalog.flows.contains_key(*flow)) {
         new.flows.extend(at_hand.flows.get(flow).map(|one| (flow.to_owned(), one.clone())));
+    }
+    for table in check::tables_used(&alone).into_iter().filter(|table| !found.catalog.tables.contains_key(*table)) {
+        new.tables.extend(at_hand.tables.get(table).map(|one| (table.to_owned(), one.clone())));
     }
     let mut plugged = found.plugged();
     let catalog = serde_json::to_value(&new).unwrap_or_default();

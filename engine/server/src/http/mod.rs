@@ -53,6 +53,7 @@ mod session;
 mod shapes;
 mod signature;
 mod start;
+mod tables;
 mod tasks;
 pub(crate) mod time;
 mod tokens;
@@ -163,6 +164,7 @@ pub(crate) fn table() -> Table {
         .with(pause_routes)
         .with(door_routes)
         .with(record_routes)
+        .with(table_routes)
         .with(operation)
 }
 
@@ -319,6 +321,17 @@ fn record_routes(table: Table) -> Table {
         .get("/api/v1/records/{type}", Viewer, Of::Everywhere, records::list)
         .get("/api/v1/records/{type}/{id}", Viewer, Of::Everywhere, records::show)
         .put("/api/v1/records/{type}/{id}", Operator, Of::Everywhere, records::put)
+}
+
+/// A table belongs to the namespace of its key, as a flow does.
+fn table_routes(table: Table) -> Table {
+    table
+        .get("/api/v1/tables", Viewer, Of::Any, tables::list)
+        .get("/api/v1/tables/{key}", Viewer, Of::Flow, tables::show)
+        .put("/api/v1/tables/{key}", Designer, Of::Flow, tables::publish)
+        .get("/api/v1/tables/{key}/versions/{version}", Viewer, Of::Flow, tables::version)
+        .post("/api/v1/tables/{key}/evaluate", Viewer, Of::Flow, tables::evaluate)
+        .get("/api/v1/tables/{key}/where-used", Viewer, Of::Flow, needs::table)
 }
 
 /// What is paused is paused for every namespace.

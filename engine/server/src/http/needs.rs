@@ -96,6 +96,18 @@ pub(super) async fn flow(
     used.map(Json).ok_or_else(|| Refusal::say(Code::FlowNotFound, format!("no flow {key}")))
 }
 
+/// Tell who uses a table
+#[utoipa::path(get, path = "/api/v1/tables/{key}/where-used", tag = "tables", params(("key" = String, Path)),
+    responses((status = 200, body = shapes::WhereUsed), (status = 404, body = RefusalBody)))]
+pub(super) async fn table(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path(key): Path<String>,
+) -> Answer<Json<WhereUsed>> {
+    super::tables::known(&app, &key).await?;
+    flow(State(app), Extension(caller), Path(key)).await
+}
+
 /// Delete a version that nobody needs
 ///
 /// Where ended instances ran on it, it is retired: nothing is started on it any more, and it stays to be looked at.

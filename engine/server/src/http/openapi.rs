@@ -57,6 +57,8 @@ use super::problem::Code;
         super::grants::put_records, super::grants::delete_records, super::reach::show,
         super::records::types, super::records::show_type, super::records::publish_type, super::records::list,
         super::records::show, super::records::put,
+        super::tables::list, super::tables::show, super::tables::publish, super::tables::version, super::tables::evaluate,
+        super::needs::table,
         super::pauses::list, super::pauses::show_node_type, super::pauses::pause_node_type,
         super::pauses::resume_node_type, super::pauses::probe_node_type, super::pauses::show_connection,
         super::pauses::pause_connection, super::pauses::resume_connection, super::pauses::probe_connection,

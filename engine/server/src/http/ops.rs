@@ -13,6 +13,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stepwell_runtime::Clock as _;
+use stepwell_runtime::stages::BUCKETS_MS;
 use stepwell_sandbox::BreakerState;
 use stepwell_store::{AuditFilter, Role, Standing};
 
@@ -167,6 +168,7 @@ pub(super) async fn metrics(State(app): State<App>) -> Answer<Response> {
     engine(&app, &mut text);
     breakers(&app, &mut text);
     kept_answers(&app, &mut text);
+    stages(&app, &mut text);
     held(&app, &mut text).await?;
     doors(&app, &mut text);
     let mut response = (StatusCode::OK, text).into_response();
@@ -265,6 +267,23 @@ fn kept_answers(app: &App, text: &mut String) {
         let _ = writeln!(text, "stepwell_node_cache_total{{result=\"{result}\"}} {count}");
     }
     one(text, "stepwell_node_cache_bytes", "gauge", "Kept answers of pure nodes.", view.bytes);
+}
+
+fn stages(app: &App, text: &mut String) {
+    let name = "stepwell_stage_seconds";
+    head(text, name, "histogram", "From a token's coming to a stage to its leaving it, by flow and stage.");
+    for ((flow, stage), times) in app.engine.tally().stages.all() {
+        let of = format!("flow=\"{}\",stage=\"{}\"", label(&flow), label(&stage));
+        let mut total = 0;
+        for (count, bound) in times.buckets.iter().zip(BUCKETS_MS) {
+            total += count;
+            let _ = writeln!(text, "{name}_bucket{{{of},le=\"{}\"}} {total}", seconds(bound * 1_000));
+        }
+        total += times.buckets.last().copied().unwrap_or_default();
+        let _ = writeln!(text, "{name}_bucket{{{of},le=\"+Inf\"}} {total}");
+        let _ = writeln!(text, "{name}_sum{{{of}}} {}", seconds(times.total_ms * 1_000));
+        let _ = writeln!(text, "{name}_count{{{of}}} {total}");
+    }
 }
 
 async fn held(app: &App, text: &mut String) -> Answer<()> {

@@ -12,7 +12,7 @@ use axum::{Extension, Json};
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use stepwell_core::bind::Route;
+use stepwell_core::bind::{Route, RouteChoice, Skipped};
 use stepwell_core::flow::is_trigger_path;
 use stepwell_core::problem::Problem;
 use stepwell_runtime::Clock;
@@ -75,6 +75,9 @@ pub(super) struct RoutePreviewed {
 /// Where a body would lead.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Led {
+    /// The body as the rules saw it, where the route asks a table first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resolved: Option<Value>,
     /// None: no rule matches.
     rule: Option<String>,
     flow: Option<String>,
@@ -199,8 +202,16 @@ pub(super) async fn preview(
 }
 
 async fn foresee(app: &App, route: &Route, input: &Value) -> Answer<Led> {
+    let answered = match resolved(app, route, input.clone()) {
+        Ok(input) => input,
+        Err(failed) => {
+            let skipped = skipped(vec![failed]);
+            return Ok(Led { resolved: None, rule: None, flow: None, version: None, by: None, skipped });
+        }
+    };
+    let (input, resolved) = (&answered, route.resolve.as_ref().map(|_| answered.clone()));
     let choice = route.choose(input);
-    let mut led = Led { rule: None, flow: None, version: None, by: None, skipped: skipped(choice.skipped) };
+    let mut led = Led { resolved, rule: None, flow: None, version: None, by: None, skipped: skipped(choice.skipped) };
     let Some(to) = choice.chosen else { return Ok(led) };
     led.rule = Some(to.rule.to_string());
     led.flow = Some(to.flow.to_string());
@@ -217,19 +228,43 @@ async fn foresee(app: &App, route: &Route, input: &Value) -> Answer<Led> {
     }
 }
 
-/// Where a body leads that was sent to a route's path. One that leads nowhere is written down.
-pub(super) async fn lead(app: &App, path: &str, route: &Route, input: &Value, by: &str) -> Answer<(Arc<Known>, Wish)> {
-    let choice = route.choose(input);
+/// The body with the answer of the table that the route asks, in its newest version.
+fn resolved(app: &App, route: &Route, input: Value) -> Result<Value, Skipped> {
+    let Some(resolve) = &route.resolve else { return Ok(input) };
+    let answer = match app.library.table().asked(&resolve.table) {
+        Some((version, table)) => resolve.ask(&table, version, input),
+        None => Err(format!("no table {} is at hand", resolve.table)),
+    };
+    answer.map_err(|message| Skipped { rule: "resolve".into(), message })
+}
+
+/// Where a body leads that was sent to a route's path, and the body as the route's table has completed it. One that
+/// leads nowhere is written down.
+pub(super) async fn lead(
+    app: &App,
+    path: &str,
+    route: &Route,
+    input: Value,
+    by: &str,
+) -> Answer<(Arc<Known>, Wish, Value)> {
+    let (choice, input) = match resolved(app, route, input) {
+        Ok(input) => (route.choose(&input), input),
+        Err(failed) => (RouteChoice { chosen: None, skipped: vec![failed] }, Value::Null),
+    };
     let Some(to) = choice.chosen else {
         let act = Act { by: by.to_owned(), at_ms: app.clock.now_ms() };
         let skipped = serde_json::to_value(skipped(choice.skipped)).unwrap_or_default();
-        app.engine.journal().audit(act, "route.no-match", path, json!({ "skipped": skipped })).await?;
+        let mut detail = json!({ "skipped": skipped });
+        if let Some(answer) = route.resolve.as_ref().and_then(|resolve| resolve.answer_in(&input)) {
+            detail["resolved"] = answer.clone();
+        }
+        app.engine.journal().audit(act, "route.no-match", path, detail).await?;
         return Err(
             Refusal::say(Code::NoMatchingFlow, format!("no rule of route {path} matches")).and("skipped", skipped)
         );
     };
     match app.library.table().flow(&to.flow) {
-        Some(known) => Ok((known, to.version.map_or(Wish::Any, |version| Wish::Route(to.rule, version)))),
+        Some(known) => Ok((known, to.version.map_or(Wish::Any, |version| Wish::Route(to.rule, version)), input)),
         None => Err(super::start::unpublished(app, &to.flow).await),
     }
 }

@@ -188,8 +188,22 @@ pub(super) struct Route {
     auth: Option<String>,
     /// How long the caller is kept before it gets a 202: at most `60s`, `10s` unless given.
     wait: Option<String>,
+    /// A table that is asked first; its answer becomes a field of the body, for the rules and for the flow.
+    resolve: Option<RouteResolve>,
     /// The first that matches chooses.
     rules: Vec<RouteRule>,
+}
+
+/// Asks a published table, in its newest version at that moment.
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(super) struct RouteResolve {
+    /// The table's key.
+    table: String,
+    /// The field of the body that its answer becomes; `table` in it names the version that said so.
+    into: String,
+    /// What the table's columns see by name: a template over the body. Unless given, the body as `input`.
+    with: Option<serde_json::Value>,
 }
 
 /// Matches when `when` holds, or always where it is not given.
@@ -214,12 +228,12 @@ pub(super) struct WhereUsed {
     versions: Vec<VersionUse>,
     /// Paths that its newest version names, beside its key.
     triggers: Vec<String>,
-    /// Paths of routes that lead to it.
+    /// Paths of routes that lead to it, or ask it.
     routes: Vec<String>,
     has_binding: bool,
-    /// Versions of other flows that call it.
+    /// Versions of other documents that call it, extend it or use it.
     called_by: Vec<UsedByVersion>,
-    /// Flows whose draft calls it.
+    /// Those whose draft does.
     drafts: Vec<String>,
 }
 
@@ -321,4 +335,35 @@ pub(super) struct BrokenFlow {
     /// None: its draft.
     version: Option<u32>,
     problems: Vec<Problem>,
+}
+
+/// Mirror of `stepwell_core::flow::extend::Comparison`: a document's graph beside its template's.
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(super) struct Comparison {
+    /// `key@version`.
+    template: String,
+    /// Each node of both graphs, by id.
+    nodes: std::collections::BTreeMap<String, ComparedNode>,
+}
+
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(super) struct ComparedNode {
+    state: ComparedState,
+    /// Where in the document it is written; absent: in a template.
+    pointer: Option<String>,
+    /// It is a slot of the template.
+    slot: bool,
+}
+
+#[derive(utoipa::ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(super) enum ComparedState {
+    Inherited,
+    Overridden,
+    Filled,
+    Added,
+    Removed,
 }

@@ -120,6 +120,9 @@ pub(super) async fn start(
 /// Why a key starts nothing.
 pub(super) async fn unpublished(app: &App, key: &str) -> Refusal {
     match app.engine.journal().flow(key).await {
+        Ok(Some(found)) if !found.versions.is_empty() && ["template", "table"].contains(&&*found.summary.kind) => {
+            Refusal::say(Code::FlowNotPublished, format!("{key} is a {}: nothing is started on it", found.summary.kind))
+        }
         Ok(Some(_)) => Refusal::say(Code::FlowNotPublished, format!("flow {key} has only a draft")),
         Ok(None) => Refusal::say(Code::FlowNotFound, format!("no flow {key}")),
         Err(error) => error.into(),

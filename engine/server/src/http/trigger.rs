@@ -94,15 +94,15 @@ pub(super) async fn take(
         Some(id) => Some(Idempotency { key: format!("/t/{path} {id}"), request: String::new() }),
         None => start::idempotency(&headers, &bytes)?,
     };
-    let (known, wish) = match way {
-        Way::Flow(known, _) => (known, Wish::Any),
+    let (known, wish, input) = match way {
+        Way::Flow(known, _) => (known, Wish::Any, input),
         Way::Route(route) => {
             body::not_too_deep(&input, "")?;
-            let (known, wish) = routes::lead(&app, &path, &route, &input, &by).await?;
+            let (known, wish, input) = routes::lead(&app, &path, &route, input, &by).await?;
             if let Some(caller) = &caller {
                 may_start(caller, Some(&known.key))?;
             }
-            (known, wish)
+            (known, wish, input)
         }
     };
     let redeliver = trigger.is_some_and(|trigger| trigger.redeliver);

@@ -14,6 +14,7 @@
 
 use std::time::Duration;
 
+mod again;
 mod error;
 mod ours;
 mod postgres;
@@ -22,6 +23,7 @@ mod sqlite;
 mod tls;
 mod value;
 
+pub(crate) use again::{PAUSE, TRIES, again};
 pub(crate) use error::{Error, Result, Verdict};
 pub(crate) use postgres::Server;
 pub(crate) use say::{Each, Kind};

@@ -1,23 +1,32 @@
 //! What holds where engines share a database: who is taken for dead can write nothing more of what it
 //! held, and is as good as new for everything else. Of a file there is one engine, and nothing to try.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 use stepwell_core::flow::Unique;
 use stepwell_core::machine::State;
 use stepwell_runtime::journal::{Append, AppendError, Idempotency};
 
 use super::{Place, admitted, published, started};
-use crate::sql::values;
+use crate::sql::{self, Db, Server, values};
 use crate::{Options, Removed, Store};
 
 /// Two engines on one database; `None` on a file.
 fn two() -> Option<(Store, Store, Place, tempfile::TempDir)> {
+    two_with(Options::default().lease)
+}
+
+fn two_with(lease: Duration) -> Option<(Store, Store, Place, tempfile::TempDir)> {
     let place = Place::new();
-    let Place::Server(url, _) = &place else { return None };
+    let Place::Server(url, own) = &place else { return None };
     let folder = tempfile::tempdir().unwrap();
-    let other = Store::connect(url, folder.path().join("engine"), Options::default()).unwrap();
-    Some((place.open(), other, place, folder))
+    let join = |name: &std::path::Path| {
+        Store::connect(url, name.join("engine"), Options { lease, ..Options::default() }).unwrap()
+    };
+    let (one, other) = (join(own.path()), join(folder.path()));
+    Some((one, other, place, folder))
 }
 
 /// `one` was not heard of for ages, and `other` notices.
@@ -147,4 +156,97 @@ async fn a_start_at_one_engine_and_a_removal_at_another_never_both_win() {
             both => panic!("{both:?}"),
         }
     }
+}
+
+/// Makes a transaction fail as the server does where two change the same row: its view is older than what a rival has
+/// committed meanwhile.
+fn lose(db: &mut Db, rival: &Server, number: i64) -> sql::Result<()> {
+    db.run("rollback")?;
+    db.run("begin isolation level repeatable read")?;
+    db.query("select 1 from engine where number = ?1", &values![number], |_| Ok(()))?;
+    let change = "update engine set counter = counter where number = ?1";
+    sql::Place::Postgres(Box::new(rival.clone())).writing()?.execute(change, &values![number])?;
+    let lost = db.execute(change, &values![number]).map(drop);
+    assert!(lost.as_ref().is_err_and(|error| error.to_string().contains("(40001)")), "{lost:?}");
+    lost
+}
+
+fn rival(place: &Place) -> Server {
+    let Place::Server(url, _) = place else { panic!("a server") };
+    Server::new(url).unwrap()
+}
+
+#[tokio::test]
+async fn a_batch_that_lost_is_written_once_and_everybody_is_answered() {
+    let Some((one, other, place, _folder)) = two() else { return };
+    published(&one, "f", "1").await;
+    let (rival, number, tries) = (rival(&place), other.engine(), Arc::new(AtomicU32::new(0)));
+    // What comes while the first item keeps the writer busy is one batch.
+    let (let_go, waits) = mpsc::channel::<()>();
+    let waits = Mutex::new(waits);
+    let first = one.write(move |_| Ok(waits.lock().unwrap().recv().unwrap_or_default()));
+    let counted = tries.clone();
+    let loses = one.write(move |tx| {
+        if counted.fetch_add(1, Ordering::SeqCst) < 2 {
+            lose(tx.db, &rival, number)?;
+        }
+        tx.db.execute("update engine set counter = counter + 1000000 where number = ?1", &values![number])
+    });
+    let starts: Vec<Append> = (0..20).map(|_| driven("f")).collect();
+    let appends = futures::future::join_all(starts.iter().map(|start| one.append(start.clone())));
+    let all = async { futures::join!(first, loses, appends) };
+    let goes = async move {
+        // Polled after the others: all of them are in the queue.
+        let_go.send(()).unwrap();
+    };
+    let ((first, loses, appends), ()) = futures::join!(all, goes);
+    first.unwrap();
+    assert_eq!(loses.unwrap(), 1);
+    assert!(appends.iter().all(Result::is_ok), "{appends:?}");
+    assert_eq!(tries.load(Ordering::SeqCst), 3, "lost twice");
+    let written = one.read(|db| db.only("select count(*) from journal", &[], |row| row.get::<i64>(0))).await.unwrap();
+    assert_eq!(written, 20, "each once");
+}
+
+#[tokio::test]
+async fn a_read_that_lost_is_asked_again_and_one_that_never_wins_is_given_up() {
+    let Some((one, other, place, _folder)) = two() else { return };
+    for (losses, answered) in [(2, true), (u32::MAX, false)] {
+        let (rival, number, tries) = (rival(&place), other.engine(), Arc::new(AtomicU32::new(0)));
+        let counted = tries.clone();
+        let read = one.read(move |db| {
+            if counted.fetch_add(1, Ordering::SeqCst) < losses {
+                lose(db, &rival, number)?;
+            }
+            Ok(7)
+        });
+        assert_eq!(read.await.is_ok_and(|seven| seven == 7), answered);
+        assert_eq!(tries.load(Ordering::SeqCst), if answered { losses + 1 } else { sql::TRIES });
+    }
+}
+
+#[tokio::test]
+async fn an_engine_that_falls_silent_in_a_transaction_is_taken_for_dead_after_its_lease() {
+    let Some((one, other, _place, _folder)) = two_with(Duration::from_secs(1)) else { return };
+    published(&one, "f", "1").await;
+    let it = driven("f");
+    one.append(it.clone()).await.unwrap();
+    let (let_go, waits) = mpsc::channel::<()>();
+    let waits = Mutex::new(waits);
+    let silent = one.write(move |tx| {
+        waits.lock().unwrap().recv().unwrap_or_default();
+        tx.db.execute("update engine set counter = counter", &[])
+    });
+    let others = async {
+        let taken = async {
+            while other.take(&it.instance).await.unwrap().is_none() {
+                other.write(|tx| tx.seat.map_or(Ok(0), |seat| seat.bury_others(tx.db))).await.unwrap();
+            }
+        };
+        // Far less than a server leaves a silent transaction by itself.
+        tokio::time::timeout(Duration::from_secs(15), taken).await.expect("it is taken over");
+        let_go.send(()).unwrap();
+    };
+    let (silent, ()) = futures::join!(silent, others);
+    assert!(silent.is_err(), "{silent:?}");
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::starts::no_priority;
 use super::{Checker, Entry, Reading, Sees, Write};
-use crate::catalog::{EffectClass, NodeType};
+use crate::catalog::{CalledFlow, EffectClass, NodeType};
 use crate::decide::Table;
 use crate::expr::Template;
 use crate::flow::document::{
@@ -28,9 +28,9 @@ use crate::problem::Problem;
 pub(super) type Handlers = BTreeMap<String, BoundaryDocument>;
 
 /// Of one attempt, unless the document says otherwise.
-const CALL_TIMEOUT_MS: u64 = 3_000;
-/// Of one attempt of a stage's step.
-const STEP_TIMEOUT_MS: u64 = 2_000;
+pub(super) const CALL_TIMEOUT_MS: u64 = 3_000;
+/// Of a step of a stage, whatever its kind: of all tries and the waits between them.
+pub(super) const STEP_TIMEOUT_MS: u64 = 2_000;
 /// Longest attempt. What takes longer waits for a message.
 const CALL_TIMEOUT_MS_MAX: u64 = 3_600_000;
 const ATTEMPTS_MAX: u32 = 100;
@@ -146,6 +146,12 @@ impl<'d> Checker<'d> {
                 ports = Some(self.waiting_ports(node, None, &stage.on));
                 self.stage(node, &stage, &pointer)
             }
+            // Those of templates are filled before.
+            NodeDocument::Slot(_) => {
+                let problem = Problem::error("SLOT_MISPLACED", child(&pointer, "type"), "only a template has slots");
+                self.on(node, problem.fix("write \"kind\": \"template\", or another type"));
+                None
+            }
         };
         self.nodes[node].kind = kind;
         self.nodes[node].ports = ports;
@@ -203,7 +209,9 @@ impl<'d> Checker<'d> {
         let with_pointer = child(pointer, "with");
         let input = self.template(node, &with, &with_pointer, &Sees::Flow);
         let retry = self.retry(node, &task.retry.unwrap_or_default(), &child(pointer, "retry"));
-        let call = self.callee(node, &task.uses, task.config, task.timeout.as_deref(), pointer);
+        let whole_ms = self.step_ms(node).filter(|_| task.timeout.is_none());
+        let usual_ms = whole_ms.unwrap_or(CALL_TIMEOUT_MS);
+        let call = self.callee(node, &task.uses, task.config, task.timeout.as_deref(), usual_ms, pointer);
         self.nodes[node].on = self.boundaries(node, &task.on, pointer);
         let undo = self.undo(node, task.undo, &task.uses, pointer);
         if let Some(node_type) = self.nodes[node].node_type {
@@ -225,7 +233,7 @@ impl<'d> Checker<'d> {
             self.on(node, problem.fix("remove `cache`"));
         }
         let contract = self.contract(self.nodes[node].node_type);
-        Some(Task { call: call?, contract, with: input, retry, undo: undo?, delivery })
+        Some(Task { call: call?, contract, with: input, retry, whole_ms, undo: undo?, delivery })
     }
 
     pub(super) fn undo(&mut self, node: NodeIx, undo: Option<UndoDocument>, uses: &str, pointer: &str) -> Option<Undo> {
@@ -248,7 +256,7 @@ impl<'d> Checker<'d> {
                 if let Some(by_type) = self.catalog.get(&by.uses) {
                     self.check_input(node, &with, by_type, &with_pointer);
                 }
-                let call = self.callee(node, &by.uses, by.config, by.timeout.as_deref(), &pointer);
+                let call = self.callee(node, &by.uses, by.config, by.timeout.as_deref(), CALL_TIMEOUT_MS, &pointer);
                 call.map(|call| Undo::By { call, with })
             }
         }
@@ -269,10 +277,10 @@ impl<'d> Checker<'d> {
         uses: &str,
         config: Option<Map<String, Value>>,
         timeout: Option<&str>,
+        usual_ms: u64,
         pointer: &str,
     ) -> Option<Callee> {
         let bounds = 1..=CALL_TIMEOUT_MS_MAX;
-        let usual_ms = if self.steps.contains(self.nodes[node].id) { STEP_TIMEOUT_MS } else { CALL_TIMEOUT_MS };
         let timeout_ms = self.duration(timeout, &child(pointer, "timeout"), bounds, Some(node));
         let Some(node_type) = self.catalog.get(uses) else {
             self.unknown_type(node, uses, &child(pointer, "uses"));
@@ -350,18 +358,27 @@ impl<'d> Checker<'d> {
     }
 
     fn decision(&mut self, node: NodeIx, decision: &DecisionDocument, pointer: &str) -> Option<Kind> {
-        let with = decision.with.as_ref().map(|with| self.template(node, with, &child(pointer, "with"), &Sees::Flow));
+        let with_pointer = child(pointer, "with");
+        let with = decision.with.as_ref().map(|with| self.template(node, with, &with_pointer, &Sees::Flow));
         let pointer = child(pointer, "table");
-        if let Value::String(name) = &decision.table {
-            let message = format!("`{name}`: tables of their own are not in this release");
-            self.on(node, Problem::error("TABLE_REFERENCE", pointer, message).fix("write the table into the node"));
-            return None;
-        }
+        let (source, from) = match &decision.table {
+            Value::String(name) => {
+                let found = self.published_table(node, name, &pointer)?;
+                if let (Some(with), Some(schema)) = (&with, found.document.get("input")) {
+                    self.fit(node, with, schema, &with_pointer);
+                }
+                (found.document.get("table")?, Some(format!("{}@{}", found.key, found.version).into()))
+            }
+            own => (own, None),
+        };
         let before = self.reader.problems.len();
-        let table = Table::parse_in(&decision.table, &pointer, self.timezone, &mut self.reader.problems);
+        let table = Table::parse_in(source, &pointer, self.timezone, &mut self.reader.problems);
         let id = self.nodes[node].id;
         for problem in &mut self.reader.problems[before..] {
             problem.node = Some(id.to_owned());
+            if from.is_some() {
+                problem.pointer.clone_from(&pointer);
+            }
         }
         let table = table?;
         let sees = match &with {
@@ -376,7 +393,25 @@ impl<'d> Checker<'d> {
             let (expr, sees) = (expr.clone(), sees.clone());
             self.readings.push(Reading { node: Some(node), pointer: pointer.clone(), expr, sees });
         });
-        Some(Kind::Decision(Box::new(Decision { table, with })))
+        Some(Kind::Decision(Box::new(Decision { table, from, with })))
+    }
+
+    fn published_table(&mut self, node: NodeIx, name: &str, pointer: &str) -> Option<&'d CalledFlow> {
+        let catalog = self.catalog;
+        let found = catalog.tables.get(name);
+        if let Some(other) = found.filter(|found| !crate::table::is_table(&found.document)) {
+            let message = format!("`{}` is no table", other.key);
+            let problem = Problem::error("TABLE_MISSING", pointer, message).fix("name a table");
+            self.on(node, problem);
+            return None;
+        }
+        if found.is_none() {
+            let problem = Problem::error("TABLE_MISSING", pointer, format!("no table `{name}` is published"));
+            let near = nearest(name, catalog.tables.keys().map(String::as_str));
+            let fix = near.map_or("publish it first".to_owned(), |near| format!("did you mean `{near}`?"));
+            self.on(node, problem.fix(fix));
+        }
+        found
     }
 
     fn throw(&mut self, node: NodeIx, throw: ThrowDocument, pointer: &str) -> Kind {
@@ -486,7 +521,7 @@ impl<'d> Checker<'d> {
             let message = format!("a message's name has 1 to {MESSAGE_NAME_BYTES_MAX} bytes");
             self.on(node, Problem::error("MESSAGE_NAME", child(pointer, "message"), message));
         }
-        if receive.timeout.is_none() {
+        if receive.timeout.is_none() && self.step_ms(node).is_none() {
             let message = "nothing ends this wait if the message never comes";
             self.on(
                 node,
@@ -494,8 +529,7 @@ impl<'d> Checker<'d> {
                     .fix("add a `timeout` and an edge from its port"),
             );
         }
-        let timeout = receive.timeout.as_deref();
-        let timeout_ms = self.duration(timeout, &child(pointer, "timeout"), 1..=DURATION_MS_MAX, Some(node));
+        let timeout_ms = self.whole_timeout(node, receive.timeout.as_deref(), pointer);
         self.nodes[node].on = self.boundaries(node, &receive.on, pointer);
         let key = self.expression(&receive.key, &child(pointer, "key"), Some(node), Sees::Flow)?;
         Some(Kind::Receive { message: receive.message.as_str().into(), key, timeout_ms })

@@ -70,6 +70,9 @@ impl Checker<'_> {
             if self.nodes[container].kind.is_none() {
                 continue;
             }
+            if inner.is_empty() && self.is_passed(container) {
+                continue;
+            }
             if inner.is_empty() {
                 let problem =
                     Problem::error("CONTAINER_EMPTY", pointer, format!("nothing is in `{}`", self.nodes[container].id));
@@ -92,6 +95,12 @@ impl Checker<'_> {
                 self.on(node, problem.fix("remove it: a container begins with the nodes that no edge leads to"));
             }
         }
+    }
+
+    /// Whether a stage says that it has no steps: it is passed at once.
+    fn is_passed(&self, container: NodeIx) -> bool {
+        let node = self.reader.raw("nodes").and_then(|nodes| nodes.get(self.nodes[container].id));
+        node.and_then(|node| node.get("steps")?.as_array()).is_some_and(Vec::is_empty)
     }
 
     /// Every node that no edge leads to is a step, and only such a node.
@@ -124,7 +133,7 @@ impl Checker<'_> {
         let source = call.with.unwrap_or_else(|| Value::Object(Map::new()));
         let with_pointer = child(pointer, "with");
         let with = self.template(node, &source, &with_pointer, &Sees::Flow);
-        let timeout_ms = self.whole_timeout(node, call.timeout.as_deref(), pointer);
+        let (timeout_ms, whole_ms) = self.own_or_step(node, call.timeout.as_deref(), pointer);
         self.nodes[node].on = self.boundaries(node, &call.on, pointer);
         let place = self.called.len();
         if self.reader.raw("key").and_then(Value::as_str) == Some(&*call.flow) {
@@ -132,7 +141,7 @@ impl Checker<'_> {
                 self.fit(node, &with, schema, &with_pointer);
             }
             self.called.push(Called::Own);
-            return Some(Kind::Call(Box::new(CallFlow { body: place, with, timeout_ms })));
+            return Some(Kind::Call(Box::new(CallFlow { body: place, with, timeout_ms, whole_ms })));
         }
         let catalog = self.catalog;
         let Some(found) = catalog.flows.get(&call.flow) else {
@@ -143,6 +152,12 @@ impl Checker<'_> {
             self.on(node, problem.fix(fix));
             return None;
         };
+        if found.document.get("kind").and_then(Value::as_str) == Some("template") {
+            let message = format!("`{}` is a template: nothing is run on it", found.key);
+            let problem = Problem::error("TEMPLATE_CALLED", child(pointer, "flow"), message);
+            self.on(node, problem.fix("call a flow that extends it"));
+            return None;
+        }
         if depth(&found.catalog) >= CALLS_DEEP_MAX {
             let message = format!("flows call flows more than {CALLS_DEEP_MAX} deep");
             self.on(
@@ -162,7 +177,7 @@ impl Checker<'_> {
         }
         let key = Arc::from(found.key.as_str());
         self.called.push(Called::Other { key, version: found.version, flow: checked.flow.map(Box::new) });
-        Some(Kind::Call(Box::new(CallFlow { body: place, with, timeout_ms })))
+        Some(Kind::Call(Box::new(CallFlow { body: place, with, timeout_ms, whole_ms })))
     }
 
     pub(super) fn for_each(&mut self, node: NodeIx, each: ForEachDocument, pointer: &str) -> Option<Kind> {
@@ -186,7 +201,7 @@ impl Checker<'_> {
             let problem = Problem::error("UNTIL_FORM", child(pointer, "rest"), "without `until` there is no rest");
             self.on(node, problem.fix("remove `rest`"));
         }
-        let timeout_ms = self.whole_timeout(node, each.timeout.as_deref(), pointer);
+        let (timeout_ms, whole_ms) = self.own_or_step(node, each.timeout.as_deref(), pointer);
         self.nodes[node].on = self.boundaries(node, &each.on, pointer);
         let body = self.nodes[node].holds?;
         self.compensations.push((node, compensation(each.compensation)));
@@ -203,6 +218,7 @@ impl Checker<'_> {
             },
             more,
             timeout_ms,
+            whole_ms,
         })))
     }
 
@@ -235,25 +251,28 @@ impl Checker<'_> {
     pub(super) fn stage(&mut self, node: NodeIx, stage: &StageDocument, pointer: &str) -> Option<Kind> {
         let mut steps: Vec<(i32, StageStep)> = Vec::new();
         for (index, step) in stage.steps.iter().enumerate() {
-            let pointer = format!("{pointer}/steps/{index}/run");
+            let at = format!("{pointer}/steps/{index}/run");
             let Some(&run) = self.by_id.get(&*step.run) else {
-                let problem = Problem::error("UNKNOWN_REFERENCE", pointer, format!("there is no node `{}`", step.run));
+                let problem = Problem::error("UNKNOWN_REFERENCE", at, format!("there is no node `{}`", step.run));
                 let near = self.near_id(&step.run).map(|near| format!("did you mean `{near}`?"));
                 self.on(node, problem.fix(near.unwrap_or_else(|| "name a node in this stage".to_owned())));
                 continue;
             };
             if steps.iter().any(|(_, other)| other.node == run) {
-                let problem = Problem::error("STEP_FORM", &pointer, format!("`{}` is a step already", step.run));
+                let problem = Problem::error("STEP_FORM", &at, format!("`{}` is a step already", step.run));
                 self.on(node, problem.fix("remove one of them"));
             }
             let inside = self.reader.raw("nodes").and_then(|nodes| nodes.get(&step.run)?.get("in")?.as_str());
             if inside != Some(self.nodes[node].id) {
-                let problem = Problem::error("STEP_FORM", &pointer, format!("`{}` is not in this stage", step.run));
+                let problem = Problem::error("STEP_FORM", &at, format!("`{}` is not in this stage", step.run));
                 self.on(node, problem.fix(format!("add \"in\": \"{}\" to it", self.nodes[node].id)));
             }
             let group = step.group.as_deref().map(Arc::from);
             let (sync, optional) = (step.sync, step.optional);
-            steps.push((step.order.unwrap_or(0), StageStep { node: run, sync, group, optional }));
+            let at = format!("{pointer}/steps/{index}/output");
+            let sees = Sees::Within(node);
+            let output = step.output.as_ref().map(|output| self.template(node, output, &at, &sees));
+            steps.push((step.order.unwrap_or(0), StageStep { node: run, sync, group, optional, output }));
         }
         // Ties stay in the order of the list.
         steps.sort_by_key(|(order, _)| *order);
@@ -267,7 +286,7 @@ impl Checker<'_> {
                 self.on(node, problem.fix("name the group of a step"));
             }
         }
-        let timeout_ms = self.whole_timeout(node, stage.timeout.as_deref(), pointer);
+        let (timeout_ms, whole_ms) = self.own_or_step(node, stage.timeout.as_deref(), pointer);
         self.nodes[node].on = self.boundaries(node, &stage.on, pointer);
         let body = self.nodes[node].holds?;
         self.compensations.push((node, compensation(stage.compensation)));
@@ -277,6 +296,7 @@ impl Checker<'_> {
             on_failure: on_failure(stage.on_failure),
             merge: stage.merge.iter().map(|(group, rule)| (group.as_str().into(), merge(*rule))).collect(),
             timeout_ms,
+            whole_ms,
         })))
     }
 }

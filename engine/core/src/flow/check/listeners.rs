@@ -4,6 +4,7 @@
 
 use serde_json::{Map, Value};
 
+use super::compile::CALL_TIMEOUT_MS;
 use super::{Checker, Sees};
 use crate::flow::document::{HeardDocument, ListenerDocument, ListenerFailureDocument};
 use crate::flow::pointer::child;
@@ -92,7 +93,7 @@ impl Checker<'_> {
         let with_pointer = child(pointer, "with");
         let with = self.template(node, &source, &with_pointer, &Sees::Event);
         let retry = self.retry(node, &one.retry.clone().unwrap_or_default(), &child(pointer, "retry"));
-        let call = self.callee(node, uses, one.config.clone(), one.timeout.as_deref(), pointer)?;
+        let call = self.callee(node, uses, one.config.clone(), one.timeout.as_deref(), CALL_TIMEOUT_MS, pointer)?;
         let node_type = self.catalog.get(uses);
         if let Some(node_type) = node_type {
             self.check_input(node, &with, node_type, &with_pointer);

@@ -531,7 +531,7 @@ impl Checker<'_> {
     }
 }
 
-/// The version's node types and called flows, and those that later actions brought.
+/// The version's node types, called flows and tables, and those that later actions brought.
 pub fn with_plugged(catalog: &Catalog, plugged: &[Plugged]) -> Catalog {
     let mut all = catalog.clone();
     for one in plugged {
@@ -541,6 +541,9 @@ pub fn with_plugged(catalog: &Catalog, plugged: &[Plugged]) -> Catalog {
         }
         for (name, flow) in more.flows {
             all.flows.entry(name).or_insert(flow);
+        }
+        for (name, table) in more.tables {
+            all.tables.entry(name).or_insert(table);
         }
     }
     all

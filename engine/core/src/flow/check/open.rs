@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::compile::Handlers;
+use super::compile::{Handlers, STEP_TIMEOUT_MS};
 use super::{Checker, Sees};
 use crate::expr::Template;
 use crate::flow::document::{
@@ -240,15 +240,40 @@ impl Checker<'_> {
             }
             undo => self.undo(node, undo, &task.topic, pointer),
         };
-        let timeout_ms = self.whole_timeout(node, task.timeout.as_deref(), pointer);
+        let (timeout_ms, whole_ms) = self.own_or_step(node, task.timeout.as_deref(), pointer);
         self.nodes[node].on = self.boundaries(node, &task.on, pointer);
         let topic = task.topic.into();
-        Some(Kind::ExternalTask(Box::new(ExternalTask { topic, with, output, retry, undo: undo?, timeout_ms })))
+        Some(Kind::ExternalTask(Box::new(ExternalTask {
+            topic,
+            with,
+            output,
+            retry,
+            undo: undo?,
+            timeout_ms,
+            whole_ms,
+        })))
     }
 
-    /// How long a node may take that is not called.
+    /// How long a node may take that is not called: what it says, or what every step has.
     pub(super) fn whole_timeout(&mut self, node: NodeIx, timeout: Option<&str>, pointer: &str) -> Option<u64> {
-        self.duration(timeout, &child(pointer, "timeout"), 1..=DURATION_MS_MAX, Some(node))
+        let (own, step) = self.own_or_step(node, timeout, pointer);
+        own.or(step)
+    }
+
+    /// What a node says itself; else what it has as a step.
+    pub(super) fn own_or_step(
+        &mut self,
+        node: NodeIx,
+        timeout: Option<&str>,
+        pointer: &str,
+    ) -> (Option<u64>, Option<u64>) {
+        let own = self.duration(timeout, &child(pointer, "timeout"), 1..=DURATION_MS_MAX, Some(node));
+        (own, self.step_ms(node).filter(|_| timeout.is_none()))
+    }
+
+    /// What a node has that is a step of a stage and says no time of its own.
+    pub(super) fn step_ms(&self, node: NodeIx) -> Option<u64> {
+        self.steps.contains(self.nodes[node].id).then_some(STEP_TIMEOUT_MS)
     }
 
     fn own_schema(&mut self, node: NodeIx, source: Option<&Value>, pointer: &str) -> Option<Schema> {

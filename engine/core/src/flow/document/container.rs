@@ -122,7 +122,8 @@ pub struct StageDocument {
     /// for it in the order they were reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<String>,
-    /// The nodes in it that are run as steps. Without any, its nodes are one graph.
+    /// The nodes in it that are run as steps. Without any, its nodes are one graph; an empty list and nothing in it: it
+    /// is passed at once, and gives an empty object.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<StepDocument>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -142,7 +143,7 @@ pub struct StageDocument {
     pub listeners: Vec<ListenerDocument>,
 }
 
-/// One step of a stage. A task among them has 2 s for each attempt unless it says otherwise.
+/// One step of a stage. Its node has 2 s in all, tries and the waits between them together, unless it says a `timeout`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StepDocument {
@@ -160,6 +161,9 @@ pub struct StepDocument {
     /// Its failure leaves null in its place.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub optional: bool,
+    /// Its result: a template, which reads the step's node. Without it, what the node gives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Value>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -173,6 +173,35 @@ fn a_stage_runs_steps_in_order() {
 }
 
 #[test]
+fn a_step_gives_a_result_of_its_own() {
+    let steps = r#"[{"run":"a","group":"g","output":"=nodes.a.x"},{"run":"b","group":"g","output":{"y":"=nodes.b"}}]"#;
+    let flow = flow(
+        &format!(
+            "start=start; s=stage {{\"steps\":{steps}}}; a=p {{\"in\":\"s\"}}; b=p {{\"in\":\"s\"}}; end=end {{\"output\":\"=nodes.s\"}}"
+        ),
+        "start>s s>end",
+    );
+    let script = r#"s.1/0/a:ok={"x":1,"z":2} s.1/1/b:ok=3"#;
+    assert_eq!(play(&flow, &json!({}), script), r#"s.1/0/a s.1/1/b | completed {"g":{"a":1,"b":{"y":3}}}"#);
+}
+
+#[test]
+fn a_stage_with_no_steps_is_passed() {
+    let flow = flow(
+        "start=start; a=x; s=stage {\"steps\":[],\"timeout\":\"5s\"}; b=x; end=end {\"output\":\"=nodes.s\"}",
+        "start>a a>s s>b b>end",
+    );
+    table(
+        &flow,
+        &[
+            ("a:ok", "a b | running"),
+            ("a:ok b:ok", "a b | completed {}"),
+            ("a:ok b:no a:ok", "a b a~ | compensated NO"),
+        ],
+    );
+}
+
+#[test]
 fn a_stage_without_steps_is_a_graph_of_its_own() {
     let flow = flow(
         "start=start; a=x; s=stage {\"on\":{\"bad\":{\"type\":\"error\"}}}; b=x {\"in\":\"s\"}; c=x {\"in\":\"s\"}; back=compensate {\"in\":\"s\"}; \
