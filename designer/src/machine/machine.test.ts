@@ -3,10 +3,12 @@ import {
   actionsOf,
   arrows,
   asGraph,
+  firstMachine,
   type Machine,
   places,
   readMachine,
   setState,
+  stateGraph,
   targets,
   titleIn,
   triggerOf,
@@ -70,6 +72,13 @@ describe('a machine', () => {
     expect(Object.keys(graph.nodes)).toEqual(['start', 'evaluate', 'end', 'late', 'hold', 'back', 'finish']);
     expect(graph.nodes.hold).toMatchObject({ type: 'task', uses: 'a/b@1' });
     expect(graph).not.toHaveProperty('layout');
+  });
+
+  it('is drawn small like a flow', () => {
+    const graph = stateGraph(machine);
+    expect(Object.keys(graph.nodes)).toEqual(['NEW', 'HELD', 'DONE']);
+    expect(graph.edges).toHaveLength(4);
+    expect(arrows(firstMachine('k', 'K'))).toEqual([{ from: 'NEW', to: 'DONE', actions: ['finish'] }]);
   });
 
   it('takes a new code over wherever the old one stood', () => {

@@ -225,3 +225,38 @@ export function withTitle(title: Title | undefined, language: 'en' | 'zh-CN', te
   else all[language] = text;
   return Object.keys(all).length === 0 ? undefined : all;
 }
+
+/** What a new machine begins with. */
+export function firstMachine(key: string, title: Title): Machine {
+  return {
+    stepwell: 1,
+    kind: 'machine',
+    key,
+    title,
+    initial: 'NEW',
+    states: [
+      { code: 'NEW', title: { en: 'New', 'zh-CN': '新建' }, priority: 0, order: 10 },
+      { code: 'DONE', title: { en: 'Done', 'zh-CN': '已完成' }, order: 90, terminal: true },
+    ],
+    actions: [
+      {
+        name: 'finish',
+        title: { en: 'Finish', 'zh-CN': '完成' },
+        states: ['NEW'],
+        priority: 0,
+        manual: true,
+        next: 'DONE',
+      },
+    ],
+  };
+}
+
+/** Its states and the ways between them, for drawings that show flows. */
+export function stateGraph(machine: Machine): Graph {
+  const at = places(machine);
+  const nodes = Object.fromEntries(
+    machine.states.map(({ code, terminal }) => [code, { type: terminal ? 'end' : 'set' } as FlowNode]),
+  );
+  const edges = arrows(machine).map(({ from, to }) => ({ from, to }));
+  return { stepwell: 1, kind: 'graph', key: machine.key, nodes, edges, layout: at } as unknown as Graph;
+}
