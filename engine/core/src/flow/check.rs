@@ -94,7 +94,9 @@ pub fn check(document: &Value, catalog: &Catalog) -> Checked {
     let resolved = extend::resolve(document, catalog);
     let mut checked = check_graph(&resolved.document, document, catalog);
     if resolved.complete {
-        checked.problems.iter_mut().for_each(|problem| resolved.place(problem));
+        for problem in &mut checked.problems {
+            resolved.place(problem);
+        }
     } else {
         // Without its template nothing is known of it.
         checked.problems.clear();
