@@ -1,21 +1,23 @@
 //! A running engine takes builds in: the flow that is pinned to one keeps it, and who listens hears of the next.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use stepwell_tests::{Options, Stepwell};
+use stepwell_tests::{Options, Stepwell, until};
 
 use crate::desk::Desk;
 
-/// An open designer shows a new form so soon after a build.
-const FORM_WITHIN: Duration = Duration::from_secs(2);
+/// A new form is served so soon after the end of its build, on a machine that has nothing else to do; beside other tests
+/// it takes its turn.
+const FORM_WITHIN: Duration = Duration::from_secs(if cfg!(debug_assertions) { 20 } else { 2 });
 
 fn flow(key: &str) -> Value {
     json!({
         "stepwell": 1, "kind": "graph", "key": key,
         "nodes": {
             "start": { "type": "start" },
-            "greet": { "type": "task", "uses": "greeting/greet@0", "with": { "name": "=input.name" } },
+            "greet": { "type": "task", "uses": "greeting/greet@0", "with": { "name": "=input.name" }, "timeout": "5m" },
             "end": { "type": "end", "output": { "text": "=nodes.greet.text" } }
         },
         "edges": [{ "from": "start", "to": "greet" }, { "from": "greet", "to": "end" }]
@@ -32,7 +34,13 @@ async fn greeted(engine: &Stepwell, key: &str) -> Value {
 async fn a_build_that_is_pushed_is_live_and_heard_of() {
     let engine = Stepwell::start(Options::default()).await;
     let token = engine.options().token.clone();
-    let desk = Desk::new("js");
+    let desk = Arc::new(Desk::new("js"));
+    // Turns for a while where it is told to.
+    desk.edit(
+        "src/plugin.js",
+        "run({ input }) {",
+        "run({ input }) { for (let n = 0; input.name === 'Zeno' && n < 3e8; n += 1);",
+    );
     let refused = desk.run_at(&["push"], engine.url(), &token);
     assert!(!refused.ok && refused.err.contains("hint: stepwell plugin build"), "{refused:?}");
 
@@ -45,14 +53,32 @@ async fn a_build_that_is_pushed_is_live_and_heard_of() {
     let mut events = engine.events("", None).await;
     desk.edit("src/plugin.js", "Hello, ", "Good day, ");
     desk.edit("src/plugin.js", "title: 'Who is greeted'", "title: 'Whom'");
-    let second = desk.run_at(&["dev", "--once"], engine.url(), &token);
+    let started = engine.post("/api/v1/flows/before/instances", &json!({ "input": { "name": "Zeno" } })).await;
+    let slow = format!("/api/v1/instances/{}", started.expect(202).json()["id"].as_str().unwrap());
+    assert!(desk.run(&["build"]).ok);
     let built = Instant::now();
-    assert!(second.ok, "{second:?}");
+    let pushing = tokio::task::spawn_blocking({
+        let (desk, url) = (Arc::clone(&desk), engine.url().to_owned());
+        let token = token.clone();
+        move || desk.run_at(&["push"], &url, &token)
+    });
     let event = events.until(|event| event.name == "plugin" && event.data["status"] == "live").await;
     assert_eq!(event.data["name"], "greeting");
     let types = engine.get("/api/v1/node-types").await.expect(200).json();
     let form = &types["items"][0]["input"]["properties"]["name"]["title"];
-    assert_eq!((form, built.elapsed() < FORM_WITHIN), (&json!("Whom"), true));
+    let took = built.elapsed();
+    assert_eq!(form, "Whom");
+    assert!(took < FORM_WITHIN, "{took:?}");
+    // A call that was under way all the time goes on, in the build it began in.
+    assert_eq!(engine.get(&slow).await.expect(200).json()["state"], "running");
+    let second = pushing.await.unwrap();
+    assert!(second.ok, "{second:?}");
+    let ended = until("the slow call has ended", Duration::from_mins(4), async || {
+        let shown = engine.get(&slow).await.expect(200).json();
+        (shown["state"] != "running").then_some(shown)
+    })
+    .await;
+    assert_eq!((&ended["state"], &ended["output"]["text"]), (&json!("completed"), &json!("Hello, Zeno")));
 
     // What was published is pinned to the first build; what is published now has the second.
     assert_eq!(greeted(&engine, "before").await, "Hello, Ada");

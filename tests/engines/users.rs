@@ -26,7 +26,8 @@ async fn what_is_taken_away_at_one_engine_is_gone_at_another() {
     let browser = second.with_token(None);
     let login = json!({ "name": "ada", "password": password });
     // Whom an engine does not know yet, it looks up.
-    let logged_in = browser.post("/api/v1/session", &login).await.expect(200);
+    let header = [("stepwell-csrf", "1")];
+    let logged_in = browser.send("POST", "/api/v1/session", &header, login.to_string()).await.unwrap().expect(200);
     let cookie = logged_in.header("set-cookie").split(';').next().unwrap().to_owned();
     let asked = async |engine: &Stepwell, path: &str| {
         let browser = engine.with_token(None);

@@ -218,6 +218,86 @@ async fn lists_streams_and_searches_tell_of_ones_own_namespaces() {
 }
 
 #[tokio::test]
+async fn what_reaches_beyond_a_namespace_is_not_published_in_it_alone() {
+    let engine = Stepwell::start(Options::default()).await;
+    let own = client(&engine, "pay=designer").await;
+    let everywhere = client(&engine, "*=designer").await;
+    let with = |trigger: Value| {
+        let mut flow = waiting("pay.work");
+        flow["triggers"] = json!([trigger]);
+        json!({ "document": flow })
+    };
+    let http = |more: &[(&str, Value)]| {
+        let mut trigger = json!({ "type": "http", "path": "hooks/pay" });
+        for (name, value) in more {
+            trigger[*name] = value.clone();
+        }
+        trigger
+    };
+    let message = json!({ "name": "paid", "key": "=input.order" });
+    let signed = json!({ "type": "hmac", "connection": "gateway", "secrets": ["S"], "header": "X-Signature" });
+    for (trigger, reason) in [
+        (http(&[]), ""),
+        (http(&[("auth", json!("none"))]), ""),
+        (http(&[("message", message.clone())]), "/t/hooks/pay posts messages"),
+        (http(&[("message", message), ("auth", json!("none"))]), "/t/hooks/pay posts messages"),
+        (http(&[("auth", signed)]), "the connection gateway, which is everybody's"),
+    ] {
+        let publish = async |client: &Client| {
+            let draft = json!({ "document": with(trigger.clone())["document"] });
+            client.post("/api/v1/flows/pay.work/publish", &draft).await
+        };
+        let reply = publish(&own).await;
+        if reason.is_empty() {
+            assert!([200, 201].contains(&reply.status), "{trigger}: {}", reply.text());
+            continue;
+        }
+        let said = reply.expect(403).json();
+        assert_eq!((&said["role"], &said["namespace"]), (&json!("designer"), &json!("*")), "{trigger}");
+        assert!(said["detail"].as_str().unwrap().contains(reason), "{said}");
+        // Nothing of it is there; who may do so everywhere publishes the same.
+        assert_eq!(publish(&everywhere).await.status, 201, "{trigger}");
+    }
+}
+
+#[tokio::test]
+async fn grants_and_connections_are_told_where_they_hold() {
+    let engine = Stepwell::start(Options::default()).await;
+    for name in ["bank", "shop", "mail"] {
+        let connection = json!({ "scheme": "https", "host": format!("{name}.test") });
+        engine.put(&format!("/api/v1/connections/{name}"), &[], &connection).await.expect(200);
+    }
+    for (namespace, connection) in [("pay", "bank"), ("ship", "shop")] {
+        let path = format!("/api/v1/grants/commerce/{connection}?namespace={namespace}");
+        engine.put(&path, &[], &json!({})).await.expect(204);
+    }
+    engine.put("/api/v1/grants/commerce/records/order", &[], &json!({})).await.expect(204);
+    let texts = |reply: &Value, name: &str| -> Vec<String> {
+        reply["items"].as_array().unwrap().iter().map(|one| one[name].as_str().unwrap().to_owned()).collect()
+    };
+    let own = client(&engine, "pay=designer ship=viewer").await;
+    let everywhere = client(&engine, "*=designer").await;
+    for (path, name, in_own, in_all) in [
+        ("/api/v1/grants", "namespace", vec!["*", "pay"], vec!["*", "pay", "ship"]),
+        ("/api/v1/connections", "name", vec!["bank"], vec!["bank", "mail", "shop"]),
+    ] {
+        for (caller, shown) in [(&own, in_own), (&everywhere, in_all)] {
+            assert_eq!(texts(&caller.get(path).await.expect(200).json(), name), shown, "{path}");
+        }
+    }
+    for (name, status) in [("bank", 200), ("shop", 404), ("mail", 404), ("none", 404)] {
+        assert_eq!(own.get(&format!("/api/v1/connections/{name}")).await.status, status, "{name}");
+    }
+    let plugin = &engine.get("/api/v1/plugins").await.expect(200).json()["items"][0];
+    let (name, version) = (plugin["name"].as_str().unwrap(), plugin["version"].as_str().unwrap());
+    for (namespace, status) in [("pay", 200), ("ship", 403), ("default", 403)] {
+        let path = format!("/api/v1/plugins/{name}/{version}/reach?namespace={namespace}");
+        assert_eq!(own.get(&path).await.status, status, "{namespace}");
+        assert_eq!(everywhere.get(&path).await.status, 200);
+    }
+}
+
+#[tokio::test]
 async fn the_audit_is_searched() {
     let engine = Stepwell::start(Options::default()).await;
     engine.publish(&waiting("pay.work")).await;

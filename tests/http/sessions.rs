@@ -12,7 +12,12 @@ pub(crate) fn cookie(reply: &Reply) -> String {
 }
 
 pub(crate) async fn log_in(browser: &Client, name: &str, password: &str) -> Reply {
-    browser.post("/api/v1/session", &json!({ "name": name, "password": password })).await
+    ask_in(browser, &json!({ "name": name, "password": password })).await
+}
+
+/// As the console logs in.
+async fn ask_in(browser: &Client, body: &Value) -> Reply {
+    browser.send("POST", "/api/v1/session", &[("stepwell-csrf", "1")], body.to_string()).await.unwrap()
 }
 
 /// Asks with a session, as the console does.
@@ -79,8 +84,7 @@ async fn a_session_holds_over_a_restart_until_it_is_ended() {
                        "roles": [{ "namespace": "*", "role": "operator" }] });
     engine.post("/api/v1/users", &user).await.expect(201);
     // The engine's own token buys a session, too.
-    let engines =
-        cookie(&browser.post("/api/v1/session", &json!({ "token": engine.options().token })).await.expect(200));
+    let engines = cookie(&ask_in(&browser, &json!({ "token": engine.options().token })).await.expect(200));
     let adas = cookie(&log_in(&browser, "ada", PASSWORD).await.expect(200));
     for (cookie, who) in [(&engines, "token:bootstrap"), (&adas, "ada")] {
         for (method, path, headers, status, code) in [
@@ -138,9 +142,23 @@ async fn whoever_guesses_is_slowed_down_and_told_nothing() {
         assert_eq!(log_in(&browser, "bo", PASSWORD).await.status, 200);
     }
     for body in [json!({}), json!({ "name": "ada" }), json!({ "name": "ada", "password": "x", "token": "y" })] {
-        assert_eq!(browser.post("/api/v1/session", &body).await.status, 422, "{body}");
+        assert_eq!(ask_in(&browser, &body).await.status, 422, "{body}");
     }
-    assert_eq!(browser.post("/api/v1/session", &json!({ "token": "wrong" })).await.status, 401);
+    assert_eq!(ask_in(&browser, &json!({ "token": "wrong" })).await.status, 401);
+    // A foreign page can send a form, and not this header: it logs nobody in as somebody else.
+    let foreign = browser.post("/api/v1/session", &json!({ "name": "bo", "password": PASSWORD })).await;
+    assert_eq!((foreign.status, foreign.code().as_str()), (403, "CSRF_MISSING"));
+}
+
+#[tokio::test]
+async fn a_cookie_is_for_https_alone_where_that_is_said() {
+    for (args, secure) in [(&[] as &[&str], false), (&["--secure-cookies"], true)] {
+        let engine = Stepwell::start(Options::default().named("cookies", args)).await;
+        let browser = engine.with_token(None);
+        let body = json!({ "token": engine.options().token });
+        let set = ask_in(&browser, &body).await.expect(200).header("set-cookie").to_owned();
+        assert_eq!(set.ends_with("; Secure"), secure, "{set}");
+    }
 }
 
 #[tokio::test]

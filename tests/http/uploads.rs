@@ -322,3 +322,33 @@ async fn flows_are_rolled_forward_each_on_its_own() {
     begin(&engine, "few", json!({})).await;
     engine.post("/api/v1/flows/many/instances", &json!({ "input": {} })).await.expect(409);
 }
+
+#[tokio::test]
+async fn a_file_of_the_watched_folder_goes_the_way_of_an_upload() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = Stepwell::start(Options { plugins: Some(folder.path().to_owned()), ..Options::default() }).await;
+    let put = |name: &str, wasm: Vec<u8>| {
+        let unseen = folder.path().join("unseen");
+        std::fs::write(&unseen, wasm).unwrap();
+        std::fs::rename(unseen, folder.path().join(name)).unwrap();
+    };
+    put("first.wasm", built());
+    put("broken.wasm", b"no component".to_vec());
+    for (by, state) in [("file:first.wasm", "live"), ("file:broken.wasm", "refused")] {
+        let upload = until(&format!("{by} is told of"), SOON, async || {
+            let all = engine.get("/api/v1/plugins/uploads").await.expect(200).json();
+            let found = all["items"].as_array().unwrap().iter().find(|one| one["by"] == by).cloned();
+            found.filter(|one| one["state"] != "running")
+        })
+        .await;
+        assert_eq!((&upload["state"], upload["file"].as_str()), (&json!(state), by.strip_prefix("file:")), "{upload}");
+    }
+    put("narrower.wasm", narrower());
+    let upload = until("the next is told of", SOON, async || {
+        let all = engine.get("/api/v1/plugins/uploads").await.expect(200).json();
+        let found = all["items"].as_array().unwrap().iter().find(|one| one["by"] == "file:narrower.wasm").cloned();
+        found.filter(|one| one["state"] != "running")
+    })
+    .await;
+    assert_eq!((&upload["state"], &upload["compatibility"]["report"]["breaking"]), (&json!("live"), &json!(true)));
+}

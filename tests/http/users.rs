@@ -160,8 +160,14 @@ async fn a_token_reaches_no_further_than_who_made_it() {
     let own = format!("/api/v1/tokens/{}", made["id"].as_str().unwrap());
     assert_eq!(ask("DELETE", &own).await.status, 204);
     assert_eq!(ci.get("/api/v1/flows").await.status, 401);
-    assert_eq!(engine.with_token(mine["token"].as_str()).delete(&others).await.status, 204);
-    assert_eq!(engine.with_token(mine["token"].as_str()).get("/api/v1/flows").await.status, 401);
+    // A token that leaks makes no other that would outlive it, and takes none back, itself not either.
+    let leaked = engine.with_token(mine["token"].as_str());
+    let another = leaked.post("/api/v1/tokens", &json!({ "name": "heir", "roles": roles("pay", "viewer") })).await;
+    assert_eq!((another.status, another.code().as_str()), (403, "FORBIDDEN"));
+    let revoked = leaked.delete(&others).await;
+    assert_eq!((revoked.status, revoked.code().as_str()), (403, "FORBIDDEN"));
+    assert_eq!(engine.delete(&others).await.status, 204);
+    assert_eq!(leaked.get("/api/v1/flows").await.status, 401);
     assert_eq!(shown(&engine, "ada").await["disabled"], false);
 }
 

@@ -3,7 +3,7 @@
 use futures::stream::{self, StreamExt};
 use serde_json::{Value, json};
 use stepwell_tests::records::{chain, claim, clerk, counting, prove_counted, start_counting};
-use stepwell_tests::until;
+use stepwell_tests::{Stepwell, database, until};
 
 use crate::{SOON, at, count, engine, record, run};
 
@@ -17,13 +17,45 @@ async fn of_a_thousand_that_begin_a_payment_at_once_one_wins() {
     let order = json!({ "status": "CREATED", "body": { "amount": 5 } });
     engine.put("/api/v1/records/order/o-1", &[("if-none-match", "*")], &order).await.expect(200);
     let begins = stream::iter(0..BEGINS).map(async |_| run(&engine, "pay", &json!({ "order": "o-1" })).await);
-    let told: Vec<Value> = begins.buffer_unordered(100).collect().await;
+    let told: Vec<Value> = begins.buffer_unordered(BEGINS).collect().await;
     let won = told.iter().filter(|one| one["output"][0] == 2).count();
     // A lost race is an answer: who lost completes like the one who won, and sees who did.
     let lost = told.iter().filter(|one| one["output"][0].is_null() && one["output"][1]["status"] == "PAYING").count();
     let completed = told.iter().filter(|one| one["state"] == "completed").count();
     assert_eq!((won, lost, completed), (1, BEGINS - 1, BEGINS));
     assert_eq!(at(&engine, "o-1").await, "PAYING@2");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_engines_that_begin_the_same_orders_one_wins_each() {
+    if database().is_none() {
+        eprintln!("not tried: STEPWELL_TEST_POSTGRES names no server");
+        return;
+    }
+    let first = engine().await;
+    let begin = clerk(json!([claim(Some("CREATED"), "PAYING"), { "do": "get", "id": "=input.order" }]));
+    first.publish(&chain("pay", &[("begin", begin)], "=nodes.begin")).await;
+    // What is there already it knows from its start.
+    let second = Stepwell::start(first.options().named("second", &[])).await;
+    let engines = [&first, &second];
+    let orders: Vec<String> = (0..20).map(|n| format!("both-{n}")).collect();
+    let order = json!({ "status": "CREATED", "body": { "amount": 5 } });
+    for id in &orders {
+        first.put(&format!("/api/v1/records/order/{id}"), &[("if-none-match", "*")], &order).await.expect(200);
+    }
+    // Each order is begun ten times at either.
+    let begins = orders.iter().flat_map(|id| (0..20).map(move |n| (id, n % 2)));
+    let begins = stream::iter(begins).map(async |(id, at)| {
+        let told = run(engines[at], "pay", &json!({ "order": id })).await;
+        (id.clone(), told["output"][0] == 2, told["output"][1]["status"] == "PAYING")
+    });
+    let told: Vec<(String, bool, bool)> = begins.buffer_unordered(400).collect().await;
+    for id in &orders {
+        let of_it: Vec<_> = told.iter().filter(|(one, ..)| one == id).collect();
+        assert_eq!(of_it.iter().filter(|(_, won, _)| *won).count(), 1, "{id}");
+        assert_eq!(of_it.iter().filter(|(.., seen)| *seen).count(), 20, "{id}: all see who pays");
+        assert_eq!(at(&first, id).await, "PAYING@2");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

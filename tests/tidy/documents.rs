@@ -83,6 +83,45 @@ fn the_changelog_is_open() {
     refuse(&problems, "keep a section `## [Unreleased]` at the top for what operators and plugin authors will notice");
 }
 
+/// The functions that the last cells of a page's tables name, with their lines.
+fn tests_named(text: &str) -> impl Iterator<Item = (usize, Vec<&str>)> {
+    let mut in_table = false;
+    prose(text).filter_map(move |(number, line)| {
+        let mut cells = line.trim().strip_prefix('|')?.strip_suffix('|')?.split('|').map(str::trim);
+        let last = cells.next_back()?;
+        if last == "test" {
+            in_table = true;
+            return None;
+        }
+        if line.starts_with("|---") || !in_table {
+            return None;
+        }
+        Some((number, last.split('`').skip(1).step_by(2).collect()))
+    })
+}
+
+#[test]
+fn what_was_tried_names_a_test_that_is_there() {
+    let page = "docs/security.md";
+    let sources: Vec<String> = files().into_iter().filter(repository::File::is_rust).map(|file| file.text).collect();
+    let mut problems = Vec::new();
+    let text = repository::read(page);
+    // The table of what fuzzing found has no such cell, and stands last.
+    let tables = text.split("## Made-up input").next().unwrap_or_default();
+    let mut rows = 0;
+    for (number, names) in tests_named(tables) {
+        rows += 1;
+        if names.is_empty() {
+            problems.push(format!("{page}:{number}: no test is named"));
+        }
+        let is_there = |name: &str| sources.iter().any(|source| source.contains(&format!("fn {name}(")));
+        let gone = names.into_iter().filter(|name| !is_there(name));
+        problems.extend(gone.map(|name| format!("{page}:{number}: no test `{name}`")));
+    }
+    assert!(rows > 30, "{rows} rows: the tables are not found any more");
+    refuse(&problems, "name in the last cell the functions that try what the row says");
+}
+
 #[test]
 fn decisions_are_numbered_once() {
     let mut numbers: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -97,6 +136,13 @@ fn decisions_are_numbered_once() {
     }
     problems.extend(numbers.into_values().filter(|paths| paths.len() > 1).map(|paths| paths.join(" and ")));
     refuse(&problems, "name it docs/decisions/NNN-words.md, with the next free number");
+}
+
+#[test]
+fn tests_are_found_in_the_last_cells() {
+    let text = "| a |\n|---|\n| `x` |\n\n| a | test |\n|---|---|\n| `b` | `c`, `d` |\n| e | f |\n";
+    let found: Vec<_> = tests_named(text).collect();
+    assert_eq!(found, [(7, vec!["c", "d"]), (8, vec![])]);
 }
 
 #[test]

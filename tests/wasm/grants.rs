@@ -188,6 +188,22 @@ async fn an_instance_serves_as_many_calls_as_granted_and_none_after_harm() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_that_gives_no_memory_back_is_replaced_before_it_has_none() {
+    let mut rig = Rig::new("hostile").await;
+    rig.timeout_ms = 20_000;
+    let reuse = json!({ "grants": [{ "plugin": "hostile", "reuse": 10_000 }] });
+    rig.sandbox.set_grants(&serde_json::from_value(reuse).unwrap()).unwrap();
+    let mut served = Vec::new();
+    for nth in 0..200 {
+        let shown = rig.run(json!({ "do": "hoard", "bytes": 1 << 20 }), json!(null)).await;
+        let before = shown.strip_prefix("done out ").and_then(|before| before.parse::<u32>().ok());
+        served.push(before.unwrap_or_else(|| panic!("call {nth}: {shown}")));
+    }
+    // It was reused, and nothing like half of 64 MiB is ever passed by much.
+    assert!((10..40).contains(served.iter().max().unwrap()), "{served:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_guest_sees_a_secret() {
     let server = Server::start().await;
     let rig = Rig::new("courier").await;

@@ -8,7 +8,7 @@ use serde_json::json;
 use stepwell_core::machine::Op;
 use stepwell_sandbox::{BreakerState, Digest, Sandbox};
 
-use crate::rig::{Rig, guest, limits, sandbox, shown, told};
+use crate::rig::{Rig, about, guest, limits, sandbox, shown, told};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn harm_is_stopped_and_said() {
@@ -153,6 +153,66 @@ async fn a_build_that_is_called_is_loaded_once_from_where_it_is_kept() {
     let mut other = rig.call(Op::Run, good, null);
     other.callee.digest = "0".repeat(64).into();
     assert!(shown(&rig.answer(&other).await.outcome).starts_with("cut missing: "));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_waits_for_its_build_no_longer_than_it_may_take() {
+    let mut rig = Rig::new("hostile").await;
+    let (asked, kept) = (Arc::new(AtomicUsize::new(0)), guest("hostile"));
+    let (count, open) = (Arc::clone(&asked), Arc::new(tokio::sync::Semaphore::new(0)));
+    let door = Arc::clone(&open);
+    let source = move |_: Digest| {
+        count.fetch_add(1, Ordering::Relaxed);
+        let (kept, door) = (kept.clone(), Arc::clone(&door));
+        Box::pin(async move {
+            door.acquire().await.unwrap().forget();
+            Some(kept)
+        }) as std::pin::Pin<Box<dyn Future<Output = _> + Send>>
+    };
+    rig.sandbox = Arc::new(Sandbox::new(None, limits()).unwrap().with_source(Box::new(source)));
+    rig.timeout_ms = 200;
+    for _ in 0..2 {
+        let shown = rig.run(json!({ "do": "good" }), json!(null)).await;
+        assert!(shown.starts_with("transient: the build ") && shown.ends_with("not ready within 200 ms"), "{shown}");
+    }
+    // Though nobody waits for it, it goes on.
+    open.add_permits(1);
+    rig.timeout_ms = 60_000;
+    assert_eq!(rig.run(json!({ "do": "good" }), json!(1)).await, "done out 1");
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_is_made_again_goes_by_breaker_gates_and_reuse() {
+    let rig = Rig::new("hostile").await;
+    let digest = rig.plugin.digest;
+    let reuse = json!({ "grants": [{ "plugin": "hostile", "reuse": 100 }] });
+    rig.sandbox.set_grants(&serde_json::from_value(reuse).unwrap()).unwrap();
+    let again = async |deed: &str| {
+        let call = rig.call(Op::Run, json!({ "do": deed }), json!(null));
+        shown(&rig.sandbox.again(&about("flow"), &call).await)
+    };
+    assert_eq!(rig.run(json!({ "do": "count" }), json!(null)).await, "done out 0");
+    // In an instance of its own.
+    assert_eq!(again("count").await, "done out 0");
+    assert_eq!(rig.run(json!({ "do": "count" }), json!(null)).await, "done out 1");
+    // What traps when it is looked at again breaks nobody off.
+    for _ in 0..10 {
+        assert!(again("trap").await.starts_with("cut trap"));
+    }
+    assert_eq!(rig.sandbox.breaker(&digest).map(|view| view.state), Some(BreakerState::Closed));
+    while rig.sandbox.breaker(&digest).unwrap().state != BreakerState::Open {
+        rig.run(json!({ "do": "trap" }), json!(null)).await;
+    }
+    assert_eq!(again("good").await, "done out null");
+    rig.sandbox.set_pauses(["node-type hostile/harm".to_owned()]);
+    assert_eq!(again("good").await, "done out null");
+    assert!(rig.sandbox.let_one_through("node-type hostile/harm"));
+    assert_eq!(again("good").await, "done out null");
+    // Who tries for all is still to come.
+    assert!(rig.sandbox.reset_breaker(&digest) == Some(true));
+    assert_eq!(rig.run(json!({ "do": "good" }), json!(2)).await, "done out 2");
+    assert!(rig.run(json!({ "do": "good" }), json!(2)).await.starts_with("cut paused"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -74,19 +74,23 @@ impl Rig {
 
     /// As a call of another flow.
     pub(crate) async fn answer_for(&self, flow: &str, call: &Call) -> Answer {
-        let about = About {
-            instance: "01939f00-0000-7000-8000-000000000000".into(),
-            flow: flow.into(),
-            version: 1,
-            business_key: Some("order-1".into()),
-            traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
-            records: None,
-        };
-        self.sandbox.call(&about, call).await
+        self.sandbox.call(&about(flow), call).await
     }
 
     pub(crate) async fn run(&self, config: Value, input: Value) -> String {
         shown(&self.answer(&self.call(Op::Run, config, input)).await.outcome)
+    }
+}
+
+/// The instance of a flow that calls.
+pub(crate) fn about(flow: &str) -> About {
+    About {
+        instance: "01939f00-0000-7000-8000-000000000000".into(),
+        flow: flow.into(),
+        version: 1,
+        business_key: Some("order-1".into()),
+        traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+        records: None,
     }
 }
 

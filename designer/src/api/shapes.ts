@@ -391,6 +391,8 @@ export interface PluginChanges {
   };
   checked: number;
   broken: { flow: string; version: number | null; problems: Problem[] }[];
+  /** Not there in reports of older engines. */
+  whole?: boolean;
 }
 
 export interface PluginUse {

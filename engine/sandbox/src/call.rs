@@ -162,7 +162,7 @@ impl Attempt<'_> {
     }
 
     fn keep(&self, mut live: Live) {
-        if let Some((idle, _)) = self.reuse {
+        if let Some((idle, _)) = self.reuse.filter(|_| live.store.data().may_serve_again()) {
             // What the call could reach is not there for the next.
             live.store.data_mut().leave();
             idle.lock().unwrap_or_else(PoisonError::into_inner).keep(Instant::now(), live);
@@ -177,7 +177,11 @@ impl Attempt<'_> {
     ) -> wasmtime::Result<(Said, Instance)> {
         let instance = match live {
             Some(instance) => instance,
-            None => prepared.pre.instantiate_async(&mut *store).await?,
+            None => {
+                let instance = prepared.pre.instantiate_async(&mut *store).await?;
+                store.data_mut().ledger.begin();
+                instance
+            }
         };
         let exports = &prepared.exports;
         let call = self.told();

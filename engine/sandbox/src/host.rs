@@ -80,7 +80,7 @@ impl CallState {
     }
 
     /// The next call of an instance that serves more than one: nothing that the host kept of the last is left but
-    /// its memory and the handles it holds.
+    /// its memory.
     pub(crate) fn next_call(&mut self, visit: Visit<'_>, ways: Ways) {
         let seed = if self.class == EffectClass::Pure { [0; 32] } else { Sha256::digest(visit.key).into() };
         self.ledger.refused_bytes = None;
@@ -90,6 +90,12 @@ impl CallState {
         self.wasi = None;
         self.outgoing = ways.outgoing;
         self.records = Records::new(ways.records);
+    }
+
+    /// Whether the instance may serve another call: it holds no handles, which would be to what the last call had, and
+    /// it has taken no more than half of its room. What an allocator that never frees has taken up fails no call.
+    pub(crate) fn may_serve_again(&self) -> bool {
+        self.table.is_empty() && self.ledger.leaves_half()
     }
 
     /// Between two calls nothing can be reached.

@@ -34,6 +34,7 @@ mod records;
 mod registry;
 mod reuse;
 mod said;
+mod shelf;
 mod slots;
 
 use std::collections::BTreeMap;
@@ -53,7 +54,6 @@ use stepwell_core::problem::Problem;
 use stepwell_runtime::Nodes;
 use stepwell_runtime::lease::Lease;
 use stepwell_runtime::nodes::{About, Answer};
-use tokio::sync::Mutex;
 
 pub use crate::breaker::{BreakerState, BreakerView};
 pub use crate::cache::CacheView;
@@ -75,11 +75,11 @@ use crate::engine::Engines;
 use crate::host::Ways;
 use crate::http::client::Client;
 use crate::http::{Network, Outgoing};
-use crate::load::{Examples, Loader, Plugin};
+use crate::load::{Examples, Plugin};
 use crate::pause::Gates;
 use crate::reach::{Caller, InForce, May};
 use crate::records::Way;
-use crate::registry::Registry;
+use crate::shelf::{NotYet, Shelf};
 use crate::slots::Slots;
 
 /// SHA-256 of a plugin's `.wasm`; shown and read as lower-case hex.
@@ -168,10 +168,8 @@ impl Ready {
 
 /// Loads plugins and calls them.
 pub struct Sandbox {
-    engines: Engines,
-    compiler: Compiler,
+    shelf: Arc<Shelf>,
     limits: Limits,
-    registry: Registry,
     slots: Slots,
     client: Arc<Client>,
     reach: Arc<InForce>,
@@ -180,10 +178,7 @@ pub struct Sandbox {
     revoked: RwLock<Arc<BTreeMap<Digest, String>>>,
     cache: Cache,
     lease: Lease,
-    source: Option<Source>,
     reading: Option<Arc<Reading>>,
-    /// Held while a build is fetched, so that it is once.
-    fetching: Mutex<()>,
 }
 
 /// Where the bytes of a build can be had that is not loaded here.
@@ -192,10 +187,10 @@ pub type Source = Box<dyn Fn(Digest) -> Pin<Box<dyn Future<Output = Option<Vec<u
 impl Sandbox {
     /// `cache` is the folder for machine code; without one, every start compiles anew.
     pub fn new(cache: Option<PathBuf>, limits: Limits) -> Result<Self, Error> {
+        let engines = Engines::new(&limits).map_err(|error| Error::Engine(format!("{error:#}")))?;
+        let compiler = Compiler::new(cache, &limits).map_err(Error::Cache)?;
         Ok(Self {
-            engines: Engines::new(&limits).map_err(|error| Error::Engine(format!("{error:#}")))?,
-            compiler: Compiler::new(cache, &limits).map_err(Error::Cache)?,
-            registry: Registry::default(),
+            shelf: Arc::new(Shelf::new(engines, compiler, limits.clone())),
             slots: Slots::new(limits.calls_max as usize),
             client: Arc::new(Client::new().map_err(|error| Error::Tls(error.to_string()))?),
             reach: Arc::default(),
@@ -203,9 +198,7 @@ impl Sandbox {
             revoked: RwLock::default(),
             cache: Cache::default(),
             lease: Lease::default(),
-            source: None,
             reading: None,
-            fetching: Mutex::default(),
             limits,
         })
     }
@@ -213,7 +206,10 @@ impl Sandbox {
     /// Compiles in a child process, which is this program. Without it, components are compiled here.
     #[must_use]
     pub fn compiled_by(mut self, program: Program) -> Self {
-        self.compiler.in_child(program);
+        // Nobody else has it yet: nothing was called.
+        if let Some(shelf) = Arc::get_mut(&mut self.shelf) {
+            shelf.compiler.in_child(program);
+        }
         self
     }
 
@@ -225,8 +221,11 @@ impl Sandbox {
 
     /// Builds that are called and not loaded here are had from there.
     #[must_use]
-    pub fn with_source(self, source: Source) -> Self {
-        Self { source: Some(source), ..self }
+    pub fn with_source(mut self, source: Source) -> Self {
+        if let Some(shelf) = Arc::get_mut(&mut self.shelf) {
+            shelf.source = Some(source);
+        }
+        self
     }
 
     /// Committed records are had from there. Without it, there are no record types.
@@ -264,7 +263,7 @@ impl Sandbox {
 
     /// From now on the plugin stands for its name and version.
     pub fn put_in_force(&self, ready: Ready) -> PluginInfo {
-        info(&self.registry.insert(ready.0))
+        info(&self.shelf.registry.insert(ready.0))
     }
 
     /// Brings back a plugin that was loaded before, without running its examples again.
@@ -274,42 +273,38 @@ impl Sandbox {
     }
 
     async fn bring(&self, wasm: Arc<[u8]>, examples: Examples, told: &Hears<'_>) -> Result<Ready, Vec<Problem>> {
-        if let Some(plugin) = self.registry.get(&Digest::of(&wasm)) {
-            return Ok(Ready(plugin));
-        }
-        let loader = Loader { engines: &self.engines, compiler: &self.compiler, limits: &self.limits };
-        loader.load(wasm, examples, told).await.map(|plugin| Ready(Arc::new(plugin)))
+        self.shelf.bring(wasm, examples, told).await.map(Ready)
     }
 
     /// Makes a build that is loaded stand for its name and version again. `false`: it is not loaded, or did.
     pub fn stand(&self, digest: &Digest) -> bool {
-        self.registry.stand(digest)
+        self.shelf.registry.stand(digest)
     }
 
     /// Whether these bytes were loaded, be it that others stand for their name now.
     pub fn knows(&self, digest: &Digest) -> bool {
-        self.registry.get(digest).is_some()
+        self.shelf.registry.get(digest).is_some()
     }
 
     /// Takes a plugin out: new calls fail with `PLUGIN_MISSING`, calls in flight finish.
     pub fn remove(&self, digest: &Digest) -> bool {
         self.reach.now().forget(digest);
-        self.registry.remove(digest)
+        self.shelf.registry.remove(digest)
     }
 
     /// The plugins that stand for their name and version.
     pub fn plugins(&self) -> Vec<PluginInfo> {
-        self.registry.all().iter().map(|plugin| info(plugin)).collect()
+        self.shelf.registry.all().iter().map(|plugin| info(plugin)).collect()
     }
 
     /// The node types that flows may use now.
     pub fn catalog(&self) -> Catalog {
-        self.registry.catalog(None, &self.revoked())
+        self.shelf.registry.catalog(None, &self.revoked())
     }
 
     /// The node types that flows could use if this plugin were in force.
     pub fn catalog_with(&self, ready: &Ready) -> Catalog {
-        self.registry.catalog(Some(&ready.0), &self.revoked())
+        self.shelf.registry.catalog(Some(&ready.0), &self.revoked())
     }
 
     /// From now on no call is made of these builds, and flows cannot use them; each with the reason. What is under way
@@ -325,7 +320,7 @@ impl Sandbox {
 
     /// A build that is loaded, be it that others stand for its name.
     pub fn plugin(&self, digest: &Digest) -> Option<PluginInfo> {
-        self.registry.get(digest).map(|plugin| info(&plugin))
+        self.shelf.registry.get(digest).map(|plugin| info(&plugin))
     }
 
     /// Puts grants in force for every call made and every request sent from now on.
@@ -351,12 +346,17 @@ impl Sandbox {
 
     /// Whether a build of a plugin is broken off, here. `None`: it is not loaded.
     pub fn breaker(&self, digest: &Digest) -> Option<BreakerView> {
-        Some(self.registry.get(digest)?.breaker.view(Instant::now()))
+        Some(self.shelf.registry.get(digest)?.breaker.view(Instant::now()))
     }
 
     /// Lets a build of a plugin be called again. `None`: it is not loaded; `false`: it was not broken off.
     pub fn reset_breaker(&self, digest: &Digest) -> Option<bool> {
-        Some(self.registry.get(digest)?.breaker.reset())
+        Some(self.shelf.registry.get(digest)?.breaker.reset())
+    }
+
+    /// Drops instances that waited too long for another call. To be called every now and then.
+    pub fn prune(&self) {
+        self.reach.now().prune(Instant::now());
     }
 
     /// What became of the answers that may be given again.
@@ -382,7 +382,7 @@ impl Sandbox {
     /// What a plugin has against a node's configuration that its schema cannot see. Empty where the
     /// node type offers no check or the plugin is not loaded; `config` holds no expressions.
     pub async fn check(&self, digest: &Digest, node_type: &str, config: &serde_json::Value) -> Vec<Problem> {
-        let Some(plugin) = self.registry.get(digest) else { return Vec::new() };
+        let Some(plugin) = self.shelf.registry.get(digest) else { return Vec::new() };
         let offers = plugin.described.node_types.iter().any(|one| one.name == node_type && one.has_check);
         if !offers {
             return Vec::new();
@@ -391,14 +391,36 @@ impl Sandbox {
         Box::pin(check::run(&plugin, &self.limits, node_type, config)).await
     }
 
+    /// Makes a call again whose answer is only looked at. It goes by what is paused or broken off, tells neither of
+    /// them anything, is served by an instance of its own, and can send nothing and see no records.
+    pub async fn again(&self, about: &About, call: &Call) -> Outcome {
+        let plugin = match self.callee(call).await {
+            Ok(plugin) => plugin,
+            Err(outcome) => return outcome,
+        };
+        let priority = call.priority;
+        let (may, mut call) = (self.may(&plugin, namespace(&about.flow)), node_call(about, call));
+        call.timeout_ms = may.limits.time_ms.map_or(call.timeout_ms, |most| most.min(call.timeout_ms));
+        let patience = Duration::from_millis(call.timeout_ms);
+        let Ok(_slot) = tokio::time::timeout(patience, self.slots.acquire(priority)).await else {
+            return Outcome::Cut(cut(CutReason::Deadline, "no free slot"));
+        };
+        let granted = may.limits.memory_mib.map(|mib| self.limits.with_memory(mib));
+        let limits = granted.as_ref().unwrap_or(&self.limits);
+        let (ways, deadline) = (Ways::default(), Instant::now() + patience);
+        let attempt = Attempt { call: &call, class: plugin.class, limits, ways, deadline, reuse: None };
+        Box::pin(self.attempted(&plugin, &attempt)).await.outcome
+    }
+
+    fn may(&self, plugin: &Plugin, namespace: &str) -> Arc<May> {
+        let described = &plugin.described;
+        self.reach.now().of(&described.name, &described.version, &plugin.digest, namespace)
+    }
+
     async fn answer(&self, about: &About, call: &Call) -> Answer {
-        if let Some(reason) = self.revocation(&call.callee.digest) {
-            let message = format!("the build is revoked: {reason}");
-            return unsaid(Outcome::Cut(cut(CutReason::Revoked, message)));
-        }
-        let Some(plugin) = self.find(&call.callee.digest).await else {
-            let message = format!("no plugin with digest {} is loaded", call.callee.digest);
-            return unsaid(Outcome::Cut(cut(CutReason::Missing, message)));
+        let plugin = match self.callee(call).await {
+            Ok(plugin) => plugin,
+            Err(outcome) => return unsaid(outcome),
         };
         let mut probing = None;
         if let Some((key, gate)) = self.gates.of_node_type(&plugin.described.name, &call.callee.node_type) {
@@ -414,47 +436,37 @@ impl Sandbox {
         answer
     }
 
+    /// The build that is called; or what comes of the call without it.
+    async fn callee(&self, call: &Call) -> Result<Arc<Plugin>, Outcome> {
+        if let Some(reason) = self.revocation(&call.callee.digest) {
+            let message = format!("the build is revoked: {reason}");
+            return Err(Outcome::Cut(cut(CutReason::Revoked, message)));
+        }
+        let (digest, timeout_ms) = (&call.callee.digest, call.callee.timeout_ms);
+        match self.shelf.find(digest, Duration::from_millis(timeout_ms)).await {
+            Ok(Some(plugin)) => Ok(plugin),
+            Ok(None) => {
+                let message = format!("no plugin with digest {digest} is loaded");
+                Err(Outcome::Cut(cut(CutReason::Missing, message)))
+            }
+            // Nothing was called yet.
+            Err(NotYet) => Err(Outcome::Failed(Failure::Transient {
+                message: format!("the build {digest} is being loaded: it was not ready within {timeout_ms} ms"),
+                retry_after_ms: None,
+            })),
+        }
+    }
+
     fn revocation(&self, digest: &str) -> Option<String> {
         let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
         if revoked.is_empty() { None } else { revoked.get(&digest.parse().ok()?).cloned() }
-    }
-
-    /// A build that is loaded, or can be now: another engine may have taken it in a moment ago.
-    async fn find(&self, digest: &str) -> Option<Arc<Plugin>> {
-        let digest: Digest = digest.parse().ok()?;
-        if let Some(plugin) = self.registry.get(&digest) {
-            return Some(plugin);
-        }
-        let source = self.source.as_ref()?;
-        let _turn = self.fetching.lock().await;
-        if let Some(plugin) = self.registry.get(&digest) {
-            return Some(plugin);
-        }
-        let wasm = source(digest).await?;
-        // Kept under another name than it is asked for by, it is not what instances are pinned to.
-        if Digest::of(&wasm) != digest {
-            tracing::error!(%digest, "the bytes that are kept are not those of the digest");
-            return None;
-        }
-        match self.bring(wasm.into(), Examples::Drop, &|_| {}).await {
-            Ok(ready) => {
-                tracing::info!(%digest, plugin = ready.0.described.name, "a build was loaded because it is called");
-                // Called by what is pinned to it; whether new flows see it is not decided here.
-                Some(self.registry.keep(ready.0))
-            }
-            Err(problems) => {
-                let why = problems.first().map_or("", |problem| problem.message.as_str());
-                tracing::error!(%digest, why, "a build that is called cannot be loaded");
-                None
-            }
-        }
     }
 
     async fn answer_by(&self, plugin: &Plugin, about: &About, call: &Call) -> Answer {
         let (priority, may_be_kept) = (call.priority, call.callee.cache && plugin.class == EffectClass::Pure);
         let described = &plugin.described;
         let namespace = namespace(&about.flow);
-        let may = self.reach.now().of(&described.name, &described.version, &plugin.digest, namespace);
+        let may = self.may(plugin, namespace);
         let mut call = node_call(about, call);
         call.timeout_ms = may.limits.time_ms.map_or(call.timeout_ms, |most| most.min(call.timeout_ms));
         let mut kept_as = None;
@@ -486,26 +498,31 @@ impl Sandbox {
         // An answer that is kept follows from nothing that an earlier call left behind.
         let reuse = may.limits.reuse.filter(|_| kept_as.is_none()).map(|calls| (&may.idle, calls));
         let attempt = Attempt { call: &call, class: plugin.class, limits, ways, deadline, reuse };
-        // Slots of the pool are made for the engine's own limit.
-        let fits = limits.memory_bytes_max <= self.limits.memory_bytes_max;
-        let first = if fits { attempt.on(&plugin.first).await } else { Err(Stopped::PoolExhausted) };
-        let answered = match first {
-            Err(Stopped::PoolExhausted) => match plugin.spare(&self.engines).await {
-                Ok(spare) => attempt.on(spare).await,
-                Err(error) => Err(Stopped::Cut(cut(CutReason::Trap, format!("{error:#}")))),
-            },
-            other => other,
-        };
-        let answer = match answered {
-            Ok(answer) => answer,
-            Err(Stopped::Cut(cut)) => unsaid(Outcome::Cut(cut)),
-            Err(Stopped::PoolExhausted) => busy("no memory for another instance".to_owned()),
-        };
+        let answer = self.attempted(plugin, &attempt).await;
         note(plugin, &answer);
         if let Some(key) = kept_as {
             self.cache.keep(key, &answer.outcome);
         }
         answer
+    }
+
+    /// On the pool, or where it has no room.
+    async fn attempted(&self, plugin: &Plugin, attempt: &Attempt<'_>) -> Answer {
+        // Slots of the pool are made for the engine's own limit.
+        let fits = attempt.limits.memory_bytes_max <= self.limits.memory_bytes_max;
+        let first = if fits { attempt.on(&plugin.first).await } else { Err(Stopped::PoolExhausted) };
+        let answered = match first {
+            Err(Stopped::PoolExhausted) => match plugin.spare(&self.shelf.engines).await {
+                Ok(spare) => attempt.on(spare).await,
+                Err(error) => Err(Stopped::Cut(cut(CutReason::Trap, format!("{error:#}")))),
+            },
+            other => other,
+        };
+        match answered {
+            Ok(answer) => answer,
+            Err(Stopped::Cut(cut)) => unsaid(Outcome::Cut(cut)),
+            Err(Stopped::PoolExhausted) => busy("no memory for another instance".to_owned()),
+        }
     }
 
     fn way_out(&self, plugin: &Plugin, namespace: &str, context: &CallContext, deadline: Instant) -> Outgoing {
@@ -520,7 +537,8 @@ impl Sandbox {
 
     fn way_to_records(&self, plugin: &Plugin, about: &About, may: &May) -> Way {
         let Some(reading) = self.reading.as_ref().filter(|_| plugin.imports.records) else { return Way::Shut };
-        Way::Open { reading: Arc::clone(reading), granted: Arc::clone(&may.records), desk: about.records.clone() }
+        let (granted, whose) = (Arc::clone(&may.records), Arc::clone(&may.whose));
+        Way::Open { reading: Arc::clone(reading), granted, whose, desk: about.records.clone() }
     }
 }
 

@@ -74,13 +74,25 @@ const TABLE_ELEMENT_BYTES: usize = size_of::<usize>();
 pub(crate) struct MemoryLedger {
     bytes: usize,
     bytes_max: usize,
+    /// What the instance took before its first call.
+    began_with: usize,
     /// What the store would have held, had the last refused growth been granted.
     pub(crate) refused_bytes: Option<usize>,
 }
 
 impl MemoryLedger {
     pub(crate) fn new(bytes_max: usize) -> Self {
-        Self { bytes: 0, bytes_max, refused_bytes: None }
+        Self { bytes: 0, bytes_max, began_with: 0, refused_bytes: None }
+    }
+
+    /// The instance is there; what it takes from here on, its calls take.
+    pub(crate) fn begin(&mut self) {
+        self.began_with = self.bytes;
+    }
+
+    /// Whether the next call has at least half of the room that the first one had.
+    pub(crate) fn leaves_half(&self) -> bool {
+        self.bytes_max.saturating_sub(self.bytes) >= self.bytes_max.saturating_sub(self.began_with) / 2
     }
 
     fn grow(&mut self, current: usize, desired: usize) -> bool {
@@ -129,5 +141,23 @@ mod tests {
         assert!(!ledger.grow(0, 300), "a second memory would make 1100");
         assert_eq!(ledger.refused_bytes, Some(1100));
         assert!(ledger.grow(600, 800), "the first may still grow to 1000 in all");
+    }
+
+    #[test]
+    fn half_of_the_room_is_left_or_not() {
+        for (began_with, then, left) in [
+            (0, 500, true),
+            (0, 501, false),
+            // A large runtime is no call's doing.
+            (600, 600, true),
+            (600, 800, true),
+            (600, 801, false),
+        ] {
+            let mut ledger = MemoryLedger::new(1000);
+            assert!(ledger.grow(0, began_with));
+            ledger.begin();
+            assert!(ledger.grow(began_with, then));
+            assert_eq!(ledger.leaves_half(), left, "{began_with} {then}");
+        }
     }
 }

@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Instant;
 
 use http::Method;
 use stepwell_core::problem::Problem;
@@ -18,7 +19,7 @@ use crate::http::connections::Target;
 use crate::http::throttle::{Bound, Throttle};
 use crate::load::Plugin;
 use crate::manifest::Described;
-use crate::reuse::Idle;
+use crate::reuse::{Idle, Places};
 
 /// What is in force now.
 #[derive(Debug, Default)]
@@ -40,15 +41,19 @@ pub(crate) struct Reach {
     /// By plugin and namespace as the grant names them, and connection.
     throttles: BTreeMap<(String, String, String), Arc<Throttle>>,
     known: RwLock<HashMap<Digest, HashMap<String, Arc<May>>>>,
+    /// Of instances that wait for a call.
+    places: Places,
 }
 
 /// What a build may do for flows of a namespace, ready for use.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct May {
     connections: HashMap<String, Way>,
     /// Types of records.
     pub(crate) records: Arc<HashSet<String>>,
     pub(crate) limits: Taken,
+    /// The plugin and the namespace.
+    pub(crate) whose: Arc<(String, String)>,
     /// Instances that may serve another call.
     pub(crate) idle: Mutex<Idle>,
 }
@@ -99,7 +104,13 @@ impl Reach {
                 throttles.insert(key, counted.map_or_else(|| Arc::new(Throttle::new(bound)), Arc::clone));
             }
         }
-        Ok(Self { grants: grants.grants.clone(), targets, throttles, known: RwLock::default() })
+        Ok(Self {
+            grants: grants.grants.clone(),
+            targets,
+            throttles,
+            known: RwLock::default(),
+            places: Arc::clone(&before.places),
+        })
     }
 
     /// What a build may do, decided when it first asks.
@@ -113,10 +124,11 @@ impl Reach {
         let allowed = grants::allowed(&self.grants, Build { name, version, digest: &text }, namespace);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let known = known.entry(*digest).or_default().entry(namespace.to_owned());
-        Arc::clone(known.or_insert_with(|| Arc::new(self.may(allowed))))
+        let whose = Arc::new((name.to_owned(), namespace.to_owned()));
+        Arc::clone(known.or_insert_with(|| Arc::new(self.may(allowed, whose))))
     }
 
-    fn may(&self, allowed: Allowed) -> May {
+    fn may(&self, allowed: Allowed, whose: Arc<(String, String)>) -> May {
         let Allowed { connections, records, by, limits } = allowed;
         let way = |name: String, narrowed: Narrowed| {
             let (plugin, namespace) = by.get(&name)?;
@@ -131,12 +143,22 @@ impl Reach {
             Some((name, way))
         };
         let connections = connections.into_iter().filter_map(|(name, narrowed)| way(name, narrowed)).collect();
-        May { connections, records: Arc::new(records.into_iter().collect()), limits, idle: Mutex::default() }
+        let (records, idle) =
+            (Arc::new(records.into_iter().collect()), Mutex::new(Idle::new(Arc::clone(&self.places))));
+        May { connections, records, limits, whose, idle }
     }
 
     /// A connection, whoever may use it.
     pub(crate) fn target(&self, connection: &str) -> Option<Arc<Target>> {
         self.targets.get(connection).cloned()
+    }
+
+    /// Drops instances that waited too long for a call.
+    pub(crate) fn prune(&self, now: Instant) {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        for may in known.values().flat_map(HashMap::values) {
+            may.idle.lock().unwrap_or_else(PoisonError::into_inner).prune(now);
+        }
     }
 
     /// A build that is not called any more keeps no instances.

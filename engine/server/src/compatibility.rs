@@ -35,6 +35,8 @@ pub(crate) struct Compatibility {
     pub checked: usize,
     /// Those of them that would have errors they do not have now.
     pub broken: Vec<Broken>,
+    /// All of them were looked at, and all that would break are named.
+    pub whole: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -76,9 +78,9 @@ pub(crate) async fn of(
     uses.extend(
         aliases.into_iter().filter(|(_, target)| uses.contains(target)).map(|(name, _)| name).collect::<Vec<_>>(),
     );
-    let (checked, broken) = broken(app, &uses, &app.engine.nodes().catalog_with(ready)).await?;
+    let (checked, broken, whole) = broken(app, &uses, &app.engine.nodes().catalog_with(ready)).await?;
     let replaces = Replaced { version: old.version, digest: old.digest.to_string() };
-    Ok(Ok(Some(Compatibility { replaces, report, checked, broken })))
+    Ok(Ok(Some(Compatibility { replaces, report, checked, broken, whole })))
 }
 
 fn build(info: &PluginInfo) -> Build<'_> {
@@ -93,11 +95,17 @@ fn newest(app: &App, new: &PluginInfo) -> Option<PluginInfo> {
     same.into_iter().chain(others).max_by_key(|one| (one.version == new.version, one.precedence()))
 }
 
-/// How many documents use one of these node types, and which of them `node_types` would break.
-async fn broken(app: &App, uses: &BTreeSet<String>, node_types: &Catalog) -> Result<(usize, Vec<Broken>), Unavailable> {
+/// How many documents use one of these node types, which of them `node_types` would break, and whether that is all.
+async fn broken(
+    app: &App,
+    uses: &BTreeSet<String>,
+    node_types: &Catalog,
+) -> Result<(usize, Vec<Broken>, bool), Unavailable> {
     let store = app.engine.journal();
     let (mut checked, mut broken) = (0, Vec::new());
-    for flow in store.flows(None, FLOWS_MAX).await? {
+    let flows = store.flows(None, FLOWS_MAX + 1).await?;
+    let mut whole = flows.len() <= FLOWS_MAX as usize;
+    for flow in flows.into_iter().take(FLOWS_MAX as usize) {
         let mut documents: Vec<(Option<u32>, Arc<Value>)> = Vec::new();
         if flow.has_draft
             && let Some(draft) = store.draft(&flow.key).await?
@@ -112,12 +120,17 @@ async fn broken(app: &App, uses: &BTreeSet<String>, node_types: &Catalog) -> Res
         for (version, document) in documents.into_iter().filter(|(_, document)| names(document, uses)) {
             checked += 1;
             let problems = new_errors(app, &document, node_types).await;
-            if !problems.is_empty() && broken.len() < BROKEN_MAX {
+            if problems.is_empty() {
+                continue;
+            }
+            if broken.len() == BROKEN_MAX {
+                whole = false;
+            } else {
                 broken.push(Broken { flow: flow.key.clone(), version, problems });
             }
         }
     }
-    Ok((checked, broken))
+    Ok((checked, broken, whole))
 }
 
 /// The versions of a flow that starts get by themselves: the newest, and what its binding names.

@@ -76,6 +76,9 @@ pub(crate) struct Settings {
     /// What to log: error, warn, info, debug, trace, or per module [default: info]
     #[arg(long, env = "STEPWELL_LOG", value_name = "FILTER")]
     pub log: Option<String>,
+    /// Send the session cookie over HTTPS only: where the console is reached through a proxy that ends TLS [default: false]
+    #[arg(long, env = "STEPWELL_SECURE_COOKIES", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    pub secure_cookies: Option<bool>,
     /// Log as JSON lines
     #[arg(long, env = "STEPWELL_LOG_JSON", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub log_json: Option<bool>,
@@ -110,6 +113,7 @@ pub(crate) struct Config {
     pub shutdown_seconds: u64,
     pub log: String,
     pub log_json: bool,
+    pub secure_cookies: bool,
     pub test_abort_at_commit: Option<String>,
     pub test_clock: Option<PathBuf>,
 }
@@ -160,6 +164,7 @@ impl Settings {
             shutdown_seconds: self.shutdown_seconds.or(under.shutdown_seconds),
             log: self.log.or(under.log),
             log_json: self.log_json.or(under.log_json),
+            secure_cookies: self.secure_cookies.or(under.secure_cookies),
             test_abort_at_commit: self.test_abort_at_commit,
             test_clock: self.test_clock,
         }
@@ -186,6 +191,7 @@ fn resolve(from: Settings) -> Result<Config, ConfigError> {
         shutdown_seconds: from.shutdown_seconds.unwrap_or(20),
         log: from.log.unwrap_or_else(|| "info".to_owned()),
         log_json: from.log_json.unwrap_or(false),
+        secure_cookies: from.secure_cookies.unwrap_or(false),
         test_abort_at_commit: from.test_abort_at_commit,
         test_clock: from.test_clock,
     };

@@ -3,10 +3,12 @@
 //! Invariants:
 //! - What is in force is what the store says; so are the secrets by which webhooks are known.
 //! - Readings are put in force one at a time, or a grant that was taken back could stay.
+//! - A reading that failed is tried again each second (`pauses`), whoever it failed.
 //!
 //! Not here: what follows from grants (`sandbox`), how connections are kept (`secrets`), `--grants` (`grants`).
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use serde_json::{Value, json};
@@ -35,6 +37,8 @@ pub(crate) enum GrantsError {
 pub(crate) struct Granting {
     pub(crate) keys: Keys,
     turn: Mutex<()>,
+    /// What is in force may not be the newest.
+    stale: AtomicBool,
     /// By connection and name.
     secrets: RwLock<BTreeMap<String, BTreeMap<String, Secret>>>,
 }
@@ -107,12 +111,47 @@ async fn read(store: &Store, keys: &Keys) -> Result<Grants, GrantsError> {
 
 /// Puts the store's connections and grants in force.
 pub(crate) async fn enforce(sandbox: &Sandbox, store: &Store, granting: &Granting) -> Result<(), GrantsError> {
+    granting.stale.store(true, Ordering::SeqCst);
     let _turn = granting.turn.lock().await;
-    let grants = read(store, &granting.keys).await?;
-    sandbox.set_grants(&grants).map_err(GrantsError::Refused)?;
-    let secrets = grants.connections.into_iter().map(|(name, connection)| (name, connection.secrets)).collect();
-    *granting.secrets.write().unwrap_or_else(PoisonError::into_inner) = secrets;
-    Ok(())
+    // Before it is read: who marks it from here on wants another reading.
+    granting.stale.store(false, Ordering::SeqCst);
+    let put = async {
+        let grants = read(store, &granting.keys).await?;
+        sandbox.set_grants(&grants).map_err(GrantsError::Refused)?;
+        let secrets = grants.connections.into_iter().map(|(name, connection)| (name, connection.secrets)).collect();
+        *granting.secrets.write().unwrap_or_else(PoisonError::into_inner) = secrets;
+        Ok(())
+    };
+    // Also if nobody waits for it any more.
+    let mark = Unless { granting, done: false };
+    let put = put.await;
+    mark.ends(put.is_ok());
+    put
+}
+
+/// Marks what is in force as old when it is dropped, unless a reading was put in force.
+struct Unless<'a> {
+    granting: &'a Granting,
+    done: bool,
+}
+
+impl Unless<'_> {
+    fn ends(mut self, done: bool) {
+        self.done = done;
+    }
+}
+
+impl Drop for Unless<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            self.granting.stale.store(true, Ordering::SeqCst);
+        }
+    }
+}
+
+/// Puts them in force again where that failed, whoever wanted it. To be called every now and then.
+pub(crate) async fn mend(sandbox: &Sandbox, store: &Store, granting: &Granting) -> Result<(), GrantsError> {
+    if granting.stale.load(Ordering::SeqCst) { enforce(sandbox, store, granting).await } else { Ok(()) }
 }
 
 /// Writes a file's connections and grants over those of the same names.
@@ -131,4 +170,41 @@ pub(crate) async fn install(store: &Store, keys: &Keys, file: GrantsFile, act: &
         store.put_grant(act.clone(), &grant.plugin, &grant.namespace, rows, false).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+    use stepwell_sandbox::Limits;
+    use stepwell_store::Options;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_could_not_be_put_in_force_is_tried_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path().join("stepwell.db"), Options::default()).unwrap();
+        let sandbox = Sandbox::new(None, Limits { pooled_max: 1, ..Limits::default() }).unwrap();
+        let granting = Granting::default();
+        let act = || Act { by: "ada".to_owned(), at_ms: 1 };
+        let sound = json!({ "scheme": "https", "host": "shop.test", "secrets": { "T": "clear" } });
+        store.put_connection(act(), "shop", &sound, Vec::new()).await.unwrap();
+        enforce(&sandbox, &store, &granting).await.unwrap();
+        let known = || granting.secrets("shop", &["T".to_owned()]).len();
+        assert_eq!(known(), 1);
+        // As good as a store that is out of reach: what is kept cannot be read.
+        store.put_connection(act(), "shop", &json!({ "scheme": "gopher" }), Vec::new()).await.unwrap();
+        assert!(enforce(&sandbox, &store, &granting).await.is_err());
+        assert_eq!(known(), 1, "what was in force stays");
+        assert!(mend(&sandbox, &store, &granting).await.is_err());
+        let without = json!({ "scheme": "https", "host": "shop.test" });
+        store.put_connection(act(), "shop", &without, Vec::new()).await.unwrap();
+        mend(&sandbox, &store, &granting).await.unwrap();
+        assert_eq!(known(), 0);
+        // Where nothing failed, nothing is read.
+        store.put_connection(act(), "shop", &sound, Vec::new()).await.unwrap();
+        mend(&sandbox, &store, &granting).await.unwrap();
+        assert_eq!(known(), 0);
+    }
 }

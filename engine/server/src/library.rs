@@ -51,6 +51,8 @@ pub(crate) struct Request {
     pub file: Option<String>,
     /// What it is pinned to, unless those at hand.
     pub node_types: Option<Catalog>,
+    /// Whoever asks may publish in every namespace.
+    pub everywhere: bool,
     pub act: Act,
 }
 
@@ -62,6 +64,9 @@ pub(crate) enum PublishError {
     /// Look at the draft as it is now.
     #[error("the draft has moved")]
     DraftMoved(Option<Box<Draft>>),
+    /// What it does is not up to who designs in its namespace alone; why.
+    #[error("{0}")]
+    Everywhere(String),
     /// The same file was published before: nothing to do.
     #[error("the file was published before")]
     FileSeen,
@@ -246,6 +251,9 @@ impl Library {
         let catalog = self.with_published(&request.document, node_types).await;
         let checked = self.check_with(&request.document, &catalog).await;
         let Some(flow) = checked.flow else { return Err(PublishError::Problems(checked.problems)) };
+        if let Some(reason) = flow.triggers.iter().find_map(beyond).filter(|_| !request.everywhere) {
+            return Err(PublishError::Everywhere(reason));
+        }
         let pinned = serde_json::to_value(pins(&flow, catalog))
             .map_err(|error| Unavailable(format!("the node types have no JSON form: {error}")))?;
         let publish = Publish {
@@ -315,6 +323,19 @@ impl Library {
         // What was known before may have a label since.
         self.read_all().await?;
         Ok(done)
+    }
+}
+
+/// What a trigger reaches that is not its flow's namespace's own.
+fn beyond(trigger: &Trigger) -> Option<String> {
+    let path = &trigger.path;
+    match (&trigger.message, &trigger.auth) {
+        (Some(_), _) => Some(format!("/t/{path} posts messages, and instances of every namespace may wait for them")),
+        (None, TriggerAuth::Signed(signed)) => Some(format!(
+            "/t/{path} lets in who has secrets of the connection {}, which is everybody's",
+            signed.connection
+        )),
+        (None, _) => None,
     }
 }
 

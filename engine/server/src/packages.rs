@@ -6,8 +6,6 @@
 //!
 //! Not here: checks and compilation (`sandbox`), what plugins may reach (`granting`).
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 use stepwell_core::problem::Problem;
 use stepwell_runtime::journal::Unavailable;
@@ -25,15 +23,8 @@ pub(crate) enum LoadError {
     Unavailable(#[from] Unavailable),
 }
 
-/// Loads a component: checks it, keeps it, and only then puts it in force, so that no instance is
-/// ever pinned to what the next start does not find. The same bytes again change nothing.
-pub(crate) async fn load(app: &App, wasm: Vec<u8>, act: Act) -> Result<(PluginInfo, PluginKept), LoadError> {
-    let wasm: Arc<[u8]> = wasm.into();
-    let ready = app.engine.nodes().prepare(wasm.clone(), &|_| {}).await.map_err(LoadError::Refused)?;
-    keep(app, ready, &wasm, act).await
-}
-
-/// Keeps a plugin that is ready, and puts it in force.
+/// Keeps a plugin that is ready, and only then puts it in force, so that no instance is ever pinned to what the next start
+/// does not find. The same bytes again change nothing.
 pub(crate) async fn keep(
     app: &App,
     ready: Ready,
@@ -44,10 +35,7 @@ pub(crate) async fn keep(
     let info = ready.info();
     // One at a time from here: of two builds, the one kept last is the one in force.
     let _turn = app.loading.lock().await;
-    let before = sandbox.plugins();
     let digest = info.digest.to_string();
-    let same_name = |one: &&PluginInfo| one.name == info.name && one.version == info.version;
-    let supersedes = before.iter().filter(same_name).map(|one| one.digest.to_string()).collect();
     let kept = store
         .put_plugin(NewPlugin {
             manifest: manifest(store, &info, wasm).await?,
@@ -60,7 +48,6 @@ pub(crate) async fn keep(
                 .and_then(|name| name.as_str().map(str::to_owned))
                 .unwrap_or_default(),
             wasm: wasm.to_vec(),
-            supersedes,
             act,
         })
         .await?;

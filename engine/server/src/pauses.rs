@@ -22,7 +22,7 @@ use tokio::sync::{Mutex, Notify};
 
 use crate::http::App;
 use crate::http::time::rfc3339;
-use crate::revocations;
+use crate::{granting, revocations};
 
 /// The longest time until a pause made elsewhere holds here.
 const LOOKS_EVERY_MS: u64 = 1_000;
@@ -58,6 +58,7 @@ pub(crate) async fn enforce(sandbox: &Sandbox, store: &Store, pausing: &Pausing)
 pub(crate) async fn run(app: App) {
     let mut release = Release::default();
     loop {
+        app.engine.nodes().prune();
         let more = match look(&app, &mut release).await {
             Ok(more) => more,
             Err(error) => {
@@ -83,6 +84,9 @@ pub(crate) async fn run(app: App) {
 /// `true`: there is more to let go.
 async fn look(app: &App, release: &mut Release) -> Result<bool, Unavailable> {
     let store = app.engine.journal();
+    if let Err(error) = granting::mend(app.engine.nodes(), store, &app.granting).await {
+        tracing::warn!(%error, "connections and grants as they are now could not be put in force");
+    }
     let pauses = enforce(app.engine.nodes(), store, &app.pausing).await?;
     revocations::enforce(app.engine.nodes(), store).await?;
     let now_ms = app.clock.now_ms();

@@ -155,6 +155,8 @@ impl Way {
             revision: None,
             file: None,
             node_types: Some(self.node_types.clone()),
+            // Only who may do so in all of them rolls forward.
+            everywhere: true,
             act: act.clone(),
         };
         match app.library.publish(request).await {
@@ -162,8 +164,10 @@ impl Way {
             Ok(done) => Ok(Moved { version: Some(done.version), ..one.is(Outcome::Done) }),
             Err(PublishError::Problems(problems)) => Ok(one.broken(problems)),
             Err(PublishError::Unavailable(error)) => Err(error),
-            // Neither a draft's revision nor a file was named.
-            Err(error @ (PublishError::DraftMoved(_) | PublishError::FileSeen)) => Err(Unavailable(error.to_string())),
+            // Neither a draft's revision nor a file was named, nor is anything out of reach.
+            Err(error @ (PublishError::DraftMoved(_) | PublishError::FileSeen | PublishError::Everywhere(_))) => {
+                Err(Unavailable(error.to_string()))
+            }
         }
     }
 }

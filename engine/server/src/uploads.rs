@@ -3,11 +3,13 @@
 //! Invariants:
 //! - Once begun, an upload comes to its end whoever stopped listening.
 //! - Whatever fails, what was live stays live, and the upload says at which stage and why.
+//! - What is live is never told of as anything else: where its end could not be kept, it is kept later.
 //! - So many at once ([`AT_ONCE`]) and no more: each holds its bytes.
 //!
 //! Not here: the checks (`sandbox`), keeping a build (`packages`), the API's view (`http::uploads`).
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -28,6 +30,10 @@ pub(crate) const AT_ONCE: usize = 4;
 const PROBLEMS_MAX: usize = 100;
 /// A report that is larger is not kept.
 const REPORT_BYTES_MAX: usize = 256 * 1024;
+/// How often, and how many times, the end of an upload is kept again where that failed: as long as it is not taken for
+/// lost.
+const KEEPS_EVERY: Duration = Duration::from_secs(1);
+const KEEPS_MAX: u32 = 600;
 /// The stages of the loader and what comes after it, in their order.
 pub(crate) const STAGES: [&str; 8] =
     ["size", "imports", "compile", "describe", "schemas", "examples", "compatibility", "live"];
@@ -122,6 +128,20 @@ impl Progress {
     }
 }
 
+impl Progress {
+    /// Keeps the end of it as soon as the store takes it. Who asks meanwhile is told that it is running.
+    async fn keep_at_last(&self, state: UploadState, more: Value) {
+        for _ in 0..KEEPS_MAX {
+            self.app.clock.sleep(KEEPS_EVERY).await;
+            match self.keep(state, more.clone()).await {
+                Ok(()) => return,
+                Err(error) => tracing::debug!(%error, upload = self.id, "what came of an upload could not be kept"),
+            }
+        }
+        tracing::error!(upload = self.id, "what came of an upload was not kept, and counts as lost");
+    }
+}
+
 /// Brings a component in, to the end. `id` is what it can be asked about by.
 pub(crate) async fn run(app: App, id: String, wanted: Wanted) -> Result<Came, Unavailable> {
     let digest = Digest::of(&wanted.wasm).to_string();
@@ -140,7 +160,11 @@ pub(crate) async fn run(app: App, id: String, wanted: Wanted) -> Result<Came, Un
             (UploadState::Refused, json!({ "problems": kept, "failedAt": stage }))
         }
     };
-    progress.keep(state, more).await?;
+    if let Err(error) = progress.keep(state, more.clone()).await {
+        // What came of it stands: only the telling is late, and goes on by itself.
+        tracing::warn!(%error, upload = progress.id, "what came of an upload could not be kept");
+        tokio::spawn(async move { progress.keep_at_last(state, more).await });
+    }
     Ok(came)
 }
 

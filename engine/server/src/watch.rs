@@ -5,7 +5,9 @@
 //! - A plugin file that was there before this start does not undo an upload that came after it.
 //! - A flow file is published only if its (key, content) never was: an old file does not undo what
 //!   was published since.
-//! - A file that cannot be used is said once, and tried again when it, or for flows a plugin, changes.
+//! - A plugin's file goes the way of every component that is brought (`uploads`), and is told of as one.
+//! - A file that cannot be used is said once, and tried again when it, or for flows a plugin, changes; one that could not
+//!   be kept, in the next round.
 //!
 //! Not here: removal. A file that goes away changes nothing: instances are pinned to its content.
 
@@ -24,10 +26,12 @@ use stepwell_store::{Act, PublishRecordType};
 use crate::config::PLUGIN_BYTES_MAX;
 use crate::http::App;
 use crate::library::{PublishError, Request};
-use crate::packages::{self, LoadError};
+use crate::uploads::{self, Came, Wanted};
 
 const LOOKS_EVERY: Duration = Duration::from_secs(1);
 const FLOW_BYTES_MAX: u64 = 1024 * 1024;
+/// Of a file's name, where it is told.
+const FILE_CHARS_MAX: usize = 200;
 
 /// What tells one content of a file from the next.
 type Mark = (SystemTime, u64);
@@ -52,6 +56,15 @@ pub(crate) struct Watcher {
     flows: Option<Folder>,
     /// Flow files that had problems, to be tried again when plugins or other files change.
     waiting: Vec<PathBuf>,
+}
+
+/// What became of a plugin's file.
+enum Brought {
+    Live,
+    /// It was there before, or is refused.
+    Nothing,
+    /// It could not be kept, or others are on their way.
+    Later,
 }
 
 /// What became of a flow's file.
@@ -94,7 +107,11 @@ impl Watcher {
     async fn look(&mut self, at_once: bool) {
         let mut changed = false;
         for path in self.plugins.as_mut().map(|folder| folder.fresh(at_once)).unwrap_or_default() {
-            changed |= self.plugin(&path, at_once).await;
+            match self.plugin(&path, at_once).await {
+                Brought::Live => changed = true,
+                Brought::Nothing => {}
+                Brought::Later => self.plugins.iter_mut().for_each(|folder| folder.again(&path)),
+            }
         }
         let mut flows = self.flows.as_mut().map(|folder| folder.fresh(at_once)).unwrap_or_default();
         if changed {
@@ -132,29 +149,35 @@ impl Watcher {
         Act { by: format!("file:{name}"), at_ms: self.app.clock.now_ms() }
     }
 
-    /// Loads a plugin's file. True: there is something new.
-    async fn plugin(&self, path: &Path, at_start: bool) -> bool {
-        let Some(wasm) = read(path).await else { return false };
+    /// Brings a plugin's file in, as if somebody had uploaded it.
+    async fn plugin(&self, path: &Path, at_start: bool) -> Brought {
+        let Some(wasm) = read(path).await else { return Brought::Nothing };
         if at_start && self.app.engine.nodes().knows(&stepwell_sandbox::Digest::of(&wasm)) {
-            return false;
+            return Brought::Nothing;
         }
-        match packages::load(&self.app, wasm, self.act(path)).await {
-            Ok((info, _)) => {
+        let Some(_place) = self.app.uploading.enter() else { return Brought::Later };
+        let file = path.file_name().map(|name| name.to_string_lossy().chars().take(FILE_CHARS_MAX).collect());
+        let wanted = Wanted { wasm, file, dry_run: false, against: None, act: self.act(path) };
+        let id = uuid::Uuid::now_v7().to_string();
+        match Box::pin(uploads::run(self.app.clone(), id, wanted)).await {
+            Ok(Came::Live(info, ..)) => {
                 let types = info.node_types.len();
                 tracing::info!(plugin = info.name, version = info.version, types, "plugin is live");
-                true
+                Brought::Live
             }
-            Err(LoadError::Refused(problems)) => {
+            Ok(Came::Refused(stage, problems)) => {
                 for problem in problems {
                     let Problem { code, message, fix, .. } = problem;
                     let hint = fix.unwrap_or_default();
-                    tracing::error!(file = %path.display(), code, message, hint, "plugin is refused");
+                    tracing::error!(file = %path.display(), stage, code, message, hint, "plugin is refused");
                 }
-                false
+                Brought::Nothing
             }
-            Err(LoadError::Unavailable(error)) => {
+            // Only dry runs are.
+            Ok(Came::Tried(..)) => Brought::Nothing,
+            Err(error) => {
                 tracing::error!(file = %path.display(), %error, "plugin is not kept");
-                false
+                Brought::Later
             }
         }
     }
@@ -177,7 +200,8 @@ impl Watcher {
             return self.record_type(path, document, file).await;
         }
         let (document, file, act) = (Arc::new(document), Some(file), self.act(path));
-        let request = Request { document, label: None, revision: None, file, node_types: None, act };
+        // Who writes into the folder is who runs the engine, so nothing is out of reach.
+        let request = Request { document, label: None, revision: None, file, node_types: None, everywhere: true, act };
         match self.app.library.publish(request).await {
             Ok(done) if done.known => {
                 tracing::debug!(flow = done.key, version = done.version, "flow file is known");
@@ -189,7 +213,7 @@ impl Watcher {
             }
             Err(PublishError::FileSeen) => Tried::Nothing,
             Err(PublishError::Problems(problems)) => Tried::Left(problems),
-            Err(error @ (PublishError::DraftMoved(_) | PublishError::Unavailable(_))) => {
+            Err(error @ (PublishError::DraftMoved(_) | PublishError::Unavailable(_) | PublishError::Everywhere(_))) => {
                 tracing::error!(file = %path.display(), %error, "flow is not published");
                 Tried::Left(Vec::new())
             }
@@ -217,6 +241,13 @@ impl Watcher {
 }
 
 impl Folder {
+    /// Takes a file up in the next round as well, though it does not change.
+    fn again(&mut self, path: &Path) {
+        if let Some(seen) = self.seen.get_mut(path) {
+            seen.done = false;
+        }
+    }
+
     /// Files that are new or changed, and at rest (or `at_once`).
     fn fresh(&mut self, at_once: bool) -> Vec<PathBuf> {
         let mut fresh = Vec::new();
@@ -293,5 +324,10 @@ mod tests {
             }
             assert_eq!(folder.fresh(at_once).len(), taken, "{write:?}");
         }
+        // What could not be kept is tried again as it is, once.
+        std::fs::write(&file, "5").unwrap();
+        assert_eq!(folder.fresh(true).len(), 1);
+        folder.again(&file);
+        assert_eq!((folder.fresh(false).len(), folder.fresh(false).len()), (1, 0));
     }
 }

@@ -69,7 +69,7 @@ pub use flows::{
 pub use forget::Erased;
 pub use grants::{Connection, Dropped, GrantKept, Granted, GrantedKind, KeptSecret, Sealed};
 pub use instances::{Cursor, Filter, InstanceDetail, InstanceSummary, Page};
-pub use needs::{Garbage, Need, Removed, Unneeded, UnneededPlugin, UsedBy, VersionUse, WhereUsed};
+pub use needs::{Garbage, Need, Pinned, Removed, Unneeded, UnneededPlugin, UsedBy, VersionUse, WhereUsed};
 pub use open::{AbortAt, OpenError, Options};
 pub use pauses::{NewPause, Pause, Paused};
 pub use plugins::{NewPlugin, Plugin, PluginKept};

@@ -27,7 +27,7 @@ use crate::flows::PATHS;
 use crate::rows::{integer, json as read_json, natural};
 use crate::sql::{Db, Result, values};
 use crate::tx::Tx;
-use crate::{Act, Store};
+use crate::{Act, Store, Within};
 
 /// Stands for all plugins; none can be called that.
 pub(crate) const PLUGINS: &str = "/plugins/";
@@ -48,6 +48,19 @@ pub enum Need {
     Instances { flow: String, version: u32, count: u64 },
     /// A version that can be started is pinned to it.
     Version { flow: String, version: u32 },
+}
+
+impl Need {
+    /// Of the version that is needed, or that needs it.
+    pub fn flow(&self) -> &str {
+        match self {
+            Self::Newest { flow, .. }
+            | Self::Binding { flow, .. }
+            | Self::Route { flow, .. }
+            | Self::Instances { flow, .. }
+            | Self::Version { flow, .. } => flow,
+        }
+    }
 }
 
 /// What became of a wish to take something away.
@@ -227,6 +240,37 @@ fn remove_version(tx: &mut Tx<'_>, act: &Act, flow: &str, version: u32) -> Resul
     audit(tx, &act.by, act.at_ms, "version.delete", flow, &detail)?;
     notice(tx, act.at_ms, &Change::Retired { flow: flow.to_owned(), version })?;
     Ok(if kept > 0 { Removed::Retired } else { Removed::Gone })
+}
+
+/// A version and the builds that its own node types are pinned to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pinned {
+    pub flow: String,
+    pub version: u32,
+    pub digests: BTreeSet<String>,
+}
+
+impl Store {
+    /// What each version is pinned to, in one reading; `of` one build alone.
+    pub async fn pinned(&self, within: Within, of: Option<&str>) -> std::result::Result<Vec<Pinned>, Unavailable> {
+        let of = of.map_or_else(String::new, str::to_owned);
+        self.read(move |db| {
+            // A digest stands in a catalogue as nothing else. Catalogues are large: each is let go once it is looked at.
+            let within = within.condition("flow");
+            let sql = format!(
+                "select flow, version, catalog from version where catalog like '%' || ?1 || '%' and {within}
+                 order by flow, version"
+            );
+            db.query(&sql, &values![&of], |row| {
+                let catalog: Json = read_json(row, 2)?;
+                let own = catalog.get("nodeTypes").and_then(Json::as_object).into_iter().flatten();
+                let digests = own.filter_map(|(_, one)| one.get("digest")?.as_str());
+                let digests = digests.filter(|one| of.is_empty() || *one == of).map(str::to_owned).collect();
+                Ok(Pinned { flow: row.get(0)?, version: row.get(1)?, digests })
+            })
+        })
+        .await
+    }
 }
 
 /// Versions pinned to a plugin: flow, version, taken back.

@@ -23,6 +23,7 @@ pub struct Plugin {
     pub version: String,
     pub status: PluginStatus,
     pub effect: String,
+    /// When it was loaded, or last came to stand for its name and version again.
     pub loaded_ms: u64,
     pub loaded_by: String,
     pub bytes: u64,
@@ -39,8 +40,6 @@ pub struct NewPlugin {
     pub effect: String,
     pub manifest: Value,
     pub wasm: Vec<u8>,
-    /// Digests whose place it takes.
-    pub supersedes: Vec<String>,
     pub act: Act,
 }
 
@@ -54,10 +53,11 @@ pub enum PluginKept {
 }
 
 impl Store {
+    /// Keeps a build. One that is live takes the place of every other of its name and version.
     pub async fn put_plugin(&self, plugin: NewPlugin) -> Result<PluginKept, Unavailable> {
         let manifest = text(&plugin.manifest)?;
         self.write(move |tx| {
-            let NewPlugin { digest, name, version, status, effect, wasm, supersedes, act, .. } = &plugin;
+            let NewPlugin { digest, name, version, status, effect, wasm, act, .. } = &plugin;
             tx.hold_all(&BTreeSet::from([("", name.as_str()), ("", PLUGINS)]))?;
             if is_revoked(tx.db, digest)? {
                 return Ok(PluginKept::Revoked);
@@ -66,13 +66,22 @@ impl Store {
                 tx.db.first("select status, manifest from plugin where digest = ?1", &values![digest], |row| {
                     Ok((row.get(0)?, row.get(1)?))
                 })?;
-            if known.as_ref().is_some_and(|(was, text)| *was == number(*status) && *text == manifest) {
+            let same_name = "name = ?1 and version = ?2 and digest <> ?3 and status = 0";
+            let mut supersedes: Vec<String> = Vec::new();
+            if *status == PluginStatus::Live {
+                let others = format!("select digest from plugin where {same_name} order by digest");
+                supersedes = tx.db.query(&others, &values![name, version, digest], |row| row.get(0))?;
+            }
+            let as_it_was = |(was, text): &(u8, String)| *was == number(*status) && *text == manifest;
+            if supersedes.is_empty() && known.as_ref().is_some_and(as_it_was) {
                 return Ok(PluginKept::Same);
             }
             tx.db.execute(
                 "insert into plugin (digest, name, version, status, effect, loaded_ms, loaded_by, bytes, manifest, wasm)
                  values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-                 on conflict (digest) do update set status = excluded.status, manifest = excluded.manifest",
+                 on conflict (digest) do update set status = excluded.status, manifest = excluded.manifest,
+                     loaded_ms = case when plugin.status = excluded.status then plugin.loaded_ms
+                                      else excluded.loaded_ms end",
                 &values![
                     digest,
                     name,
@@ -86,8 +95,9 @@ impl Store {
                     wasm,
                 ],
             )?;
-            for other in supersedes.iter().filter(|other| *other != digest) {
-                tx.db.execute("update plugin set status = 1 where digest = ?1 and status = 0", &values![other])?;
+            if !supersedes.is_empty() {
+                let update = format!("update plugin set status = 1 where {same_name}");
+                tx.db.execute(&update, &values![name, version, digest])?;
             }
             let (name, version, digest, status) = (name.clone(), version.clone(), digest.clone(), *status);
             let target = format!("{name}@{version}");

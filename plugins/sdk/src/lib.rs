@@ -1,8 +1,9 @@
 //! Write Stepwell nodes in Rust, for `wasm32-unknown-unknown`: implement [`typed::Node`] and hand it to
 //! [`plugin!`]; or, where the manifest is a file and the input is best borrowed, [`Plugin`] and [`export!`].
 //!
-//! A call runs in a fresh instance of the component: statics do not survive it, and memory need not
-//! be given back (see `memory`). Without the feature `http` nothing here imports a function, so the
+//! A call runs in a fresh instance of the component, unless an administrator grants reuse: statics do not survive
+//! it, and memory need not be given back (see `memory`). An instance that is reused keeps both, and is replaced
+//! once half of its room is taken up. Without the feature `http` nothing here imports a function, so the
 //! engine classes the plugin as *pure*.
 //!
 //! On the host (`cargo test`) everything works as well, and [`testing`] plays the manifest's

@@ -1,6 +1,7 @@
 //! The guest's allocator: takes from the memory the module starts with, then grows it, and gives
-//! back only the newest block. A call's memory dies with the call, so freeing would be work for
-//! nothing; what counts is to touch few pages and to grow rarely.
+//! back only the newest block. An instance's memory dies with it, which is after one call or, where
+//! reuse is granted, once half of its room is taken up: freeing would be work for nothing; what
+//! counts is to touch few pages and to grow rarely.
 //!
 //! Invariant: every block lies between `next` as it was and `next` as it is, so blocks are disjoint.
 

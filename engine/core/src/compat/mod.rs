@@ -192,14 +192,14 @@ fn errors(old: &NodeType, new: &NodeType) -> Vec<Change> {
 
 /// A schema of what flows write.
 fn written(of: &str, old: &Value, new: &Value) -> Vec<Change> {
-    let breaking = |way: Way| matches!(way, Way::Narrower | Way::Gone | Way::Unclear);
-    said(of, schema::compare(old, new), breaking)
+    let breaking: fn(Way) -> bool = |way| matches!(way, Way::Narrower | Way::Gone | Way::Unclear);
+    said(of, schema::compare(old, new, breaking), breaking)
 }
 
 /// A schema of what flows read.
 fn read(of: &str, old: &Value, new: &Value) -> Vec<Change> {
-    let breaking = |way: Way| matches!(way, Way::Wider | Way::Gone | Way::Unclear);
-    said(of, schema::compare(old, new), breaking)
+    let breaking: fn(Way) -> bool = |way| matches!(way, Way::Wider | Way::Gone | Way::Unclear);
+    said(of, schema::compare(old, new, breaking), breaking)
 }
 
 fn said(of: &str, findings: Vec<Finding>, breaking: impl Fn(Way) -> bool) -> Vec<Change> {

@@ -13,11 +13,11 @@ use serde_json::{Map, Value};
 
 use crate::flow::pointer::child;
 
-/// Deeper, schemas count as alike: a list of lists of lists is nobody's form.
+/// What lies deeper and is not the same to the letter counts as breaking: it cannot be told.
 const DEPTH_MAX: usize = 24;
-/// Pairs that are compared of one schema; what is beyond counts as alike, too.
+/// Pairs that are compared of one schema; what is beyond cannot be told, either.
 const PAIRS_MAX: usize = 10_000;
-/// Of one schema.
+/// Of one schema; so many that break, and so many beside.
 pub(super) const FINDINGS_MAX: usize = 100;
 
 /// Which way a difference goes.
@@ -44,8 +44,10 @@ pub(super) struct Finding {
     pub(super) message: String,
 }
 
-pub(super) fn compare(old: &Value, new: &Value) -> Vec<Finding> {
-    let mut comparison = Comparison { old, new, seen: BTreeSet::new(), findings: Vec::new() };
+/// `breaks` says which ways break whoever the schema is for: what breaks is told, however much else there is.
+pub(super) fn compare(old: &Value, new: &Value, breaks: fn(Way) -> bool) -> Vec<Finding> {
+    let (seen, findings) = (BTreeSet::new(), Vec::new());
+    let mut comparison = Comparison { old, new, breaks, seen, findings, breaking: 0, harmless: 0, beyond: false };
     comparison.both(old, new, "", 0);
     comparison.findings
 }
@@ -80,24 +82,34 @@ struct Comparison<'a> {
     new: &'a Value,
     /// By where they are: the same pair again is the same again.
     seen: BTreeSet<(*const Value, *const Value)>,
+    breaks: fn(Way) -> bool,
     findings: Vec<Finding>,
+    breaking: usize,
+    harmless: usize,
+    /// It was said that there is more than is compared.
+    beyond: bool,
 }
 
 impl<'a> Comparison<'a> {
     fn say(&mut self, code: &'static str, way: Way, at: &str, message: String) {
-        if self.findings.len() < FINDINGS_MAX {
+        let count = if (self.breaks)(way) { &mut self.breaking } else { &mut self.harmless };
+        if *count < FINDINGS_MAX {
+            *count += 1;
             self.findings.push(Finding { code, way, at: at.to_owned(), message });
         }
     }
 
     fn both(&mut self, old: &'a Value, new: &'a Value, at: &str, depth: usize) {
-        if depth > DEPTH_MAX || self.findings.len() >= FINDINGS_MAX {
+        if self.breaking >= FINDINGS_MAX {
             return;
         }
         let (old, new) = (follow(old, self.old), follow(new, self.new));
         let is_new = self.seen.insert((std::ptr::from_ref(old), std::ptr::from_ref(new)));
-        if !is_new || self.seen.len() > PAIRS_MAX {
+        if !is_new {
             return;
+        }
+        if depth > DEPTH_MAX || self.seen.len() > PAIRS_MAX {
+            return self.uncompared(old, new, at);
         }
         let nothing = |schema: &Value| *schema == Value::Bool(false);
         match (nothing(old), nothing(new)) {
@@ -114,6 +126,14 @@ impl<'a> Comparison<'a> {
         self.properties(old, new, at, depth);
         self.items(old, new, at, depth);
         self.branches(old, new, at, depth);
+    }
+
+    /// What is not compared part by part. A reference in it may lead elsewhere though it reads the same.
+    fn uncompared(&mut self, old: &Value, new: &Value, at: &str) {
+        if !self.beyond && (old != new || refers(old)) {
+            self.beyond = true;
+            self.say("rule-changed", Way::Unclear, at, "lies too deep, or is too large, to be compared".to_owned());
+        }
     }
 
     fn types(&mut self, old: &Map<String, Value>, new: &Map<String, Value>, at: &str) {
@@ -289,6 +309,14 @@ fn follow<'a>(schema: &'a Value, root: &'a Value) -> &'a Value {
         }
     }
     schema
+}
+
+fn refers(schema: &Value) -> bool {
+    match schema {
+        Value::Object(map) => map.contains_key("$ref") || map.values().any(refers),
+        Value::Array(list) => list.iter().any(refers),
+        _ => false,
+    }
 }
 
 fn types(schema: &Map<String, Value>) -> BTreeSet<&str> {

@@ -117,7 +117,34 @@ fn references_are_followed_and_come_to_an_end() {
     assert!(!shown(&serde_json::from_str(&text).unwrap(), &serde_json::from_str(inline).unwrap()).is_empty());
     // Hundreds of differences are so many words; a hundred say it.
     let many = |kind: &str| json!({ "properties": (0..500).map(|n| (format!("p{n}"), json!({ "type": kind }))).collect::<serde_json::Map<_, _>>() });
-    assert_eq!(written("input", &many("string"), &many("number")).len(), super::schema::FINDINGS_MAX);
+    let told = written("input", &many("string"), &many("number"));
+    assert_eq!(told.iter().filter(|one| one.breaking).count(), super::schema::FINDINGS_MAX);
+}
+
+#[test]
+fn what_breaks_is_told_however_much_else_there_is() {
+    // Hundreds of new parts that may be left out come before the one that may not be read any more.
+    let mut now: serde_json::Map<String, Value> = (0..500).map(|n| (format!("a{n}"), json!({}))).collect();
+    now.insert("z".to_owned(), json!({ "type": "integer" }));
+    let (old, new) = (json!({ "properties": { "z": { "type": "string" } } }), json!({ "properties": now }));
+    for told in [written("input", &old, &new), read("output", &old, &new)] {
+        assert!(told.iter().any(|one| one.breaking && one.pointer == "/z"), "{told:?}");
+        assert!(told.len() <= 2 * super::schema::FINDINGS_MAX);
+    }
+    // Deeper than is looked: only what is the same to the letter is taken for the same.
+    let deep = |leaf: Value| (0..40).fold(leaf, |inner, _| json!({ "items": inner }));
+    let text = deep(json!({ "type": "string" }));
+    assert_eq!(shown(&text, &text), "");
+    let told = written("input", &text, &deep(json!({ "type": "integer" })));
+    assert!(told.len() == 1 && told[0].breaking, "{told:?}");
+    // More parts than are compared, and the last is another.
+    let wide = |last: &str| {
+        let kind = |n: u32| if n == 19_999 { last } else { "string" };
+        let parts = (0..20_000).map(|n| (format!("p{n:05}"), json!({ "type": kind(n) })));
+        json!({ "properties": parts.collect::<serde_json::Map<_, _>>() })
+    };
+    assert_eq!(written("input", &wide("string"), &wide("string")), []);
+    assert!(written("input", &wide("string"), &wide("integer")).iter().any(|one| one.breaking));
 }
 
 fn node_type(name: &str) -> NodeType {

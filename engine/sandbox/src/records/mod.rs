@@ -80,6 +80,8 @@ pub(crate) enum Way {
     Open {
         reading: Arc<Reading>,
         granted: Arc<HashSet<String>>,
+        /// The plugin, and the namespace of the flow that calls.
+        whose: Arc<(String, String)>,
         desk: Option<Arc<Desk>>,
     },
 }
@@ -190,10 +192,13 @@ impl Records {
     }
 
     async fn put(&mut self, kind: &str, id: &str, status: &str, body: String) -> Said<u64> {
+        granted!(self.count_reads(1));
         granted!(named(id));
         let record_type = granted!(self.kind(kind).await?);
         let code = granted!(code(record_type.as_deref(), status));
         granted!(fits(record_type.as_deref(), &body));
+        // Before it is read: what is read makes the commit depend on it.
+        granted!(self.room(body.len()));
         let standing = self.standing(kind, id).await?;
         Ok(self.write(kind, id, standing.map_or(0, |entry| entry.revision), status, code, body))
     }
@@ -255,6 +260,17 @@ impl Records {
         Ok(found)
     }
 
+    /// Whether one more write of so many bytes may be staged.
+    fn room(&self, bytes: usize) -> Result<(), RecordsError> {
+        if self.writes == WRITES_MAX {
+            return Err(RecordsError::Limit(format!("more than {WRITES_MAX} writes in one call")));
+        }
+        if self.written_bytes + bytes > WRITTEN_BYTES_MAX {
+            return Err(RecordsError::Limit(format!("more than {WRITTEN_BYTES_MAX} bytes written in one call")));
+        }
+        Ok(())
+    }
+
     fn write(
         &mut self,
         kind: &str,
@@ -264,12 +280,7 @@ impl Records {
         code: i32,
         body: String,
     ) -> Result<u64, RecordsError> {
-        if self.writes == WRITES_MAX {
-            return Err(RecordsError::Limit(format!("more than {WRITES_MAX} writes in one call")));
-        }
-        if self.written_bytes + body.len() > WRITTEN_BYTES_MAX {
-            return Err(RecordsError::Limit(format!("more than {WRITTEN_BYTES_MAX} bytes written in one call")));
-        }
+        self.room(body.len())?;
         let Some(desk) = &self.desk else {
             return Err(RecordsError::Invalid("nothing can be written here".to_owned()));
         };
@@ -281,13 +292,18 @@ impl Records {
     /// What writes are held to; `None` where a plugin is played.
     async fn kind(&mut self, kind: &str) -> Said<Option<Arc<RecordType>>> {
         let unknown = || RecordsError::UnknownType(format!("there is no record type {kind}"));
-        let (reading, granted) = match &self.way {
+        let (reading, granted, whose) = match &self.way {
             Way::Shut => return Ok(Err(unknown())),
             Way::Played => return Ok(Ok(None)),
-            Way::Open { reading, granted, .. } => (reading, granted),
+            Way::Open { reading, granted, whose, .. } => (reading, granted, whose),
         };
         if !granted.contains(kind) {
-            let message = format!("records of type {kind} are not granted");
+            let (plugin, namespace) = &**whose;
+            let message = format!(
+                "records of type {kind} are not granted to the plugin `{plugin}` in flows of the namespace \
+                 `{namespace}`: an administrator grants them with \
+                 `PUT /api/v1/grants/{plugin}/records/{kind}?namespace={namespace}`"
+            );
             self.denied = Some(permanent("NOT_GRANTED", message.clone()));
             return Ok(Err(RecordsError::NotGranted(message)));
         }

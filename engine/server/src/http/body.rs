@@ -11,18 +11,28 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use bytes::{Bytes, BytesMut};
+use http_body::Frame;
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use stepwell_core::flow::duration;
 use stepwell_core::problem::Problem;
 use stepwell_core::value::{VALUE_DEPTH_MAX, too_deep};
+use tokio::time::Instant;
 
 use super::App;
 use super::problem::{Answer, Code, Refusal};
 
-/// A whole body must have arrived by then.
-const ARRIVES_WITHIN: Duration = Duration::from_secs(30);
+/// How fast a body has to come.
+struct Pace {
+    within: Duration,
+    /// So many bytes win another such time; `None`: the whole body must have arrived by then.
+    for_another: Option<usize>,
+}
+
+const PACE: Pace = Pace { within: Duration::from_secs(30), for_another: None };
+/// Of a component, which may be large and come over a slow line: as long as there is progress.
+const PACE_OF_LARGE: Pace = Pace { within: Duration::from_secs(30), for_another: Some(128 * 1024) };
 
 /// So much of an oversize body is read and thrown away before it is refused.
 const OVERSIZE_READ_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -32,6 +42,27 @@ pub(super) struct Raw(pub Bytes);
 
 /// The body as `T`.
 pub(super) struct Json<T>(pub T);
+
+/// How long the next frame of a body is waited for.
+struct Patience<'a> {
+    pace: &'a Pace,
+    until: Instant,
+    /// Bytes since it was prolonged.
+    since: usize,
+}
+
+impl<'a> Patience<'a> {
+    fn new(pace: &'a Pace, now: Instant) -> Self {
+        Self { pace, until: now + pace.within, since: 0 }
+    }
+
+    fn came(&mut self, bytes: usize, now: Instant) {
+        self.since += bytes;
+        if self.pace.for_another.is_some_and(|enough| self.since >= enough) {
+            (self.until, self.since) = (now + self.pace.within, 0);
+        }
+    }
+}
 
 impl FromRequest<App> for Raw {
     type Rejection = Refusal;
@@ -51,12 +82,21 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
 }
 
 pub(super) async fn read(body: Body, bytes_max: usize) -> Answer<Bytes> {
+    read_at(body, bytes_max, &PACE).await
+}
+
+/// One that takes as long as it goes on coming, at 4 KiB a second or more.
+pub(super) async fn read_large(body: Body, bytes_max: usize) -> Answer<Bytes> {
+    read_at(body, bytes_max, &PACE_OF_LARGE).await
+}
+
+async fn read_at(body: Body, bytes_max: usize, pace: &Pace) -> Answer<Bytes> {
     let too_large = || Refusal::say(Code::BodyTooLarge, format!("at most {bytes_max} bytes are taken"));
     let told = usize::try_from(http_body::Body::size_hint(&body).lower()).unwrap_or(usize::MAX);
     if told > bytes_max.saturating_add(OVERSIZE_READ_BYTES_MAX) {
         return Err(too_large());
     }
-    match tokio::time::timeout(ARRIVES_WITHIN, gather(body, bytes_max)).await {
+    match gather(body, bytes_max, pace).await {
         Ok(Ok(Some(bytes))) => Ok(bytes),
         Ok(Ok(None)) => Err(too_large()),
         Ok(Err(error)) => Err(Refusal::say(Code::BodyNotJson, format!("the body broke off: {error}"))),
@@ -66,13 +106,23 @@ pub(super) async fn read(body: Body, bytes_max: usize) -> Answer<Bytes> {
 
 /// The whole body, or `None` if it is too large. What is a little too large is read to its end all
 /// the same and thrown away: a client that is still sending would lose the answer with the connection.
-async fn gather(mut body: Body, bytes_max: usize) -> Result<Option<Bytes>, axum::Error> {
+async fn gather(
+    mut body: Body,
+    bytes_max: usize,
+    pace: &Pace,
+) -> Result<Result<Option<Bytes>, axum::Error>, tokio::time::error::Elapsed> {
     let (mut first, mut rest, mut seen) = (Bytes::new(), BytesMut::new(), 0_usize);
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame?.into_data() else { continue };
+    let mut patience = Patience::new(pace, Instant::now());
+    while let Some(frame) = tokio::time::timeout_at(patience.until, body.frame()).await? {
+        let data = match frame.map(Frame::into_data) {
+            Ok(Ok(data)) => data,
+            Ok(Err(_)) => continue,
+            Err(error) => return Ok(Err(error)),
+        };
+        patience.came(data.len(), Instant::now());
         seen = seen.saturating_add(data.len());
         if seen > bytes_max.saturating_add(OVERSIZE_READ_BYTES_MAX) {
-            return Ok(None);
+            return Ok(Ok(None));
         }
         if seen > bytes_max {
             (first, rest) = (Bytes::new(), BytesMut::new());
@@ -84,7 +134,7 @@ async fn gather(mut body: Body, bytes_max: usize) -> Result<Option<Bytes>, axum:
         }
     }
     let whole = if rest.is_empty() { first } else { rest.freeze() };
-    Ok((seen <= bytes_max).then_some(whole))
+    Ok(Ok((seen <= bytes_max).then_some(whole)))
 }
 
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Answer<T> {
@@ -159,6 +209,28 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+
+    #[test]
+    fn a_large_body_may_take_as_long_as_it_comes() {
+        let long: Vec<(u64, usize)> = (1..=20).map(|nth| (nth * 20, 70 * 1024)).collect();
+        let slow: Vec<(u64, usize)> = (1..=20).map(|nth| (nth * 20, 10 * 1024)).collect();
+        for (what, pace, frames, ends_at_s) in [
+            ("a large one", &PACE_OF_LARGE, &long, None),
+            ("it comes, and yet too little of it", &PACE_OF_LARGE, &slow, Some(30)),
+            ("any other has 30 s in all", &PACE, &long, Some(30)),
+        ] {
+            let begun = Instant::now();
+            let mut patience = Patience::new(pace, begun);
+            let late = frames.iter().find(|(at_s, bytes)| {
+                let now = begun + Duration::from_secs(*at_s);
+                let late = now > patience.until;
+                patience.came(*bytes, now);
+                late
+            });
+            let ended = late.map(|_| (patience.until - begun).as_secs());
+            assert_eq!(ended, ends_at_s, "{what}");
+        }
+    }
 
     #[test]
     fn what_is_wrong_is_pointed_at() {

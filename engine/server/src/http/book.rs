@@ -10,7 +10,7 @@
 //! Not here: what is in the store (`stepwell_store::users`), and what a caller shows (`auth`).
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use stepwell_runtime::journal::Unavailable;
@@ -80,8 +80,10 @@ struct Page {
 pub(crate) struct Book {
     store: Store,
     page: RwLock<Arc<Page>>,
-    /// What is held is not the newest.
-    stale: AtomicBool,
+    /// Counts how often it was said that what is held is not the newest.
+    marks: AtomicU64,
+    /// The last mark that was there before what is held was read: a later one wants another reading.
+    read_up_to: AtomicU64,
     /// One reads at a time, so that an older reading never takes a newer one's place.
     turn: tokio::sync::Mutex<()>,
     sessions: Mutex<Sessions>,
@@ -102,7 +104,8 @@ impl Book {
         Self {
             store,
             page: RwLock::default(),
-            stale: AtomicBool::new(true),
+            marks: AtomicU64::new(1),
+            read_up_to: AtomicU64::new(0),
             turn: tokio::sync::Mutex::default(),
             sessions: Mutex::default(),
             flows: Mutex::default(),
@@ -112,13 +115,14 @@ impl Book {
 
     /// Reads anew who may do what, and forgets sessions: those that are not over are looked up again.
     pub(crate) async fn refresh(&self) -> Result<(), Unavailable> {
-        self.stale.store(true, Ordering::SeqCst);
+        self.marks.fetch_add(1, Ordering::SeqCst);
         self.read().await
     }
 
     async fn read(&self) -> Result<(), Unavailable> {
         let _turn = self.turn.lock().await;
-        if !self.stale.swap(false, Ordering::SeqCst) {
+        let marked = self.marks.load(Ordering::SeqCst);
+        if self.read_up_to.load(Ordering::SeqCst) >= marked {
             return Ok(()); // Somebody read it since.
         }
         match self.store.directory().await {
@@ -130,13 +134,12 @@ impl Book {
                 sessions.held.clear();
                 sessions.turn += 1;
                 drop(sessions);
+                // Only now: whoever asks before this waits for it, and is not told by the page of before.
+                self.read_up_to.store(marked, Ordering::SeqCst);
                 self.changed.send_modify(|count| *count += 1);
                 Ok(())
             }
-            Err(error) => {
-                self.stale.store(true, Ordering::SeqCst);
-                Err(error)
-            }
+            Err(error) => Err(error),
         }
     }
 
@@ -150,7 +153,7 @@ impl Book {
     }
 
     async fn newest(&self) -> Result<Arc<Page>, Unavailable> {
-        if self.stale.load(Ordering::SeqCst) {
+        if self.read_up_to.load(Ordering::SeqCst) < self.marks.load(Ordering::SeqCst) {
             self.read().await?;
         }
         Ok(self.page())

@@ -68,6 +68,11 @@ impl Caller {
         }
     }
 
+    /// Refuses who has less than this role in a namespace that they name themselves.
+    pub(crate) fn needs_in(&self, need: Role, namespace: &str) -> Answer<()> {
+        if self.reach.in_namespace(namespace) >= Some(need) { Ok(()) } else { Err(forbidden(need, namespace)) }
+    }
+
     pub(crate) fn needs_everywhere(&self, need: Role) -> Answer<()> {
         if self.reach.everywhere() >= Some(need) { Ok(()) } else { Err(forbidden(need, EVERYWHERE)) }
     }
@@ -81,6 +86,13 @@ impl Caller {
     pub(crate) fn within(&self, need: Role) -> Within {
         self.reach.within(need)
     }
+}
+
+/// The same, where it is not plain why.
+pub(crate) fn forbidden_for(need: Role, namespace: &str, reason: &str) -> Refusal {
+    let mut refusal = forbidden(need, namespace);
+    refusal.detail = refusal.detail.take().map(|detail| format!("{detail}: {reason}"));
+    refusal
 }
 
 fn forbidden(need: Role, namespace: &str) -> Refusal {

@@ -4,6 +4,8 @@
 //!
 //! Not here: who may use which (`grants`), secrets by themselves (`secrets`).
 
+use std::collections::BTreeSet;
+
 use axum::extract::State;
 use axum::{Extension, Json};
 use http::StatusCode;
@@ -11,13 +13,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stepwell_core::problem::Problem;
 use stepwell_runtime::Clock;
-use stepwell_store::{Act, Dropped};
+use stepwell_store::{Act, Dropped, GrantedKind, Role};
 
 use super::caller::Caller;
 use super::extract::Path;
 use super::problem::{Answer, Code, Refusal, RefusalBody};
 use super::time::rfc3339;
-use super::{App, body};
+use super::{App, body, grants};
 use crate::granting::{self, GrantsError};
 use crate::secrets::{self, ConnectionSpec, SecretsError};
 
@@ -111,17 +113,43 @@ fn shown(connection: stepwell_store::Connection) -> ConnectionItem {
     }
 }
 
+/// The connections that are granted to some plugin for flows that the caller may draw; `None`: all.
+async fn theirs(app: &App, caller: &Caller) -> Answer<Option<BTreeSet<String>>> {
+    if caller.reach.everywhere() >= Some(Role::Designer) {
+        return Ok(None);
+    }
+    let grants = app.engine.journal().grants().await?.into_iter();
+    let of_connections =
+        grants.filter(|row| row.kind == GrantedKind::Connection && grants::concerns(caller, row)).map(|row| row.name);
+    Ok(Some(of_connections.collect()))
+}
+
 /// List connections
+///
+/// For who draws in some namespaces only, those that are granted to some plugin there.
 #[utoipa::path(get, path = "/api/v1/connections", tag = "grants", responses((status = 200, body = Connections)))]
-pub(super) async fn list(State(app): State<App>) -> Answer<Json<Connections>> {
-    let items = app.engine.journal().connections().await?.into_iter().map(shown).collect();
+pub(super) async fn list(State(app): State<App>, Extension(caller): Extension<Caller>) -> Answer<Json<Connections>> {
+    let theirs = theirs(&app, &caller).await?;
+    let seen = |one: &stepwell_store::Connection| theirs.as_ref().is_none_or(|names| names.contains(&one.name));
+    let items = app.engine.journal().connections().await?.into_iter().filter(seen).map(shown).collect();
     Ok(Json(Connections { items }))
 }
 
 /// Show a connection
 #[utoipa::path(get, path = "/api/v1/connections/{name}", tag = "grants", params(("name" = String, Path)),
     responses((status = 200, body = ConnectionItem), (status = 404, body = RefusalBody)))]
-pub(super) async fn show(State(app): State<App>, Path(name): Path<String>) -> Answer<Json<ConnectionItem>> {
+pub(super) async fn show(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+) -> Answer<Json<ConnectionItem>> {
+    if theirs(&app, &caller).await?.is_some_and(|names| !names.contains(&name)) {
+        return Err(missing(&name));
+    }
+    find(&app, name).await
+}
+
+async fn find(app: &App, name: String) -> Answer<Json<ConnectionItem>> {
     let found = app.engine.journal().connections().await?.into_iter().find(|one| one.name == name);
     found.map(|one| Json(shown(one))).ok_or_else(|| missing(&name))
 }
@@ -140,10 +168,14 @@ pub(super) async fn put(
     Extension(caller): Extension<Caller>,
     body::Json(given): body::Json<ConnectionSpec>,
 ) -> Answer<Json<ConnectionItem>> {
-    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
-    secrets::put_connection(app.engine.journal(), &app.granting.keys, act, &name, given).await.map_err(refused)?;
-    enforce(&app).await?;
-    show(State(app), Path(name)).await
+    let act = Act { by: caller.user, at_ms: app.clock.now_ms() };
+    let kept = name.clone();
+    change(&app, |app| async move {
+        let (store, keys) = (app.engine.journal(), &app.granting.keys);
+        secrets::put_connection(store, keys, act, &kept, given).await.map_err(refused)
+    })
+    .await?;
+    find(&app, name).await
 }
 
 /// Take a connection away that nobody is granted
@@ -155,9 +187,11 @@ pub(super) async fn delete(
     Path(name): Path<String>,
     Extension(caller): Extension<Caller>,
 ) -> Answer<StatusCode> {
-    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
-    dropped(app.engine.journal().delete_connection(act, &name).await?, || missing(&name))?;
-    enforce(&app).await?;
+    let act = Act { by: caller.user, at_ms: app.clock.now_ms() };
+    let which = name.clone();
+    let gone =
+        change(&app, |app| async move { Ok(app.engine.journal().delete_connection(act, &which).await?) }).await?;
+    dropped(gone, || missing(&name))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -198,7 +232,25 @@ pub(super) async fn probe(
     Ok(Json(Tried { status: tried.status, message: tried.message, duration_ms: tried.duration_ms }))
 }
 
-pub(super) async fn enforce(app: &App) -> Answer<()> {
+/// Changes connections, secrets or grants, and has what is kept in force here. Goes on to its end though nobody waits for
+/// it any more; also where there was nothing to change, for what is in force may be of before a change whose reading
+/// failed.
+pub(super) async fn change<T, F>(app: &App, work: impl FnOnce(App) -> F) -> Answer<T>
+where
+    T: Send + 'static,
+    F: Future<Output = Answer<T>> + Send + 'static,
+{
+    let working = work(app.clone());
+    let app = app.clone();
+    let done = tokio::spawn(async move {
+        let done = working.await;
+        let enforced = enforce(&app).await;
+        done.and_then(|done| enforced.map(|()| done))
+    });
+    done.await.map_err(|_| Refusal::new(Code::Internal))?
+}
+
+async fn enforce(app: &App) -> Answer<()> {
     match granting::enforce(app.engine.nodes(), app.engine.journal(), &app.granting).await {
         Ok(()) => Ok(()),
         Err(GrantsError::Refused(problems)) => Err(Refusal::with(Code::BodyInvalid, problems)),

@@ -14,9 +14,9 @@ use stepwell_core::flow::extend;
 use stepwell_core::problem::{Problem, Severity};
 use stepwell_runtime::Clock;
 use stepwell_runtime::journal::Unavailable;
-use stepwell_store::{Act, Counts, FlowSummary, Role};
+use stepwell_store::{Act, Counts, EVERYWHERE, FlowSummary, Role};
 
-use super::caller::Caller;
+use super::caller::{self, Caller};
 use super::extract::{Path, Query};
 use super::problem::{Answer, Code, Refusal, RefusalBody};
 use super::shapes::{self, Page, limit};
@@ -263,6 +263,7 @@ pub(super) async fn check(State(app): State<App>, body::Json(asked): body::Json<
 #[utoipa::path(post, path = "/api/v1/flows/{key}/publish", tag = "flows", params(("key" = String, Path)),
     request_body = PublishBody,
     responses((status = 201, body = PublishedBody), (status = 200, body = PublishedBody, description = "It was published before"),
+              (status = 403, body = RefusalBody, description = "It has a trigger that reaches beyond its namespace"),
               (status = 404, body = RefusalBody), (status = 409, body = RefusalBody), (status = 422, body = RefusalBody)))]
 pub(super) async fn publish(
     State(app): State<App>,
@@ -284,7 +285,8 @@ pub(super) async fn publish(
         return Err(Refusal::with(Code::FlowHasProblems, vec![problem]));
     }
     let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
-    let request = Request { document, label: asked.label, revision, file: None, node_types: None, act };
+    let everywhere = caller.reach.everywhere() >= Some(Role::Designer);
+    let request = Request { document, label: asked.label, revision, file: None, node_types: None, everywhere, act };
     let Publication { key, version, hash, warnings, known } = app.library.publish(request).await.map_err(refused)?;
     let status = if known { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, Json(PublishedBody { key, version, hash, warnings })).into_response())
@@ -301,6 +303,7 @@ pub(super) fn refused(error: PublishError) -> Refusal {
     match error {
         PublishError::Problems(problems) => Refusal::with(Code::FlowHasProblems, problems),
         PublishError::DraftMoved(draft) => drafts::conflict(draft.as_deref()),
+        PublishError::Everywhere(reason) => caller::forbidden_for(Role::Designer, EVERYWHERE, &reason),
         // Only a watched file has a mark to be seen by.
         PublishError::FileSeen => Refusal::new(Code::Internal),
         PublishError::Unavailable(error) => error.into(),

@@ -12,10 +12,10 @@ use serde_json::Value;
 use stepwell_core::problem::Problem;
 use stepwell_runtime::Clock;
 use stepwell_sandbox::{ALL_NAMESPACES, Grant, Narrowed};
-use stepwell_store::{Act, GrantKept, GrantedKind};
+use stepwell_store::{Act, GrantKept, Granted, GrantedKind, Role};
 
 use super::caller::Caller;
-use super::connections::{enforce, missing};
+use super::connections::{change, missing};
 use super::extract::{Path, Query};
 use super::problem::{Answer, Code, Refusal, RefusalBody};
 use super::time::rfc3339;
@@ -95,10 +95,18 @@ impl NamespaceQuery {
     }
 }
 
+/// Whether a grant holds for flows that the caller may draw.
+pub(super) fn concerns(caller: &Caller, grant: &Granted) -> bool {
+    grant.namespace == ALL_NAMESPACES || caller.reach.in_namespace(&grant.namespace) >= Some(Role::Designer)
+}
+
 /// List grants
+///
+/// Those that hold in all namespaces, and those of one's own.
 #[utoipa::path(get, path = "/api/v1/grants", tag = "grants", responses((status = 200, body = GrantList)))]
-pub(super) async fn list(State(app): State<App>) -> Answer<Json<GrantList>> {
-    let kept = app.engine.journal().grants().await?;
+pub(super) async fn list(State(app): State<App>, Extension(caller): Extension<Caller>) -> Answer<Json<GrantList>> {
+    let mut kept = app.engine.journal().grants().await?;
+    kept.retain(|row| concerns(&caller, row));
     let mut last: BTreeMap<(String, String), (u64, String)> = BTreeMap::new();
     for row in &kept {
         let key = (row.plugin.clone(), row.namespace.clone());
@@ -125,7 +133,7 @@ pub(super) async fn list(State(app): State<App>) -> Answer<Json<GrantList>> {
 
 /// Say all that builds of a plugin may do for flows of a namespace
 ///
-/// It takes the place of what they were granted there. In force at every engine for the next request.
+/// It takes the place of what they were granted there. In force here before the answer, and at other engines a moment later.
 #[utoipa::path(put, path = "/api/v1/grants/{plugin}", tag = "grants",
     params(("plugin" = String, Path, description = "`name`, `name@1`, `name@1.2`, `name@1.2.0`, or `sha256:` and a digest"), NamespaceQuery),
     request_body = GrantBody,
@@ -177,13 +185,17 @@ async fn keep(app: &App, caller: Caller, grant: &Grant, whole: bool) -> Answer<S
         return Err(Refusal::with(Code::BodyInvalid, problems));
     }
     let rows = rows(grant).map_err(|_| Refusal::new(Code::Internal))?;
-    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
-    match app.engine.journal().put_grant(act, &grant.plugin, &grant.namespace, rows, whole).await? {
-        GrantKept::Kept | GrantKept::Same => {}
-        GrantKept::NoConnection(name) => return Err(missing(&name)),
+    let act = Act { by: caller.user, at_ms: app.clock.now_ms() };
+    let (plugin, namespace) = (grant.plugin.clone(), grant.namespace.clone());
+    let put =
+        change(
+            app,
+            |app| async move { Ok(app.engine.journal().put_grant(act, &plugin, &namespace, rows, whole).await?) },
+        );
+    match put.await? {
+        GrantKept::Kept | GrantKept::Same => Ok(StatusCode::NO_CONTENT),
+        GrantKept::NoConnection(name) => Err(missing(&name)),
     }
-    enforce(app).await?;
-    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Take back all that builds of a plugin were granted for a namespace
@@ -245,13 +257,18 @@ async fn take_back(
     namespace: &str,
     thing: Option<(GrantedKind, &str)>,
 ) -> Answer<StatusCode> {
-    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
-    if !app.engine.journal().delete_grant(act, plugin, namespace, thing).await? {
+    let act = Act { by: caller.user, at_ms: app.clock.now_ms() };
+    let (of, within) = (plugin.to_owned(), namespace.to_owned());
+    let thing = thing.map(|(kind, name)| (kind, name.to_owned()));
+    let taking = change(app, |app| async move {
+        let thing = thing.as_ref().map(|(kind, name)| (*kind, name.as_str()));
+        Ok(app.engine.journal().delete_grant(act, &of, &within, thing).await?)
+    });
+    if !taking.await? {
         return Err(Refusal::say(
             Code::GrantNotFound,
             format!("{plugin} has no such grant in the namespace {namespace}"),
         ));
     }
-    enforce(app).await?;
     Ok(StatusCode::NO_CONTENT)
 }

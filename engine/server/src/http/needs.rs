@@ -114,15 +114,20 @@ pub(super) async fn table(
 #[utoipa::path(delete, path = "/api/v1/flows/{key}/versions/{version}", tag = "flows",
     params(("key" = String, Path), ("version" = u32, Path)),
     responses((status = 200, body = VersionRemoved), (status = 404, body = RefusalBody),
-              (status = 409, body = RefusalBody, description = "With all who need it, in `neededBy`")))]
+              (status = 409, body = RefusalBody, description = "With those who need it, in `neededBy`, as far as they are in one's own namespaces")))]
 pub(super) async fn delete_version(
     State(app): State<App>,
     Path((key, version)): Path<(String, u32)>,
     Extension(caller): Extension<Caller>,
 ) -> Answer<Json<VersionRemoved>> {
     let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
-    let removed = app.engine.journal().remove_version(act, &key, version).await?;
+    let mut removed = app.engine.journal().remove_version(act, &key, version).await?;
     app.library.read_all().await?;
+    if let Removed::Needed(needs) = &mut removed {
+        // Also where all who need it are somebody else's: it stays.
+        let within = caller.within(Role::Viewer);
+        needs.retain(|need| within.holds(need.flow()));
+    }
     let missing = || Refusal::say(Code::VersionNotFound, format!("flow {key} has no version {version}"));
     outcome(&removed)?.map(|outcome| Json(VersionRemoved { outcome })).ok_or_else(missing)
 }

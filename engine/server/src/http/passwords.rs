@@ -9,6 +9,7 @@
 //!
 //! Not here: how often somebody may try (`tries`).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString};
@@ -34,7 +35,7 @@ const TURN_WITHIN: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub(crate) struct Passwords {
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
     /// What the password of nobody is compared with. Nothing hashes to it that anyone could find.
     nobodys: String,
 }
@@ -57,7 +58,7 @@ impl Passwords {
         let (salt, hash) = (random_bytes::<SALT_BYTES>(), random_bytes::<HASH_BYTES>());
         let (salt, hash) = (STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(hash));
         let nobodys = format!("$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p=1${salt}${hash}");
-        Self { turns: Semaphore::new(AT_ONCE), nobodys }
+        Self { turns: Arc::new(Semaphore::new(AT_ONCE)), nobodys }
     }
 
     pub(super) async fn hash(&self, password: String) -> Answer<String> {
@@ -93,9 +94,15 @@ impl Passwords {
 
     async fn slowly<T: Send + 'static>(&self, work: impl FnOnce() -> Answer<T> + Send + 'static) -> Answer<T> {
         let busy = || Refusal::say(Code::Overloaded, "too many log in at once");
-        let turn = tokio::time::timeout(TURN_WITHIN, self.turns.acquire()).await;
-        let _turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
-        tokio::task::spawn_blocking(work).await.map_err(|_| Refusal::new(Code::Internal))?
+        let turn = tokio::time::timeout(TURN_WITHIN, self.turns.clone().acquire_owned()).await;
+        let turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
+        // The work goes on though whoever waits for it goes away, so it is what holds the turn.
+        let working = tokio::task::spawn_blocking(move || {
+            let done = work();
+            drop(turn);
+            done
+        });
+        working.await.map_err(|_| Refusal::new(Code::Internal))?
     }
 }
 
@@ -121,6 +128,25 @@ mod tests {
         }
         // What stands for nobody is a hash like any other, so that it costs the same.
         assert_eq!(PasswordHash::new(&passwords.nobodys).unwrap().hash.unwrap().len(), HASH_BYTES);
+    }
+
+    #[tokio::test]
+    async fn who_goes_away_gives_no_turn_back_before_its_work_is_done() {
+        let passwords = Passwords::new();
+        let (go_on, wait) = std::sync::mpsc::channel::<()>();
+        {
+            let work = passwords.slowly(move || {
+                let _ = wait.recv();
+                Ok(())
+            });
+            tokio::pin!(work);
+            // Begun, and not waited for.
+            assert!(futures::poll!(&mut work).is_pending());
+        }
+        assert_eq!(passwords.turns.available_permits(), AT_ONCE - 1);
+        go_on.send(()).unwrap();
+        let all = u32::try_from(AT_ONCE).unwrap();
+        let _all = tokio::time::timeout(TURN_WITHIN, passwords.turns.acquire_many(all)).await.unwrap().unwrap();
     }
 
     #[test]

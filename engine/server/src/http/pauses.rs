@@ -10,7 +10,7 @@ use serde_json::Value;
 use stepwell_core::flow::duration;
 use stepwell_core::problem::Problem;
 use stepwell_runtime::Clock;
-use stepwell_store::{Act, NewPause, Pause, Paused};
+use stepwell_store::{Act, NewPause, Pause, Paused, Role};
 
 use super::App;
 use super::body;
@@ -58,7 +58,7 @@ pub(super) struct PauseItem {
     probe: Option<Value>,
     /// Instances with calls that wait for it.
     held: u64,
-    /// The first hundred of them; not in lists.
+    /// Those of the first hundred that are in one's own namespaces; not in lists.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     instances: Vec<String>,
@@ -85,16 +85,21 @@ pub(super) async fn list(State(app): State<App>) -> Answer<Json<Pauses>> {
     responses((status = 200, body = PauseItem), (status = 404, body = RefusalBody)))]
 pub(super) async fn show_node_type(
     State(app): State<App>,
+    Extension(caller): Extension<Caller>,
     Path((plugin, node_type)): Path<(String, String)>,
 ) -> Answer<Json<PauseItem>> {
-    show(&app, &of_node_type(&plugin, &node_type)).await
+    show(&app, &caller, &of_node_type(&plugin, &node_type)).await
 }
 
 /// Show a paused connection
 #[utoipa::path(get, path = "/api/v1/pauses/connections/{name}", tag = "pauses", params(("name" = String, Path)),
     responses((status = 200, body = PauseItem), (status = 404, body = RefusalBody)))]
-pub(super) async fn show_connection(State(app): State<App>, Path(name): Path<String>) -> Answer<Json<PauseItem>> {
-    show(&app, &Paused::new(Paused::CONNECTION, name)).await
+pub(super) async fn show_connection(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+) -> Answer<Json<PauseItem>> {
+    show(&app, &caller, &Paused::new(Paused::CONNECTION, name)).await
 }
 
 /// Pause a node type at every engine
@@ -194,10 +199,14 @@ async fn find(app: &App, what: &Paused) -> Answer<Pause> {
     found.ok_or_else(|| Refusal::say(Code::NotPaused, format!("{} is not paused", what.key())))
 }
 
-async fn show(app: &App, what: &Paused) -> Answer<Json<PauseItem>> {
+async fn show(app: &App, caller: &Caller, what: &Paused) -> Answer<Json<PauseItem>> {
     let mut item = item(app, find(app, what).await?).await?;
-    let held = app.engine.journal().held(&what.key(), 0, HELD_SHOWN).await?;
-    item.instances = held.into_iter().map(|(_, instance)| instance.to_string()).collect();
+    let within = caller.within(Role::Viewer);
+    for (_, instance) in app.engine.journal().held(&what.key(), 0, HELD_SHOWN).await? {
+        if app.auth.book.flow_of(&instance).await?.is_some_and(|flow| within.holds(&flow)) {
+            item.instances.push(instance.to_string());
+        }
+    }
     Ok(Json(item))
 }
 

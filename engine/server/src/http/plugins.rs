@@ -8,11 +8,11 @@ use http::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use stepwell_core::catalog::{Catalog, EffectClass, NodeType};
+use stepwell_core::catalog::{EffectClass, NodeType};
 use stepwell_runtime::Clock;
 use stepwell_runtime::journal::Unavailable;
 use stepwell_sandbox::{BreakerState, Imported, Sandbox};
-use stepwell_store::{Act, Plugin, PluginStatus, Revocation, Role, Store, Within};
+use stepwell_store::{Act, Pinned, Plugin, PluginStatus, Revocation, Role, Store};
 
 use super::caller::Caller;
 use super::extract::Path;
@@ -144,10 +144,17 @@ struct Shown<'a> {
 }
 
 impl<'a> Shown<'a> {
-    async fn read(app: &'a App, caller: &Caller) -> Result<Self, Unavailable> {
+    /// `of`: the one build that is to be shown.
+    async fn read(app: &'a App, caller: &Caller, of: Option<&str>) -> Result<Self, Unavailable> {
         let store = app.engine.journal();
         let revoked = store.revocations().await?.into_iter().map(|one| (one.digest.clone(), one)).collect();
-        Ok(Self { users: users(store, caller.within(Role::Viewer)).await?, revoked, sandbox: app.engine.nodes() })
+        let mut users: BTreeMap<String, BTreeSet<UsedBy>> = BTreeMap::new();
+        for Pinned { flow, version, digests } in store.pinned(caller.within(Role::Viewer), of).await? {
+            for digest in digests {
+                users.entry(digest).or_default().insert(UsedBy { flow: flow.clone(), version });
+            }
+        }
+        Ok(Self { users, revoked, sandbox: app.engine.nodes() })
     }
 
     fn item(&self, mut plugin: Plugin) -> PluginItem {
@@ -187,27 +194,10 @@ fn raised_by(imports: &Value, effect: &str) -> Vec<RaisedBy> {
     raised.collect()
 }
 
-/// Which versions are pinned to which digest.
-async fn users(store: &Store, within: Within) -> Result<BTreeMap<String, BTreeSet<UsedBy>>, Unavailable> {
-    let mut users: BTreeMap<String, BTreeSet<UsedBy>> = BTreeMap::new();
-    for flow in store.flows_within(within, None, u32::MAX).await? {
-        let versions = store.flow(&flow.key).await?.map(|detail| detail.versions).unwrap_or_default();
-        for version in versions {
-            let Some(whole) = store.version(&flow.key, Some(version.version)).await? else { continue };
-            let catalog: Catalog = serde_json::from_value((*whole.definition.catalog).clone()).unwrap_or_default();
-            for node_type in catalog.node_types.into_values() {
-                let user = UsedBy { flow: flow.key.clone(), version: version.version };
-                users.entry(node_type.digest).or_default().insert(user);
-            }
-        }
-    }
-    Ok(users)
-}
-
 /// List plugins
 #[utoipa::path(get, path = "/api/v1/plugins", tag = "plugins", responses((status = 200, body = Plugins)))]
 pub(super) async fn list(State(app): State<App>, Extension(caller): Extension<Caller>) -> Answer<Json<Plugins>> {
-    let shown = Shown::read(&app, &caller).await?;
+    let shown = Shown::read(&app, &caller, None).await?;
     let items = app.engine.journal().plugins().await?.into_iter().map(|plugin| shown.item(plugin)).collect();
     Ok(Json(Plugins { items }))
 }
@@ -222,7 +212,7 @@ pub(super) async fn show(
     Path((name, version)): Path<(String, String)>,
 ) -> Answer<Json<PluginItem>> {
     let plugin = find(app.engine.journal(), &name, &version).await?;
-    Ok(Json(Shown::read(&app, &caller).await?.item(plugin)))
+    Ok(Json(Shown::read(&app, &caller, Some(&plugin.digest)).await?.item(plugin)))
 }
 
 /// Of several builds under one version the live one.
@@ -259,7 +249,7 @@ pub(super) async fn of_digest(app: &App, caller: &Caller, digest: &str) -> Answe
     let store = app.engine.journal();
     let plugin = store.plugins().await?.into_iter().find(|one| one.digest == digest);
     let plugin = plugin.ok_or_else(|| Refusal::new(Code::Internal))?;
-    Ok(Shown::read(app, caller).await?.item(plugin))
+    Ok(Shown::read(app, caller, Some(digest)).await?.item(plugin))
 }
 
 /// List node types

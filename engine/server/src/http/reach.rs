@@ -4,14 +4,16 @@
 
 use std::collections::BTreeSet;
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use stepwell_core::bind::NAMESPACE_DEFAULT;
 use stepwell_core::catalog::EffectClass;
 use stepwell_sandbox::{Allowed, Build, Narrowed, Taken, allowed, imported};
+use stepwell_store::Role;
 
 use super::App;
+use super::caller::Caller;
 use super::connections::refused;
 use super::extract::{Path, Query};
 use super::plugins;
@@ -104,15 +106,18 @@ pub(super) struct Through {
 /// Decided from the grants as they are now, for flows of one namespace.
 #[utoipa::path(get, path = "/api/v1/plugins/{name}/{version}/reach", tag = "grants",
     params(("name" = String, Path), ("version" = String, Path), ReachQuery),
-    responses((status = 200, body = ReachItem), (status = 404, body = RefusalBody)))]
+    responses((status = 200, body = ReachItem), (status = 403, body = RefusalBody, description = "Not a designer there"),
+              (status = 404, body = RefusalBody)))]
 pub(super) async fn show(
     State(app): State<App>,
+    Extension(caller): Extension<Caller>,
     Path((name, version)): Path<(String, String)>,
     Query(query): Query<ReachQuery>,
 ) -> Answer<Json<ReachItem>> {
     let store = app.engine.journal();
     let plugin = plugins::find(store, &name, &version).await?;
     let namespace = query.namespace.unwrap_or_else(|| NAMESPACE_DEFAULT.to_owned());
+    caller.needs_in(Role::Designer, &namespace)?;
     let grants = gathered(store.grants().await?).map_err(|_| Refusal::new(Code::Internal))?;
     let build = Build { name: &plugin.name, version: &plugin.version, digest: &plugin.digest };
     let Allowed { connections, records, limits, by } = allowed(&grants, build, &namespace);

@@ -4,7 +4,7 @@
 //! Invariants:
 //! - Nothing leaves the process and nothing is written: external and transactional calls are not made, and what the
 //!   others answer now is only looked at.
-//! - They are made of the very components that the instance ran, found by digest.
+//! - They are made of the very components that the instance ran, found by digest, whatever is paused or broken off.
 //!
 //! Not here: the fold of the journal (`instance_view`).
 
@@ -17,7 +17,6 @@ use serde::Serialize;
 use serde_json::Value;
 use stepwell_core::catalog::EffectClass;
 use stepwell_core::machine::{Event, Outcome};
-use stepwell_runtime::Nodes as _;
 use stepwell_runtime::nodes::About;
 
 use super::App;
@@ -104,7 +103,7 @@ pub(super) async fn run(State(app): State<App>, Path(id): Path<String>) -> Answe
         calls.extend(made.drain(..).map(|call| ((call.token, call.attempt, call.op as u8), call)));
         let Some((call, kept)) = answered else { continue };
         let follows = call.callee.effect <= EffectClass::Recorded && !call.callee.cache && !is_cut(kept);
-        let now = if follows { Some(app.engine.nodes().call(&about, &call).await.outcome) } else { None };
+        let now = if follows { Some(app.engine.nodes().again(&about, &call).await) } else { None };
         let Some(now) = now.filter(|now| !is_cut(now)) else {
             done.passed_over += 1;
             continue;
@@ -121,7 +120,7 @@ pub(super) async fn run(State(app): State<App>, Path(id): Path<String>) -> Answe
     Ok(Json(done))
 }
 
-/// By the engine: a deadline, a pause, a plugin that is broken off.
+/// By the engine: a deadline, a build that is revoked.
 fn is_cut(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Cut(_))
 }

@@ -14,7 +14,7 @@ use stepwell_sandbox::Secret;
 use stepwell_store::{Act, KeptSecret};
 
 use super::caller::Caller;
-use super::connections::{dropped, enforce, refused};
+use super::connections::{change, dropped, refused};
 use super::extract::Path;
 use super::problem::{Answer, Code, Refusal, RefusalBody};
 use super::time::rfc3339;
@@ -84,7 +84,7 @@ pub(super) async fn list(State(app): State<App>) -> Answer<Json<Secrets>> {
 
 /// Set a secret
 ///
-/// The next request at every engine carries the new value.
+/// The next request here carries the new value, and at other engines a moment later.
 #[utoipa::path(put, path = "/api/v1/secrets/{name}", tag = "grants", params(("name" = String, Path)),
     request_body = SecretBody,
     responses((status = 200, body = SecretItem), (status = 409, body = RefusalBody), (status = 422, body = RefusalBody)))]
@@ -103,9 +103,9 @@ pub(super) async fn put(
         return Err(wrong("/value", message.to_owned()));
     }
     let sealed = app.granting.keys.seal(&name, &value).map_err(|error| refused(SecretsError::NoKey(error)))?;
-    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
-    app.engine.journal().put_secret(act, &name, sealed).await?;
-    enforce(&app).await?;
+    let act = Act { by: caller.user, at_ms: app.clock.now_ms() };
+    let kept = name.clone();
+    change(&app, |app| async move { Ok(app.engine.journal().put_secret(act, &kept, sealed).await?) }).await?;
     all(&app).await?.into_iter().find(|one| one.name == name).map(Json).ok_or_else(|| missing(&name))
 }
 
@@ -118,9 +118,10 @@ pub(super) async fn delete(
     Path(name): Path<String>,
     Extension(caller): Extension<Caller>,
 ) -> Answer<StatusCode> {
-    let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
-    dropped(app.engine.journal().delete_secret(act, &name).await?, || missing(&name))?;
-    enforce(&app).await?;
+    let act = Act { by: caller.user, at_ms: app.clock.now_ms() };
+    let which = name.clone();
+    let gone = change(&app, |app| async move { Ok(app.engine.journal().delete_secret(act, &which).await?) }).await?;
+    dropped(gone, || missing(&name))?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Invariants:
 //! - A name that nobody has is answered as a wrong password is, after the same work.
+//! - Whoever logs in sends `Stepwell-Csrf`: a foreign page can log nobody in as somebody else.
 //! - A log-in that failed leaves no row: anyone may try, and must not fill the disk.
 
 use std::net::IpAddr;
@@ -15,7 +16,7 @@ use stepwell_core::problem::Problem;
 use stepwell_runtime::Clock;
 use stepwell_store::{Act, Bought, NewUser, Role, Roles, UserAdded, UserChanged};
 
-use super::auth::{COOKIE, SESSION_MS};
+use super::auth::{COOKIE, CSRF_HEADER, SESSION_MS};
 use super::caller::{Caller, ENGINE_TOKEN, Kind};
 use super::problem::{Answer, Code, Refusal, RefusalBody};
 use super::users::{RoleGiven, change, name_fits, shown};
@@ -91,14 +92,20 @@ fn of(caller: &Caller) -> Session {
 ///
 /// By name and password. Five tries, then one every 30 s, for each name and address.
 #[utoipa::path(post, path = "/api/v1/session", tag = "session", request_body = LogIn, security(()),
+    params(("Stepwell-Csrf" = String, Header, description = "Anything")),
     responses((status = 200, body = Session, description = "Logged in; the cookie is set"),
+              (status = 403, body = RefusalBody, description = "Without `Stepwell-Csrf`"),
               (status = 401, body = RefusalBody, description = "Name and password do not fit"),
               (status = 429, body = RefusalBody, description = "Too many tries; see Retry-After")))]
 pub(super) async fn log_in(
     State(app): State<App>,
     peer: Option<Extension<Peer>>,
+    headers: HeaderMap,
     body::Json(asked): body::Json<LogIn>,
 ) -> Answer<Response> {
+    if !headers.contains_key(CSRF_HEADER) {
+        return Err(Refusal::new(Code::CsrfMissing));
+    }
     // Without an address all count as one.
     let address = peer.map_or(IpAddr::from([0; 4]), |peer| peer.0.0);
     match asked {
@@ -160,12 +167,13 @@ async fn begin(app: &App, caller: Caller, bought: Bought) -> Answer<Response> {
         return Err(Refusal::new(Code::LoginFailed));
     }
     let mut response = Json(of(&caller)).into_response();
-    set_cookie(&mut response, &cookie, SESSION_MS / 1000)?;
+    set_cookie(app, &mut response, &cookie, SESSION_MS / 1000)?;
     Ok(response)
 }
 
-fn set_cookie(response: &mut Response, value: &str, seconds: u64) -> Answer<()> {
-    let line = format!("{COOKIE}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict");
+fn set_cookie(app: &App, response: &mut Response, value: &str, seconds: u64) -> Answer<()> {
+    let secure = if app.config.secure_cookies { "; Secure" } else { "" };
+    let line = format!("{COOKIE}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
     let line = HeaderValue::from_str(&line).map_err(|_| Refusal::new(Code::Internal))?;
     response.headers_mut().insert(header::SET_COOKIE, line);
     Ok(())
@@ -191,7 +199,7 @@ pub(super) async fn log_out(
         change(&app, |store| async move { store.end_session(act, &hex::encode(digest)).await }).await?;
     }
     let mut response = StatusCode::NO_CONTENT.into_response();
-    set_cookie(&mut response, "", 0)?;
+    set_cookie(&app, &mut response, "", 0)?;
     Ok(response)
 }
 

@@ -190,7 +190,9 @@ pub(super) async fn publish(
     }
     let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
     let document = Arc::new(asked.document);
-    let request = Request { document, label: None, revision: None, file: None, node_types: None, act };
+    // A table has no doors: nothing in it reaches beyond its namespace.
+    let everywhere = false;
+    let request = Request { document, label: None, revision: None, file: None, node_types: None, everywhere, act };
     let done = app.library.publish(request).await.map_err(refused)?;
     let status = if done.known { StatusCode::OK } else { StatusCode::CREATED };
     let published = TablePublished { key: done.key, version: done.version, hash: done.hash, warnings: done.warnings };

@@ -4,6 +4,8 @@
 //! - A token is shown once, when it is made; its digest is kept.
 //! - It reaches no further than whoever made it did then, nor than they do now; of somebody who is disabled it is good
 //!   for nothing.
+//! - A token makes none and takes none back: one that leaked is ended by revoking it. The engine's own, which can do
+//!   anything, can do this as well.
 //! - Everybody sees and takes back their own; who administers everything, all.
 
 use axum::extract::State;
@@ -17,7 +19,7 @@ use stepwell_runtime::Clock;
 use stepwell_store::{Act, ApiToken, Role, TOKENS_MAX, TokenAdded};
 
 use super::auth::{digest, random_token};
-use super::caller::{Caller, Reach};
+use super::caller::{Caller, Kind, Reach};
 use super::extract::Path;
 use super::problem::{Answer, Code, Refusal, RefusalBody};
 use super::time::rfc3339;
@@ -86,6 +88,15 @@ fn theirs(caller: &Caller, token: &ApiToken) -> bool {
         || (token.owner.is_some() && token.owner.as_deref() == caller.owner())
 }
 
+fn no_token(caller: &Caller) -> Answer<()> {
+    match caller.kind {
+        Kind::Token { .. } => {
+            Err(Refusal::say(Code::Forbidden, "a token neither makes tokens nor takes them back: log in as a user"))
+        }
+        Kind::Engine | Kind::User { .. } => Ok(()),
+    }
+}
+
 /// List API tokens
 ///
 /// One's own; all, for who administers everything.
@@ -100,13 +111,14 @@ pub(super) async fn list(State(app): State<App>, Extension(caller): Extension<Ca
 ///
 /// It is shown in this answer and never again.
 #[utoipa::path(post, path = "/api/v1/tokens", tag = "users", request_body = AddToken,
-    responses((status = 201, body = NewToken), (status = 403, body = RefusalBody, description = "It would reach further than the caller"),
+    responses((status = 201, body = NewToken), (status = 403, body = RefusalBody, description = "It would reach further than the caller, or the caller is a token"),
               (status = 422, body = RefusalBody)))]
 pub(super) async fn add(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     body::Json(asked): body::Json<AddToken>,
 ) -> Answer<Response> {
+    no_token(&caller)?;
     let now_ms = app.clock.now_ms();
     let mut problems = Vec::new();
     if !name_fits(&asked.name) {
@@ -161,7 +173,8 @@ pub(super) async fn add(
 
 /// Take an API token back
 #[utoipa::path(delete, path = "/api/v1/tokens/{id}", tag = "users", params(("id" = String, Path)),
-    responses((status = 204), (status = 404, body = RefusalBody)))]
+    responses((status = 204), (status = 403, body = RefusalBody, description = "The caller is a token"),
+              (status = 404, body = RefusalBody)))]
 pub(super) async fn revoke(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -170,6 +183,7 @@ pub(super) async fn revoke(
     let missing = || Refusal::say(Code::TokenNotFound, format!("no token {id}"));
     let tokens = app.engine.journal().directory().await?.tokens;
     tokens.iter().find(|token| token.id == id && theirs(&caller, token)).ok_or_else(missing)?;
+    no_token(&caller)?;
     let (act, which) = (Act { by: caller.user, at_ms: app.clock.now_ms() }, id.clone());
     let gone = change(&app, |store| async move { store.revoke_token(act, &which).await }).await?;
     if gone { Ok(StatusCode::NO_CONTENT) } else { Err(missing()) }

@@ -160,7 +160,7 @@ pub(super) async fn upload(
     let full = || Refusal::say(Code::QueueFull, format!("{} uploads are under way", uploads::AT_ONCE));
     // Before its bytes are read: they are what is short.
     drop(app.uploading.enter().ok_or_else(full)?);
-    let wasm = body::read(request.into_body(), PLUGIN_BYTES_MAX).await?.to_vec();
+    let wasm = body::read_large(request.into_body(), PLUGIN_BYTES_MAX).await?.to_vec();
     let act = Act { by: caller.user.clone(), at_ms: app.clock.now_ms() };
     let (file, against, dry_run) = (query.file, query.against, query.dry_run);
     let wanted = Wanted { wasm, file, dry_run, against, act };

@@ -159,7 +159,6 @@ fn build(digest: &str, name: &str) -> NewPlugin {
         effect: "pure".to_owned(),
         manifest: json!({ "nodeTypes": [{ "uses": format!("{name}/x@0") }] }),
         wasm: vec![0; 10],
-        supersedes: Vec::new(),
         act: act(5),
     }
 }

@@ -151,7 +151,7 @@ async fn counts_follow_the_instances() {
 async fn plugins_are_kept_by_digest() {
     let it = open();
     let mut feed = it.store.feed();
-    let build = |digest: &str, supersedes: &[&str]| NewPlugin {
+    let build = |digest: &str, at_ms: u64| NewPlugin {
         digest: digest.to_owned(),
         name: "commerce".to_owned(),
         version: "0.1.0".to_owned(),
@@ -159,26 +159,30 @@ async fn plugins_are_kept_by_digest() {
         effect: "external".to_owned(),
         manifest: json!({ "nodeTypes": [] }),
         wasm: digest.as_bytes().repeat(10),
-        supersedes: supersedes.iter().map(|&one| one.to_owned()).collect(),
-        act: act(5),
+        act: act(at_ms),
     };
-    for (plugin, expected) in [
-        (build("aa", &[]), PluginKept::New),
-        (build("aa", &[]), PluginKept::Same),
-        (build("bb", &["aa", "bb"]), PluginKept::New),
-    ] {
+    for (plugin, expected) in
+        [(build("aa", 5), PluginKept::New), (build("aa", 6), PluginKept::Same), (build("bb", 7), PluginKept::New)]
+    {
         assert_eq!(it.store.put_plugin(plugin).await.unwrap(), expected);
     }
-    let shown: Vec<_> =
-        it.store.plugins().await.unwrap().into_iter().map(|one| (one.digest, one.status, one.bytes)).collect();
-    let expected = [("aa", PluginStatus::Superseded, 20), ("bb", PluginStatus::Live, 20)];
-    assert_eq!(shown, expected.map(|(digest, status, bytes)| (digest.to_owned(), status, bytes)));
+    let shown = async || {
+        let all = it.store.plugins().await.unwrap().into_iter();
+        all.map(|one| (one.digest, one.status, one.bytes, one.loaded_ms)).collect::<Vec<_>>()
+    };
+    let [aa, bb] = ["aa".to_owned(), "bb".to_owned()];
+    let (live, superseded) = (PluginStatus::Live, PluginStatus::Superseded);
+    // One stands for its name and version, whatever the engine that loads it knows of others.
+    assert_eq!(shown().await, [(aa.clone(), superseded, 20, 5), (bb.clone(), live, 20, 7)]);
     assert_eq!(it.store.plugin_wasm("bb").await.unwrap(), Some(b"bb".repeat(10)));
     assert_eq!(it.store.plugin_wasm("cc").await.unwrap(), None);
     for digest in ["aa", "bb"] {
         let FeedItem::Notice(notice) = feed.recv().await.unwrap() else { panic!("an instance") };
         assert!(matches!(&notice.change, Change::Plugin { digest: told, .. } if told == digest), "{notice:?}");
     }
+    // Going back to an older one makes it the newest.
+    assert_eq!(it.store.put_plugin(build("aa", 9)).await.unwrap(), PluginKept::Same);
+    assert_eq!(shown().await, [(bb, superseded, 20, 7), (aa, live, 20, 9)]);
 }
 
 #[tokio::test]

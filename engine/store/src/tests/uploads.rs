@@ -19,7 +19,6 @@ fn build(digest: &str) -> NewPlugin {
         effect: "pure".to_owned(),
         manifest: json!({}),
         wasm: digest.as_bytes().to_vec(),
-        supersedes: Vec::new(),
         act: act(1),
     }
 }

@@ -4,7 +4,8 @@
 
 #define EXPORT(name) __attribute__((export_name(name)))
 
-/* ---- memory: taken from the end, never given back; it dies with the call ---- */
+/* ---- memory: taken from the end, never given back; it dies with the instance: after one
+   call, unless an administrator grants reuse, and then at the latest when half of the room is taken ---- */
 
 extern char __heap_base;
 static size_t next_free;

@@ -1,7 +1,7 @@
 /* The contract of `wit/` as C sees it in memory, and what little a node needs in place of a C library.
  *
- * All text is UTF-8 with a length and no zero at its end. A call runs in a fresh instance: memory is taken and never
- * given back. */
+ * All text is UTF-8 with a length and no zero at its end. A call runs in a fresh instance, unless an administrator
+ * grants reuse: memory is taken and never given back, and an instance that is reused is replaced in time. */
 #ifndef STEPWELL_H
 #define STEPWELL_H
 

@@ -3,7 +3,8 @@
 A function may take `config`, `input` and `call`, whichever it names. What it returns leaves by the port `out`; `Leave`
 names another port, `Wait` parks the visit. It fails by raising `Rejected`, `Transient`, `Permanent` or `Unknown`.
 
-A call runs in a fresh copy of the memory that stood when the plugin was built: module globals are read, never kept.
+A call runs in a fresh copy of the memory that stood when the plugin was built, unless an administrator grants reuse:
+read module globals, and keep nothing in them.
 """
 
 import dataclasses

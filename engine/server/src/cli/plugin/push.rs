@@ -142,6 +142,9 @@ fn show_report(out: &mut String, compatibility: &Value) {
     }
     let broken = list(&compatibility["broken"]);
     let _ = writeln!(out, "{} documents use it, {} would break", compatibility["checked"], broken.len());
+    if compatibility["whole"] == false {
+        let _ = writeln!(out, "there are more documents than were looked at: these are not all");
+    }
     for one in broken.iter().take(BROKEN_SHOWN) {
         let version = one["version"].as_u64().map_or_else(|| "draft".to_owned(), |version| version.to_string());
         let _ = writeln!(out, "  {}@{version}{}", text(&one["flow"]), problems(one).replace('\n', "\n    "));

@@ -40,6 +40,11 @@ impl Plugin for Hostile {
             }
             "trap" => std::process::abort(),
             "output" => done("out", &"x".repeat(config.bytes)),
+            // Keeps what it takes, as an allocator that never frees does.
+            "hoard" => {
+                std::mem::forget(std::hint::black_box(vec![1_u8; config.bytes]));
+                done("out", &CALLS.fetch_add(1, Ordering::Relaxed))
+            }
             "count" => done("out", &CALLS.fetch_add(1, Ordering::Relaxed)),
             "long-message" => Err(permanent("x".repeat(100_000))),
             "recurse" => done("out", &deeper(0)),
