@@ -69,9 +69,11 @@ export class Saving {
     await this.#restore();
   }
 
+  #left = false;
+
   /** To the page of templates; nothing is opened here, so nothing is saved. */
   #elsewhere(): Promise<never> {
-    this.savedHash = this.editor.hash;
+    this.#left = true;
     go(`/flows/${encodeURIComponent(this.key)}/slots${location.search}`, { replace: true });
     return new Promise(() => {});
   }
@@ -111,7 +113,7 @@ export class Saving {
   async save(): Promise<boolean> {
     clearTimeout(this.#timer);
     while (this.#running) await this.#running;
-    if (this.conflict) return false;
+    if (this.conflict || this.#left) return false;
     if (!this.dirty && this.revision !== null) return true;
     this.#running = this.#put().finally(() => {
       this.#running = null;
