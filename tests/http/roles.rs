@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
+use stepwell_tests::orders::plugins;
 use stepwell_tests::{Client, Options, Stepwell, until};
 
 use crate::instances::begin;
@@ -288,7 +289,9 @@ async fn grants_and_connections_are_told_where_they_hold() {
     for (name, status) in [("bank", 200), ("shop", 404), ("mail", 404), ("none", 404)] {
         assert_eq!(own.get(&format!("/api/v1/connections/{name}")).await.status, status, "{name}");
     }
-    let plugin = &engine.get("/api/v1/plugins").await.expect(200).json()["items"][0];
+    let wasm = std::fs::read(plugins().join("json.wasm")).unwrap();
+    let plugin = engine.send("POST", "/api/v1/plugins", &[("content-type", "application/wasm")], wasm).await.unwrap();
+    let plugin = plugin.expect(201).json();
     let (name, version) = (plugin["name"].as_str().unwrap(), plugin["version"].as_str().unwrap());
     for (namespace, status) in [("pay", 200), ("ship", 403), ("default", 403)] {
         let path = format!("/api/v1/plugins/{name}/{version}/reach?namespace={namespace}");
