@@ -2,6 +2,7 @@
 // enough to watch. It also serves the built console under the same content policy as the engine. For tests,
 // screenshots and development without Rust; it promises nothing about durability.
 
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
@@ -184,6 +185,7 @@ async function api(engine, feed, request, response, url) {
     const asked = request.method === 'GET' ? {} : await body(request);
     return answer(response, 200, engine.people.answer(request.method, parts, asked));
   }
+  if (parts[0] === 'tables') return tables(response, parts);
   if (parts[0] === 'routes') return routes(engine, request, response, parts);
   if (parts[0] === 'tasks' || parts[0] === 'external-tasks') return tasks(engine, request, response, parts, url);
   if (parts[0] === 'record-types' || parts[0] === 'records') return records(engine, request, response, parts, url);
@@ -212,6 +214,21 @@ async function builds(plugins, request, response, [, digest, what]) {
   }
   if (what === 'roll-forward') return answer(response, 200, plugins.rollForward(digest, await body(request), refuse));
   throw refuse(404, 'NOT_FOUND', 'There is no such resource');
+}
+
+/** The tables of the sample flows, as they were published first. */
+function tables(response, [, key, what]) {
+  const all = ['fee_points', 'freight', 'order_types'].map((name) =>
+    JSON.parse(readFileSync(new URL(`../../flows/${name}.json`, import.meta.url), 'utf8')),
+  );
+  const published = { version: 1, publishedAt: new Date().toISOString(), publishedBy: 'admin' };
+  const item = (one) => ({ key: one.key, title: one.title, rules: one.table.rules.length, ...published });
+  if (key === undefined) return answer(response, 200, { items: all.map(item) });
+  const document = all.find((one) => one.key === key);
+  if (!document) throw refuse(404, 'TABLE_NOT_FOUND', 'There is no such table');
+  if (what === 'where-used')
+    return answer(response, 200, { versions: [], triggers: [], routes: ['orders'], calledBy: [], drafts: [] });
+  return answer(response, 200, { key, document, hash: 'mock', versions: [1], ...published });
 }
 
 async function records(engine, request, response, [what, type, id], url) {

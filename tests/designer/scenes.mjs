@@ -286,6 +286,8 @@ scenes.push(
       await page.waitForSelector('dialog dl');
     },
   },
+  { name: 'tables', show: visit('/tables', 'tbody tr') },
+  { name: 'table', show: visit('/tables/order_types', 'tbody tr') },
   { name: 'audit', show: visit('/audit', 'tbody tr') },
   { name: 'bindings', show: visit('/bindings', 'tbody tr') },
   {

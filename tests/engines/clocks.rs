@@ -43,17 +43,13 @@ async fn a_schedule_starts_once_however_many_engines_look() {
     engines.orders.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pause_holds_at_every_engine_and_so_does_its_end() {
-    const LOCKER: &str = "/api/v1/pauses/node-types/commerce/lock-locker";
-    let Some(mut engines) = Engines::start(&[]).await else { return };
-    engines.orders.settings(&json!({ "auto_settle": "paid" })).await;
-    let reason = json!({ "reason": "lockers are counted" });
-    engines.second.put(LOCKER, &[], &reason).await.expect(200);
-    let mut ids = vec![None; 30];
-    let all = [&*engines.orders.engine, &*engines.second, &*engines.third];
-    start_orders(&all, &mut ids).await;
-    let held = async |engine: &stepwell_tests::Client| engine.get(LOCKER).await.expect(200).json()["held"].as_u64();
+/// Pauses something at one engine, and lets it go at another, after a probe at a third.
+async fn pause_and_resume(engines: &mut Engines, what: &str, ids: &mut Vec<Option<String>>) {
+    let path = format!("/api/v1/pauses/{what}");
+    engines.second.put(&path, &[], &json!({ "reason": "all is counted" })).await.expect(200);
+    ids.resize(ids.len() + 30, None);
+    start_orders(&engines.all(), ids).await;
+    let held = async |engine: &stepwell_tests::Client| engine.get(&path).await.expect(200).json()["held"].as_u64();
     // Those that came to an engine before it heard were let through: it hears within a second.
     let held_at_first = until("orders are held", Duration::from_secs(20), || async {
         let held = held(&engines.third).await.unwrap_or_default();
@@ -65,10 +61,28 @@ async fn a_pause_holds_at_every_engine_and_so_does_its_end() {
     engines.second.kill9().await;
     engines.second.restart().await;
     ids.push(None);
-    start_orders(&[&engines.second], &mut ids).await;
+    start_orders(&[&engines.second], ids).await;
     assert!(held(&engines.second).await.unwrap_or_default() >= held_at_first);
-    engines.third.delete(LOCKER).await.expect(204);
+    // One call is let through, wherever what waits is driven; what came of it is known everywhere.
+    engines.orders.engine.post(&format!("{path}/probe"), &json!({})).await.expect(202);
+    until("the probe is told", Duration::from_secs(20), || async {
+        let told = engines.third.get(&path).await.expect(200).json();
+        (told["probe"]["well"] == true).then_some(())
+    })
+    .await;
+    assert!(held(&engines.second).await.unwrap_or_default() >= 9, "the others wait still");
+    engines.third.delete(&path).await.expect(204);
     every_order_ended(&engines.orders.engine, Duration::from_mins(1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pause_holds_at_every_engine_and_so_do_its_probe_and_its_end() {
+    let Some(mut engines) = Engines::start(&[]).await else { return };
+    engines.orders.settings(&json!({ "auto_settle": "paid" })).await;
+    let mut ids = Vec::new();
+    for what in ["node-types/commerce/lock-locker", "connections/shop"] {
+        pause_and_resume(&mut engines, what, &mut ids).await;
+    }
     let page = engines.third.get("/api/v1/instances?state=incident").await.expect(200).json();
     assert_eq!(page["items"], json!([]));
     engines.orders.stop().await;

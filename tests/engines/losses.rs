@@ -68,7 +68,7 @@ impl Work {
                 self.start(engines).await;
             }
         };
-        tokio::time::timeout(ALL_ENDED_WITHIN, all).await.expect("all are acknowledged in time");
+        tokio::time::timeout(ALL_ENDED_WITHIN, all).await.unwrap();
     }
 
     async fn ended(&self, engine: &Client) {
@@ -137,9 +137,9 @@ async fn keep_out(engines: &Engines, losses: &Losses, work: &mut Work) {
     let kept_out = async {
         drives_something(engines, losses.kept_out).await;
         if losses.held {
-            door.hold()
+            door.hold();
         } else {
-            door.shut()
+            door.shut();
         }
         is_taken_over(engines, losses.kept_out).await;
         for (n, other) in others.iter().enumerate() {

@@ -52,7 +52,7 @@ impl Engines {
         let doors = [Door::default(), Door::default()];
         let behind = async |name: &str, door: &Door| {
             let mut options = orders.engine.options().named(name, &args);
-            let url = options.database.expect("a database");
+            let url = options.database.unwrap();
             options.database = Some(door.before(&url).await);
             Stepwell::start(options).await
         };

@@ -1,4 +1,5 @@
 //! Records under flows: a record type, the guests that write records, and flows of their deeds.
+#![allow(clippy::needless_pass_by_value, reason = "documents are written where they are used")]
 
 use serde_json::{Value, json};
 

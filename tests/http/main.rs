@@ -18,6 +18,7 @@ mod schedules;
 mod secrets;
 mod sessions;
 mod starts;
+mod tables;
 mod tasks;
 mod uploads;
 mod users;

@@ -76,7 +76,7 @@ async fn of_a_thousand_begins_one_pays_each_order() {
     for (order, reply) in join_all(asked).await {
         match reply.status {
             200 => {
-                assert!(won.insert(order.clone(), reply.json()["output"].clone()).is_none(), "{order} is paid twice")
+                assert!(won.insert(order.clone(), reply.json()["output"].clone()).is_none(), "{order} is paid twice");
             }
             _ => *refused.entry(reply.code()).or_default() += 1,
         }

@@ -59,6 +59,8 @@ export class Saving {
     try {
       const draft = await api.draft(this.key);
       document = draft.document;
+      if ((document as { extends?: string }).extends)
+        go(`/flows/${encodeURIComponent(this.key)}/slots`, { replace: true });
       this.revision = String(draft.revision);
     } catch (error) {
       if (!(error instanceof ApiError && error.status === 404)) throw error;

@@ -60,7 +60,7 @@ fn catalog() -> Catalog {
     Catalog { templates, ..Catalog::default() }
 }
 
-fn leaf(extends: &str, slots: Value) -> Value {
+fn leaf(extends: &str, slots: &Value) -> Value {
     json!({ "stepwell": 1, "kind": "graph", "key": "leaf", "extends": extends, "slots": slots })
 }
 
@@ -125,7 +125,7 @@ fn slots_become_nodes() {
             Value::Null,
         ),
     ] {
-        let document = leaf(extends, slots);
+        let document = leaf(extends, &slots);
         let resolved = extend::resolve(&document, &catalog);
         assert_eq!(resolved.problems, [], "{document}");
         let graph = &resolved.document;
@@ -143,7 +143,7 @@ fn slots_become_nodes() {
 fn the_stage_and_the_head_are_the_templates() {
     let catalog = catalog();
     let slots = json!({ "price": set("p"), "prepare": { "timeout": "9s", "merge": { "buyer": "list" }, "add": [{ "id": "buyer", "node": set("b"), "group": "buyer" }] } });
-    let mut document = leaf("base", slots);
+    let mut document = leaf("base", &slots);
     document["layout"] = json!({ "price": { "x": 5, "y": 5 } });
     let graph = extend::resolve(&document, &catalog).document;
     let stage = &graph["nodes"]["prepare"];
@@ -157,25 +157,25 @@ fn the_stage_and_the_head_are_the_templates() {
     );
     assert_eq!(graph["layout"], json!({ "start": { "x": 0, "y": 0 }, "price": { "x": 5, "y": 5 } }));
     assert_eq!((graph["kind"].as_str(), graph.get("extends"), graph.get("slots")), (Some("graph"), None, None));
-    let below = extend::resolve(&leaf("mid", json!({ "pay": set("cash") })), &catalog).document;
+    let below = extend::resolve(&leaf("mid", &json!({ "pay": set("cash") })), &catalog).document;
     assert_eq!(below["retention"], "1d");
 }
 
 #[test]
 fn another_template_is_another_flow() {
-    let document = leaf("base", json!({ "price": set("p") }));
+    let document = leaf("base", &json!({ "price": set("p") }));
     let mut next = catalog();
     let before = check(&document, &next).hash;
     next.templates.get_mut("base").unwrap().version = 2;
     assert_ne!(before, check(&document, &next).hash);
-    assert_ne!(before, check(&leaf("base", json!({ "price": set("q") })), &catalog()).hash);
+    assert_ne!(before, check(&leaf("base", &json!({ "price": set("q") })), &catalog()).hash);
     assert_eq!(before, check(&document, &catalog()).hash);
 }
 
 #[test]
 fn a_variant_stands_beside_its_template() {
     let slots = json!({ "price": set("p"), "pay": null, "prepare": { "remove": ["shop"], "add": [{ "id": "coupon", "node": set("c") }] } });
-    let compared = extend::compare(&leaf("base", slots), &catalog()).unwrap();
+    let compared = extend::compare(&leaf("base", &slots), &catalog()).unwrap();
     assert_eq!(compared.template, "base@1");
     for (id, state, pointer, slot) in [
         ("start", State::Inherited, None, false),

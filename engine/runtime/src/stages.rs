@@ -23,9 +23,12 @@ pub struct Times {
     pub total_ms: u64,
 }
 
+/// A flow and one of its stages.
+pub type Stage = (Arc<str>, Arc<str>);
+
 /// Times by flow and stage.
 #[derive(Debug, Default)]
-pub struct Stages(Mutex<BTreeMap<(Arc<str>, Arc<str>), Times>>);
+pub struct Stages(Mutex<BTreeMap<Stage, Times>>);
 
 /// A stage that an instance is in: its token, and since when.
 pub(crate) type Standing = (u32, NodeIx, u64);
@@ -62,7 +65,7 @@ impl Stages {
     }
 
     /// All of them, by flow and stage.
-    pub fn all(&self) -> BTreeMap<(Arc<str>, Arc<str>), Times> {
+    pub fn all(&self) -> BTreeMap<Stage, Times> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -205,7 +205,9 @@ impl Library {
             let mut found = self.ask_plugins(flow).await;
             if extend::has_slots(document) {
                 let resolved = extend::resolve(document, catalog);
-                found.iter_mut().for_each(|problem| resolved.place(problem));
+                for problem in &mut found {
+                    resolved.place(problem);
+                }
             }
             if found.iter().any(|problem| problem.severity == Severity::Error) {
                 checked.flow = None;

@@ -66,9 +66,10 @@ impl Table {
     pub(crate) fn new(mut doors: Doors) -> Self {
         let mut table = Self::default();
         for (key, version, document) in doors.tables {
-            match table::check(&document).table {
-                Some(asked) => drop(table.tables.insert(key, (version, Arc::new(asked)))),
-                None => tracing::error!(key, version, "a published table cannot be read by this engine"),
+            if let Some(asked) = table::check(&document).table {
+                table.tables.insert(key, (version, Arc::new(asked)));
+            } else {
+                tracing::error!(key, version, "a published table cannot be read by this engine");
             }
         }
         for route in doors.routes {

@@ -2,18 +2,17 @@
 //! with several kinds of orders has a record type for each, and says so in the node's config.
 
 use stepwell_sdk::records::{self, Guard};
-use stepwell_sdk::typed::*;
+use stepwell_sdk::typed::{Deserialize, Error, JsonSchema, Value, permanent};
 
 use crate::{Refusal, Snapshot};
 
 /// Which record type an order is of, and how it says things.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
 pub(crate) struct OrderType {
     /// Record type of the orders
-    #[serde(default = "order")]
+    #[serde(rename = "orderType", default = "order")]
     #[schemars(length(min = 1, max = 64), extend("x-title-zh-CN" = "订单的记录类型"))]
-    pub(crate) order_type: String,
+    pub(crate) name: String,
     /// Field with the amount in cents
     #[serde(default = "amount")]
     #[schemars(length(min = 1, max = 64), extend("x-title-zh-CN" = "金额字段", "x-ui" = { "advanced": true }))]
@@ -43,15 +42,15 @@ pub(crate) struct Adapter {
 
 impl Adapter {
     pub(crate) fn of(names: OrderType) -> Result<Self, Error> {
-        if !records::is_type(&names.order_type)? {
-            return Err(Refusal::OrderAdapterNotFound.because(format!("there is no record type {}", names.order_type)));
+        if !records::is_type(&names.name)? {
+            return Err(Refusal::OrderAdapterNotFound.because(format!("there is no record type {}", names.name)));
         }
         Ok(Self { names })
     }
 
     /// The order, with all that payments know of it.
     pub(crate) fn get(&self, id: &str) -> Result<Snapshot, Error> {
-        let found = records::get::<Value>(&self.names.order_type, id)?;
+        let found = records::get::<Value>(&self.names.name, id)?;
         let found = found.ok_or_else(|| Refusal::OrderNotFound.because(format!("there is no order {id}")))?;
         let amount_cents = found.body[&self.names.amount]
             .as_u64()
@@ -72,6 +71,6 @@ impl Adapter {
 
     /// Sets the order's status where the guard holds. `false` is a lost race.
     pub(crate) fn apply(&self, id: &str, guard: Guard<'_>, status: &str, body: Option<&Value>) -> Result<bool, Error> {
-        Ok(records::compare_and_set(&self.names.order_type, id, guard, status, body)?.is_some())
+        Ok(records::compare_and_set(&self.names.name, id, guard, status, body)?.is_some())
     }
 }

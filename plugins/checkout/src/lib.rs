@@ -19,7 +19,9 @@ mod trade;
 
 use adapter::{Adapter, OrderType};
 use stepwell_sdk::records::Guard;
-use stepwell_sdk::typed::*;
+use stepwell_sdk::typed::{
+    About, Call, Deserialize, Error, JsonSchema, Node, Serialize, Undo, Value, Waiting, json, plugin, refusals,
+};
 use trade::{Trade, Verdict};
 
 const UNPAID: &str = "UNPAID";

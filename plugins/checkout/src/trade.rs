@@ -2,7 +2,7 @@
 //! one that failed.
 
 use stepwell_sdk::records::{self, Guard};
-use stepwell_sdk::typed::*;
+use stepwell_sdk::typed::{Deserialize, Error, Serialize};
 
 use crate::{EndInput, Refusal};
 

@@ -4,7 +4,10 @@
 //! as well.
 
 use stepwell_sdk::http::{Request, encode};
-use stepwell_sdk::typed::*;
+use stepwell_sdk::typed::{
+    About, Call, Deserialize, Error, JsonSchema, Node, Resume, Serialize, Signal, Undo, Waiting, Waits, json, plugin,
+    refusals,
+};
 
 /// Which connection leads to the services.
 #[derive(Deserialize, JsonSchema)]
@@ -34,6 +37,7 @@ struct AccountInput {
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[expect(clippy::struct_field_names, reason = "the service names its answer so")]
 struct Account {
     /// Property account
     account: String,

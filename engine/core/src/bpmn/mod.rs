@@ -1,7 +1,7 @@
 //! BPMN 2.0 in: the XML of a process becomes a flow's document, as far as our constructs go.
 //!
 //! The way: `read` takes the process apart into elements and sequence flows; `names` finds out where a variable comes
-//! from; `write` says each element as a node; `place` puts nodes where the diagram has them.
+//! from; `write` says each element as a node; `edges` what follows what; `place` puts nodes where the diagram has them.
 //!
 //! Invariants:
 //! - Nothing is left out silently: what is not taken, or means something else here, is told with its line and with what
@@ -12,6 +12,7 @@
 //!
 //! Sources: BPMN 2.0.2 (formal/2013-12-09); extension elements of Camunda 7 and of Zeebe as their documentation has them.
 
+mod edges;
 mod expression;
 mod names;
 mod place;

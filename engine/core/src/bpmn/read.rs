@@ -80,15 +80,13 @@ pub(super) fn process<'x>(tree: &'x Document<'x>, wanted: &Wanted<'_>) -> Result
         return Err(NotBpmn::OtherXml(root.tag_name().name().chars().take(80).collect()));
     }
     let all: Vec<_> = children(root).filter(|one| one.tag_name().name() == "process").collect();
-    let found = match wanted.process {
-        Some(id) => *all
-            .iter()
+    let found = if let Some(id) = wanted.process {
+        *all.iter()
             .find(|one| one.attribute("id") == Some(id))
-            .ok_or_else(|| NotBpmn::NoProcess(id.chars().take(80).collect()))?,
-        None => {
-            let runs = |one: &&Node<'_, '_>| one.attribute("isExecutable") == Some("true");
-            *all.iter().find(runs).or(all.first()).ok_or(NotBpmn::Empty)?
-        }
+            .ok_or_else(|| NotBpmn::NoProcess(id.chars().take(80).collect()))?
+    } else {
+        let runs = |one: &&Node<'_, '_>| one.attribute("isExecutable") == Some("true");
+        *all.iter().find(runs).or(all.first()).ok_or(NotBpmn::Empty)?
     };
     let mut process =
         Process { tree, xml: found, elements: Vec::new(), lines: Vec::new(), ids: BTreeMap::new(), left: Vec::new() };
@@ -152,7 +150,7 @@ impl<'x> Process<'x> {
                     }
                 }
                 "laneSet" => {
-                    self.leave(one, "lanes say nothing that a flow runs by", Some("name groups at the person's tasks"))
+                    self.leave(one, "lanes say nothing that a flow runs by", Some("name groups at the person's tasks"));
                 }
                 "dataObject" | "dataObjectReference" | "dataStoreReference" | "property" | "ioSpecification" => {
                     self.leave(one, "data has no element of its own", Some("it is what nodes take and give"));
@@ -218,7 +216,7 @@ pub(super) fn vendor<'x>(of: Node<'x, 'x>, name: &str) -> Option<&'x str> {
 pub(super) fn extensions<'x>(of: Node<'x, 'x>, name: &'static str) -> impl Iterator<Item = Node<'x, 'x>> {
     child(of, "extensionElements")
         .into_iter()
-        .flat_map(|all| all.descendants().filter(|one| one.is_element()))
+        .flat_map(|all| all.descendants().filter(roxmltree::Node::is_element))
         .filter(move |one| one.tag_name().name() == name)
 }
 

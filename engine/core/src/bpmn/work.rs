@@ -77,10 +77,12 @@ impl<'x> Writer<'_, 'x> {
 
     /// What a node leaves behind for those after it.
     pub(super) fn gives(&self, one: &Element<'x>) -> Gives {
-        let mut gives = Gives::default();
-        gives.vars =
-            extensions(one.xml, "outputParameter").filter_map(|one| one.attribute("name")).map(str::to_owned).collect();
-        gives.whole = vendor(one.xml, "resultVariable").map(str::to_owned);
+        let written = extensions(one.xml, "outputParameter").filter_map(|one| one.attribute("name"));
+        let mut gives = Gives {
+            vars: written.map(str::to_owned).collect(),
+            whole: vendor(one.xml, "resultVariable").map(str::to_owned),
+            ..Gives::default()
+        };
         match (one.kind(), binding(one.xml)) {
             ("userTask", _) => gives.fields = fields(&form(one.xml).unwrap_or_default()),
             (_, Binding::Uses(name)) => {

@@ -20,14 +20,14 @@ const STANDS: &str = "a person's task stands in its place";
 pub(super) struct Writer<'w, 'x> {
     pub(super) wanted: &'w Wanted<'w>,
     pub(super) sources: Sources,
-    process: &'w Process<'x>,
-    nodes: BTreeMap<String, Value>,
+    pub(super) process: &'w Process<'x>,
+    pub(super) nodes: BTreeMap<String, Value>,
     left: Vec<Left>,
     pub(super) bound: BTreeMap<String, Option<String>>,
     /// For-each containers around steps that are repeated, by the step.
-    around: BTreeMap<String, String>,
+    pub(super) around: BTreeMap<String, String>,
     /// Starts of sub-processes, which have no node.
-    dropped: BTreeSet<String>,
+    pub(super) dropped: BTreeSet<String>,
 }
 
 /// The document of a process, and what its steps are bound to.
@@ -124,7 +124,7 @@ pub(super) fn duration(iso: &str) -> Option<String> {
         }
     }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded just before")]
-    (ms >= 1.0 && ms <= 1e12).then(|| duration::written(ms.round() as u64))
+    (1.0..=1e12).contains(&ms).then(|| duration::written(ms.round() as u64))
 }
 
 impl<'x> Writer<'_, 'x> {
@@ -165,16 +165,12 @@ impl<'x> Writer<'_, 'x> {
         let items = vendor(how, "collection")
             .or_else(|| zeebe.and_then(|found| found.attribute("inputCollection")))
             .or_else(|| child(how, "loopDataInputRef").map(text));
-        let items = match items {
-            Some(items) => {
-                let expression =
-                    if items.contains(['$', '#', '=']) { items.to_owned() } else { format!("${{{items}}}") };
-                self.value(one, &expression)
-            }
-            None => {
-                self.leave_xml(how, "what it is repeated for is not said by a collection", Some("say its items"));
-                json!([])
-            }
+        let items = if let Some(items) = items {
+            let expression = if items.contains(['$', '#', '=']) { items.to_owned() } else { format!("${{{items}}}") };
+            self.value(one, &expression)
+        } else {
+            self.leave_xml(how, "what it is repeated for is not said by a collection", Some("say its items"));
+            json!([])
         };
         let mut node = json!({ "type": "for-each", "items": items });
         if how.attribute("isSequential") != Some("true") {
@@ -264,7 +260,7 @@ impl<'x> Writer<'_, 'x> {
             let targets: Vec<&str> =
                 self.process.lines.iter().filter(|line| line.from == one.id).map(|line| line.to.as_str()).collect();
             let met = |to: &&str| self.process.lines.iter().filter(|line| line.to == **to).count() > 1;
-            if targets.iter().any(|to| met(&to)) {
+            if targets.iter().any(met) {
                 return Some(json!({ "type": "set" }));
             }
             self.dropped.insert(one.id.clone());
@@ -427,9 +423,10 @@ impl<'x> Writer<'_, 'x> {
                     let code = self.error_code(definition);
                     code.map_or_else(|| json!({ "type": "error" }), |code| json!({ "type": "error", "code": code }))
                 }
-                "timerEventDefinition" => match child(definition, "timeDuration").map(text).and_then(duration) {
-                    Some(after) => json!({ "type": "timeout", "after": after }),
-                    None => {
+                "timerEventDefinition" => {
+                    if let Some(after) = child(definition, "timeDuration").map(text).and_then(duration) {
+                        json!({ "type": "timeout", "after": after })
+                    } else {
                         self.leave(
                             one,
                             "only a duration from the beginning can be waited for here",
@@ -437,7 +434,7 @@ impl<'x> Writer<'_, 'x> {
                         );
                         continue;
                     }
-                },
+                }
                 "messageEventDefinition" => {
                     let (message, key) = self.message(one, definition);
                     json!({ "type": "message", "message": message, "key": key })
@@ -499,99 +496,9 @@ impl<'x> Writer<'_, 'x> {
             node["undo"] = undo;
         }
     }
-
-    fn edges(&mut self, layout: &mut Map<String, Value>) -> Vec<Value> {
-        let mut edges = Vec::new();
-        let process = self.process;
-        for line in &process.lines {
-            if self.dropped.contains(&line.from) || self.dropped.contains(&line.to) {
-                continue;
-            }
-            let Some(source) = process.element(&line.from) else { continue };
-            let from = host(process, source).unwrap_or_else(|| line.from.clone());
-            let outer = |id: &String| self.around.get(id).unwrap_or(id).clone();
-            let mut edge = json!({ "from": outer(&from), "to": outer(&line.to) });
-            if from != line.from {
-                edge["port"] = json!(line.from);
-                // Its handler was not taken, and was told.
-                if self.nodes.get(&outer(&from)).is_none_or(|node| node["on"].get(&line.from).is_none()) {
-                    continue;
-                }
-            }
-            if let Some(name) = line.xml.attribute("name").map(str::trim).filter(|name| !name.is_empty()) {
-                edge["title"] = json!(name);
-            }
-            let chooses = matches!(source.kind(), "exclusiveGateway" | "inclusiveGateway");
-            let leaving = process.lines.iter().filter(|other| other.from == line.from).count();
-            let is_default = source.xml.attribute("default").is_some_and(|id| line.xml.attribute("id") == Some(id));
-            let condition = child(line.xml, "conditionExpression").map(text).or_else(|| vendor(line.xml, "condition"));
-            if chooses && (is_default || (leaving == 1 && condition.is_none())) {
-                edge["default"] = json!(true);
-            } else if let Some(condition) = condition {
-                let id = source.id.clone();
-                match expression::translated(condition, &mut |name| self.sources.resolve(name, &id)) {
-                    Ok(when) => edge["when"] = json!(when),
-                    Err(reason) => {
-                        edge["when"] = json!(condition);
-                        self.leave_xml(line.xml, reason, Some("it stands as it was; write it anew"));
-                    }
-                }
-            }
-            edges.push(edge);
-        }
-        for one in &process.elements {
-            let ends = matches!(event(one.xml).map(|found| found.tag_name().name()), Some("compensateEventDefinition"));
-            if one.kind() == "endEvent" && ends {
-                edges.push(json!({ "from": one.id, "to": format!("{}_end", one.id) }));
-            }
-        }
-        self.splits(&mut edges, layout);
-        edges
-    }
-
-    /// A step with several ways out has a gateway of its own here: some of them by their conditions, or all.
-    fn splits(&mut self, edges: &mut Vec<Value>, layout: &mut Map<String, Value>) {
-        let mut fans = BTreeMap::<String, Vec<usize>>::new();
-        for (at, edge) in edges.iter().enumerate() {
-            let from = edge["from"].as_str().unwrap_or_default();
-            let kind = self.nodes.get(from).and_then(|node| node["type"].as_str()).unwrap_or_default();
-            let splits = matches!(kind, "exclusive" | "inclusive" | "parallel" | "event-gateway");
-            if !splits && edge.get("port").is_none() {
-                fans.entry(from.to_owned()).or_default().push(at);
-            }
-        }
-        for (from, out) in fans {
-            let conditional = out.iter().any(|&at| edges[at].get("when").is_some());
-            if out.len() < 2 && !conditional {
-                continue;
-            }
-            let gateway = format!("{from}_split");
-            let mut node = json!({ "type": if conditional { "inclusive" } else { "parallel" } });
-            if let Some(inside) = self.nodes.get(&from).and_then(|node| node.get("in")) {
-                node["in"] = inside.clone();
-            }
-            let default = self.process.element(&from).and_then(|one| one.xml.attribute("default"));
-            for &at in &out {
-                edges[at]["from"] = json!(gateway);
-                if conditional && edges[at].get("when").is_none() {
-                    if default.is_some() {
-                        edges[at]["default"] = json!(true)
-                    } else {
-                        edges[at]["when"] = json!("true")
-                    }
-                }
-            }
-            edges.push(json!({ "from": from, "to": gateway }));
-            if let Some(at) = layout.get(&from) {
-                let x = at["x"].as_f64().unwrap_or_default() + 200.0;
-                layout.insert(gateway.clone(), json!({ "x": x, "y": at["y"] }));
-            }
-            self.nodes.insert(gateway, node);
-        }
-    }
 }
 
 /// What an event is of, if it is of anything.
-fn event<'x>(of: Node<'x, 'x>) -> Option<Node<'x, 'x>> {
+pub(super) fn event<'x>(of: Node<'x, 'x>) -> Option<Node<'x, 'x>> {
     children(of).find(|one| one.tag_name().name().ends_with("EventDefinition"))
 }

@@ -19,9 +19,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::document::{SlotDocument, TakesDocument};
 use super::pointer::{child, nearest};
-use super::read::read;
+use super::read::unknown_field;
 use crate::catalog::Catalog;
 use crate::problem::Problem;
 pub use compare::{Comparison, Part, State, compare};
@@ -165,15 +164,43 @@ struct Build {
     made_edges: Vec<Value>,
 }
 
-/// A slot, and how it was read.
+/// What a slot may say. What its stage is given is read there.
+const SLOT_FIELDS: [&str; 15] = [
+    "type",
+    "title",
+    "notes",
+    "in",
+    "required",
+    "takes",
+    "default",
+    "sync",
+    "onFailure",
+    "merge",
+    "compensation",
+    "timeout",
+    "on",
+    "listeners",
+    "lock",
+];
+
+/// A slot as it was written, of the right shape.
 struct Slot {
-    document: SlotDocument,
-    piece: Piece,
+    fields: Map<String, Value>,
+    place: Place,
 }
 
 impl Slot {
-    fn takes(&self) -> TakesDocument {
-        self.document.takes.unwrap_or_default()
+    fn takes_steps(&self) -> bool {
+        self.fields.get("takes").and_then(Value::as_str) == Some("steps")
+    }
+
+    fn required(&self) -> bool {
+        self.fields.get("required") == Some(&Value::Bool(true))
+    }
+
+    /// What stands in it unless it is filled; null is nothing.
+    fn default(&self) -> Option<&Value> {
+        self.fields.get("default").filter(|default| !default.is_null())
     }
 }
 
@@ -282,7 +309,7 @@ impl Build {
             let content = self.content_of(id, fill, &slot, &place);
             match content {
                 Some(Content::Node(piece)) if is_slot(&piece.value) => {
-                    let piece = Piece { value: with_frame(&piece.value, &slot.document), ..piece };
+                    let piece = Piece { value: with_frame(&piece.value, &slot), ..piece };
                     self.fills.remove(id);
                     self.again.insert(id.clone(), piece);
                 }
@@ -322,18 +349,23 @@ impl Build {
     }
 
     fn slot(&mut self, piece: &Piece) -> Option<Slot> {
-        let mut fields = piece.value.as_object()?.clone();
-        fields.remove("type");
-        let mut problems = Vec::new();
-        let pointer = match &piece.place {
-            Place::Here(pointer) => pointer.as_str(),
-            Place::Template(_) => "",
-        };
-        let document = read::<SlotDocument>(&Value::Object(fields), pointer, &mut problems);
-        if let Place::Here(_) = &piece.place {
-            self.problems.extend(problems);
+        let fields = piece.value.as_object()?.clone();
+        for name in fields.keys().filter(|name| !SLOT_FIELDS.contains(&name.as_str())) {
+            self.problem(&piece.place.below(name), |at| unknown_field(name, &SLOT_FIELDS, at));
         }
-        Some(Slot { document: document?, piece: piece.clone() })
+        for name in ["required", "sync"] {
+            if fields.get(name).is_some_and(|said| !said.is_boolean()) {
+                self.problem(&piece.place.below(name), |at| {
+                    Problem::error("WRONG_TYPE", at, format!("`{name}` is true or false"))
+                });
+            }
+        }
+        if fields.get("takes").is_some_and(|takes| !["node", "steps"].contains(&takes.as_str().unwrap_or_default())) {
+            self.problem(&piece.place.below("takes"), |at| {
+                Problem::error("UNKNOWN_VALUE", at, "a slot takes a node or steps").fix("use one of node, steps")
+            });
+        }
+        Some(Slot { fields, place: piece.place.clone() })
     }
 
     fn finish(mut self, mut fields: Map<String, Value>) -> Resolved {
@@ -381,11 +413,9 @@ impl Build {
     }
 
     fn expand(&mut self, id: &str, piece: &Piece, inside: Option<&str>, depth: usize) {
-        let Some(mut slot) = self.slot(piece) else {
-            return self.emit(id, passed(&SlotDocument::default(), piece.place.clone()), inside, depth);
-        };
-        if slot.document.inside.is_none() {
-            slot.document.inside = inside.map(str::to_owned);
+        let Some(mut slot) = self.slot(piece) else { return };
+        if let Some(inside) = inside {
+            slot.fields.entry("in").or_insert_with(|| Value::from(inside));
         }
         if depth >= NESTED_MAX {
             self.problem(&piece.place, |at| {
@@ -395,17 +425,14 @@ impl Build {
         }
         let content = match self.fills.get(id) {
             Some(content) => Some(content.clone()),
-            None => slot.document.default.clone().and_then(|default| {
-                let place = piece.place.below("default");
-                self.content_of(id, &default, &slot, &place)
-            }),
+            None => self.default_of(id, &slot),
         };
         let empty = match content {
             None => None,
             Some(Content::Empty(place)) => Some(place),
             Some(content) => return self.put(id, &slot, content, depth),
         };
-        if slot.document.required {
+        if slot.required() {
             self.open.insert(id.to_owned());
             if self.filled {
                 let at = match &empty {
@@ -417,19 +444,25 @@ impl Build {
                 self.problems.push(problem.fix(format!("add `{id}` to `slots`")));
             }
         }
-        let place = empty.unwrap_or_else(|| piece.place.clone());
-        self.emit(id, passed(&slot.document, place), inside, depth + 1);
+        // Nothing stands in it: it is passed at once.
+        let value = with_frame(&json!({ "type": "stage", "steps": [] }), &slot);
+        self.emit(id, Piece { value, place: empty.unwrap_or_else(|| piece.place.clone()) }, inside, depth + 1);
+    }
+
+    fn default_of(&mut self, id: &str, slot: &Slot) -> Option<Content> {
+        let default = slot.default()?.clone();
+        self.content_of(id, &default, slot, &slot.place.below("default"))
     }
 
     fn put(&mut self, id: &str, slot: &Slot, content: Content, depth: usize) {
         match content {
             Content::Empty(_) => {}
             Content::Node(piece) => {
-                let value = with_frame(&piece.value, &slot.document);
+                let value = with_frame(&piece.value, slot);
                 self.emit(id, Piece { value, ..piece }, None, depth + 1);
             }
             Content::Graph { nodes, edges, place } => {
-                let around = with_frame(&json!({ "type": "stage" }), &slot.document);
+                let around = with_frame(&json!({ "type": "stage" }), slot);
                 self.emit(id, Piece { value: around, place }, None, depth + 1);
                 for (inner, piece) in nodes {
                     if self.is_new(&inner, &piece.place) {
@@ -441,8 +474,8 @@ impl Build {
                 }
             }
             Content::Steps { steps, merge, timeout, place } => {
-                let stage = stage(&slot.document, &steps, merge, timeout);
-                self.emit(id, Piece { value: with_frame(&stage, &slot.document), place }, None, depth + 1);
+                let stage = stage(slot, &steps, merge, timeout);
+                self.emit(id, Piece { value: with_frame(&stage, slot), place }, None, depth + 1);
                 for (index, step) in steps.into_iter().enumerate() {
                     let at = format!("{}/steps/{index}", child("/nodes", id));
                     self.places.insert(format!("{at}/run"), step.place.below("id"));
@@ -461,44 +494,31 @@ fn is_slot(value: &Value) -> bool {
 }
 
 /// What a slot says of the node that stands for it, where that does not say it itself.
-fn with_frame(value: &Value, slot: &SlotDocument) -> Value {
+fn with_frame(value: &Value, slot: &Slot) -> Value {
     let mut value = value.clone();
     let Some(fields) = value.as_object_mut() else { return value };
-    let said = [
-        ("in", slot.inside.as_deref().map(Value::from)),
-        ("title", slot.title.as_ref().and_then(|title| serde_json::to_value(title).ok())),
-        ("notes", slot.notes.as_deref().map(Value::from)),
-    ];
-    for (name, said) in said {
-        if let Some(said) = said.filter(|_| !fields.contains_key(name)) {
-            fields.insert(name.to_owned(), said);
+    for name in ["in", "title", "notes"] {
+        if let Some(said) = slot.fields.get(name).filter(|_| !fields.contains_key(name)) {
+            fields.insert(name.to_owned(), said.clone());
         }
     }
     value
 }
 
-/// A slot that nothing stands in.
-fn passed(slot: &SlotDocument, place: Place) -> Piece {
-    Piece { value: with_frame(&json!({ "type": "stage", "steps": [] }), slot), place }
-}
-
 /// The stage that runs the steps of a slot.
-fn stage(slot: &SlotDocument, steps: &[Step], merge: Map<String, Value>, timeout: Option<String>) -> Value {
-    let list: Vec<Value> = steps
-        .iter()
-        .map(|step| {
-            let mut entry = step.said.clone();
-            entry.insert("run".to_owned(), Value::from(step.id.as_str()));
-            if let Some(sync) = slot.sync.filter(|_| !entry.contains_key("sync")) {
-                entry.insert("sync".to_owned(), Value::from(sync));
-            }
-            Value::Object(entry)
-        })
-        .collect();
-    let mut stage = json!({ "type": "stage", "steps": list });
-    let said = serde_json::to_value(slot).unwrap_or_default();
-    for name in ["onFailure", "merge", "compensation", "timeout", "on", "listeners"] {
-        if let Some(said) = said.get(name) {
+fn stage(slot: &Slot, steps: &[Step], merge: Map<String, Value>, timeout: Option<Value>) -> Value {
+    let sync = slot.fields.get("sync").filter(|sync| sync.is_boolean());
+    let list = steps.iter().map(|step| {
+        let mut entry = step.said.clone();
+        entry.insert("run".to_owned(), Value::from(step.id.as_str()));
+        if let Some(sync) = sync.filter(|_| !entry.contains_key("sync")) {
+            entry.insert("sync".to_owned(), sync.clone());
+        }
+        Value::Object(entry)
+    });
+    let mut stage = json!({ "type": "stage", "steps": list.collect::<Vec<_>>() });
+    for name in ["onFailure", "merge", "compensation", "timeout", "on", "listeners", "lock"] {
+        if let Some(said) = slot.fields.get(name) {
             stage[name] = said.clone();
         }
     }
@@ -508,7 +528,7 @@ fn stage(slot: &SlotDocument, steps: &[Step], merge: Map<String, Value>, timeout
         rules.retain(|group, _| groups.contains(group.as_str()));
     }
     if let Some(timeout) = timeout {
-        stage["timeout"] = Value::from(timeout);
+        stage["timeout"] = timeout;
     }
     if !merge.is_empty() {
         let rules = stage.as_object_mut().map(|stage| stage.entry("merge").or_insert_with(|| json!({})));

@@ -128,7 +128,8 @@ impl<'d> Reader<'d> {
             "call" => NodeDocument::Call(Box::new(self.piece(&rest, pointer)?)),
             "for-each" => NodeDocument::ForEach(Box::new(self.piece(&rest, pointer)?)),
             "stage" => NodeDocument::Stage(Box::new(self.piece(&rest, pointer)?)),
-            "slot" => NodeDocument::Slot(Box::new(self.piece(&rest, pointer)?)),
+            // Read where it is filled.
+            "slot" => NodeDocument::Slot(Box::default()),
             other => {
                 let message = format!("there is no node type `{other}`");
                 let fix = match nearest(other, KINDS) {
@@ -161,7 +162,7 @@ impl<'d> Reader<'d> {
     }
 }
 
-pub(super) fn read<T: DeserializeOwned>(value: &Value, pointer: &str, problems: &mut Vec<Problem>) -> Option<T> {
+fn read<T: DeserializeOwned>(value: &Value, pointer: &str, problems: &mut Vec<Problem>) -> Option<T> {
     let first = match serde_path_to_error::deserialize(value) {
         Ok(read) => return Some(read),
         Err(error) => error,
@@ -281,7 +282,7 @@ fn plain_type_error(message: &str) -> String {
     format!("{found} stands where {wanted} is taken")
 }
 
-fn unknown_field(field: &str, known: &[&str], pointer: &str) -> Problem {
+pub(super) fn unknown_field(field: &str, known: &[&str], pointer: &str) -> Problem {
     let problem = Problem::error("UNKNOWN_FIELD", pointer, format!("there is no field `{field}` here"));
     match nearest(field, known.iter().copied()) {
         Some(near) => problem.fix(format!("did you mean `{near}`?")),

@@ -142,12 +142,11 @@ fn export(asked: &Export) -> anyhow::Result<()> {
 
 fn written(document: &Value, out: Option<&PathBuf>) -> anyhow::Result<()> {
     let text = serde_json::to_string_pretty(document)? + "\n";
-    match out {
-        Some(file) => std::fs::write(file, text).with_context(|| file.display().to_string()),
-        None => {
-            super::result(&text);
-            Ok(())
-        }
+    if let Some(file) = out {
+        std::fs::write(file, text).with_context(|| file.display().to_string())
+    } else {
+        super::result(&text);
+        Ok(())
     }
 }
 

@@ -24,9 +24,10 @@ use crate::config::{self, Settings};
 use crate::serve;
 
 /// A build that is made to measure with says so.
-const VERSION: &str = match stepwell_core::machine::HISTORIES_ARE_LONG {
-    true => concat!(env!("CARGO_PKG_VERSION"), "+long"),
-    false => env!("CARGO_PKG_VERSION"),
+const VERSION: &str = if stepwell_core::machine::HISTORIES_ARE_LONG {
+    concat!(env!("CARGO_PKG_VERSION"), "+long")
+} else {
+    env!("CARGO_PKG_VERSION")
 };
 
 #[derive(Parser)]

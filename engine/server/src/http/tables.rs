@@ -212,12 +212,11 @@ pub(super) async fn evaluate(
 ) -> Answer<Json<Evaluated>> {
     let EvaluateBody { input, version, document } = asked;
     body::not_too_deep(&input, "/input")?;
-    let (document, version) = match document {
-        Some(tried) => (Arc::new(tried), None),
-        None => {
-            let found = found(&app, &key, version).await?;
-            (found.document, Some(found.version))
-        }
+    let (document, version) = if let Some(tried) = document {
+        (Arc::new(tried), None)
+    } else {
+        let found = found(&app, &key, version).await?;
+        (found.document, Some(found.version))
     };
     let checked = table::check(&document);
     let Some(table) = checked.table else { return Err(Refusal::with(Code::FlowHasProblems, checked.problems)) };

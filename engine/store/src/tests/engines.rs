@@ -184,7 +184,10 @@ async fn a_batch_that_lost_is_written_once_and_everybody_is_answered() {
     // What comes while the first item keeps the writer busy is one batch.
     let (let_go, waits) = mpsc::channel::<()>();
     let waits = Mutex::new(waits);
-    let first = one.write(move |_| Ok(waits.lock().unwrap().recv().unwrap_or_default()));
+    let first = one.write(move |_| {
+        let _: () = waits.lock().unwrap().recv().unwrap_or_default();
+        Ok(())
+    });
     let counted = tries.clone();
     let loses = one.write(move |tx| {
         if counted.fetch_add(1, Ordering::SeqCst) < 2 {

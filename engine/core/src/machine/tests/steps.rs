@@ -24,7 +24,7 @@ fn stepped(step: &str, script: &str) -> String {
     for word in script.split_whitespace() {
         play.word(&word.replace("a:", "s.1/0/a:"));
     }
-    let limit = play.it.tokens.values().filter_map(|token| token.due_ms()).min();
+    let limit = play.it.tokens.values().filter_map(super::super::token::Token::due_ms).min();
     match (limit, play.under_way.last()) {
         (Some(due_ms), _) => format!("until {}", due_ms - BEGAN_MS),
         (None, Some(call)) => format!("{} for {}", play.calls.len(), call.callee.timeout_ms),
