@@ -165,7 +165,17 @@ impl Commit {
 
 fn header(state: State, updated_ms: u64) -> Header {
     let (priority, forget_ms) = (0, None);
-    Header { state, updated_ms, due_ms: None, error: None, reply: None, output: None, priority, forget_ms }
+    Header {
+        state,
+        updated_ms,
+        due_ms: None,
+        error: None,
+        reply: None,
+        output: None,
+        priority,
+        forget_ms,
+        standing: None,
+    }
 }
 
 /// An entry that tells its number in its content.

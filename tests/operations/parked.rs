@@ -17,7 +17,7 @@ pub(crate) struct Kind {
     pub(crate) state: &'static str,
 }
 
-pub(crate) const KINDS: [Kind; 9] = [
+pub(crate) const KINDS: [Kind; 10] = [
     Kind {
         name: "ended",
         since: 1,
@@ -57,6 +57,8 @@ pub(crate) const KINDS: [Kind; 9] = [
         nodes: || json!({ "wait": { "type": "external-task", "topic": "work" } }),
         state: "waiting",
     },
+    // It rests until its message comes; its document is one of its own.
+    Kind { name: "machine", since: 13, nodes: || json!({}), state: "waiting" },
 ];
 
 fn receive(key: &str, inside: Option<&str>) -> Value {
@@ -80,6 +82,14 @@ pub(crate) fn of_schema(schema: u32) -> impl Iterator<Item = &'static Kind> {
 
 impl Kind {
     fn document(&self) -> Value {
+        if self.name == "machine" {
+            return json!({
+                "stepwell": 1, "kind": "machine", "key": self.name, "businessKey": "=input.key", "initial": "NEW",
+                "states": [{ "code": "NEW" }, { "code": "DONE", "terminal": true }],
+                "actions": [{ "name": "go", "states": ["NEW"], "on": { "message": "go", "key": "=input.key" }, "next": "DONE" }],
+                "output": { "key": "=input.key" },
+            });
+        }
         let mut nodes = (self.nodes)();
         nodes["start"] = json!({ "type": "start" });
         nodes["end"] = json!({ "type": "end", "output": { "key": "=input.key" } });

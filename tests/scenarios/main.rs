@@ -4,6 +4,7 @@
 mod community;
 mod delivery;
 mod grants;
+mod machines;
 mod pauses;
 mod payments;
 mod placing;

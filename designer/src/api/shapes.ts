@@ -613,7 +613,7 @@ export type FeedEvent =
       name: 'flow';
       data: {
         key: string;
-        kind: 'draft' | 'published' | 'retired' | 'binding' | 'forgotten' | 'erased';
+        kind: 'draft' | 'published' | 'plugged' | 'retired' | 'binding' | 'forgotten' | 'erased';
         version?: number;
       };
     }

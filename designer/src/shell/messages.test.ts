@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest';
 import en from '../../messages/en.json';
 import importEn from '../../messages/import.en.json';
 import importZh from '../../messages/import.zh-CN.json';
+import machinesEn from '../../messages/machines.en.json';
+import machinesZh from '../../messages/machines.zh-CN.json';
 import peopleEn from '../../messages/people.en.json';
 import peopleZh from '../../messages/people.zh-CN.json';
 import pluginsEn from '../../messages/plugins.en.json';
@@ -25,6 +27,7 @@ const CATALOGUES: [string, Record<string, string>, Record<string, string>][] = [
   ['the plugins page', pluginsEn, pluginsZh],
   ['tables and templates', sharedEn, sharedZh],
   ['the import of BPMN', importEn, importZh],
+  ['the pages of machines', machinesEn, machinesZh],
   ['refusals', refusalsEn, refusalsZh],
 ];
 

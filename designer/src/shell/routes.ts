@@ -6,6 +6,7 @@ export const routes: Route[] = [
   { name: 'home', pattern: '/', load: () => import('../pages/Home.svelte') },
   { name: 'flows', pattern: '/flows', load: () => import('../pages/Flows.svelte') },
   { name: 'designer', pattern: '/flows/:key', load: () => import('../pages/Designer.svelte'), full: true },
+  { name: 'machine', pattern: '/machines/:key', load: () => import('../pages/Machine.svelte') },
   { name: 'slots', pattern: '/flows/:key/slots', load: () => import('../pages/shared/Slots.svelte') },
   { name: 'tables', pattern: '/tables', load: () => import('../pages/shared/Tables.svelte') },
   { name: 'table', pattern: '/tables/:key', load: () => import('../pages/shared/Table.svelte') },

@@ -4,14 +4,14 @@
 //! same files, so that both say the same.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use stepwell_core::catalog::{Catalog, NodeType};
+use stepwell_core::catalog::{CalledFlow, Catalog, NodeType};
 use stepwell_core::expr::{Root, Scope};
 use stepwell_core::flow::check::{Checked, check};
-use stepwell_core::flow::{Kind, Writes, document};
+use stepwell_core::flow::{Kind, Writes, document, pool};
 use stepwell_core::schema::Schema;
 
 fn root() -> PathBuf {
@@ -93,6 +93,43 @@ fn sample_flows_are_sound() {
     }
 }
 
+/// The golden machine and the one it runs per resource; with the state pool that its document lists.
+#[test]
+fn sample_machines_are_sound() {
+    let mut catalog = catalog();
+    for name in ["tour_resource", "tour_order"] {
+        let document = read(&root().join(format!("flows/{name}.json")));
+        let checked = check(&document, &catalog);
+        assert_eq!(shown(&checked), Vec::<Value>::new(), "{name}: {:#?}", checked.problems);
+        let flow = checked.flow.unwrap();
+        let machine = flow.machine().unwrap();
+        for state in &machine.states {
+            assert!(document["layout"].get(&*state.code).is_some(), "{name}: {} has no place", state.code);
+        }
+        let (key, hash) = (name.to_owned(), flow.hash.clone());
+        catalog.flows.insert(key.clone(), CalledFlow { key, version: 1, hash, document, catalog: Catalog::default() });
+        catalog.flows.get_mut(name).unwrap().catalog = Catalog { flows: BTreeMap::new(), ..catalog.clone() };
+    }
+    let pool = |name: &str| read(&root().join(format!("flows/{name}.json")))["states"].clone();
+    for (name, code, service, priority) in [
+        ("tour_order", "OS0000", "SubscribeAction", 0),
+        ("tour_order", "OS0002", "A", 0),
+        ("tour_order", "OS0002A", "B", 1),
+        ("tour_order", "OS0002G", "C", 1),
+        ("tour_resource", "RS0000", "D", 1),
+        ("tour_resource", "RS0001", "E", 0),
+        ("tour_resource", "RS0002", "F", 6),
+    ] {
+        let states = pool(name);
+        let state = states.as_array().unwrap().iter().find(|state| state["code"] == code).unwrap();
+        assert_eq!((&state["service"], &state["priority"]), (&json!(service), &json!(priority)), "{code}");
+    }
+    for name in ["tour_order", "tour_resource"] {
+        let states = pool(name);
+        assert_eq!(pool::from_csv(&pool::to_csv(&states)), Ok(states), "{name}");
+    }
+}
+
 /// The arithmetic of BENCH.md, computed from the sample's own table and templates.
 #[test]
 fn order_5_adds_up() {
@@ -166,7 +203,7 @@ fn the_schema_and_the_reader_agree() {
     let shape = BTreeSet::from(["WRONG_TYPE", "MISSING_FIELD", "UNKNOWN_FIELD", "UNKNOWN_VALUE", "UNKNOWN_CONSTRUCT"]);
     let schema = Schema::compile(&document::schema()).unwrap();
     let catalog = catalog();
-    for name in ["community_order", "order-5"] {
+    for name in ["community_order", "order-5", "tour_order", "tour_resource"] {
         let problems = schema.check(&read(&root().join(format!("flows/{name}.json"))));
         assert!(problems.is_empty(), "{name}: {problems:?}");
     }

@@ -127,7 +127,7 @@ async fn load<J: Journal, N: Nodes, C: Clock>(
     taken: Taken,
     live: Arc<Live>,
 ) -> Result<Held<J, N, C>, Unloadable> {
-    let flow = engine.flow(&taken.flow, taken.version).await?;
+    let flow = engine.newest_flow(&taken.flow, taken.version).await?;
     let mut snapshot = Snapshot::parse(&taken.snapshot)?;
     let rows = snapshot.rows();
     let entries = if rows.is_empty() {

@@ -40,7 +40,8 @@ pub(crate) struct Inner<J, N, C> {
     pub(crate) nodes: N,
     pub(crate) clock: C,
     pub(crate) tally: Tally,
-    /// Compiled versions, for as long as the process lives: they are few and immutable.
+    /// Compiled versions, for as long as the process lives: they are few, and immutable but for the actions of
+    /// machines, which grow.
     flows: Mutex<HashMap<FlowVersion, Arc<Flow>>>,
     live: Mutex<HashMap<Arc<str>, Arc<Live>>>,
     /// Callers of instances that are parked just now.
@@ -77,6 +78,8 @@ pub struct Tally {
     pub call_us: AtomicU64,
     pub commits: AtomicU64,
     pub conflicts: AtomicU64,
+    /// Machines that did not come to rest.
+    pub machine_loops: AtomicU64,
     pub stages: Stages,
 }
 
@@ -232,9 +235,26 @@ impl<J: Journal, N: Nodes, C: Clock> Engine<J, N, C> {
         lock(&self.0.live).len()
     }
 
-    /// A published version, compiled; cached.
+    /// A published version, compiled; cached. A machine perhaps without the actions that were plugged in last.
     pub async fn flow(&self, key: &Arc<str>, version: u32) -> Result<Arc<Flow>, FlowError> {
-        if let Some(flow) = lock(&self.0.flows).get(&(key.clone(), version)) {
+        self.flow_at(key, version, 0).await
+    }
+
+    /// The same; a machine with every action that is committed.
+    pub async fn newest_flow(&self, key: &Arc<str>, version: u32) -> Result<Arc<Flow>, FlowError> {
+        let flow = self.flow(key, version).await?;
+        if flow.machine().is_none() {
+            return Ok(flow);
+        }
+        let revision = self.0.journal.revision(key, version).await?;
+        self.flow_at(key, version, revision).await
+    }
+
+    /// A version, compiled with this revision of its actions or a later one.
+    async fn flow_at(&self, key: &Arc<str>, version: u32, revision: u32) -> Result<Arc<Flow>, FlowError> {
+        if let Some(flow) = lock(&self.0.flows).get(&(key.clone(), version))
+            && flow.machine().is_none_or(|machine| machine.revision >= revision)
+        {
             return Ok(flow.clone());
         }
         let definition = self.0.journal.definition(key, version).await?;
@@ -242,10 +262,16 @@ impl<J: Journal, N: Nodes, C: Clock> Engine<J, N, C> {
         let broken = |problem: String| FlowError::Broken { flow: key.clone(), version, problem };
         let catalog: Catalog =
             serde_json::from_value((*definition.catalog).clone()).map_err(|error| broken(error.to_string()))?;
-        let checked = check::check(&definition.document, &catalog);
+        let checked = check::check_plugged(&definition.document, &catalog, &definition.plugged);
         let first = checked.problems.first().map_or_else(String::new, |problem| problem.message.clone());
         let flow = Arc::new(checked.flow.ok_or_else(|| broken(first))?);
-        lock(&self.0.flows).insert((key.clone(), version), flow.clone());
+        // Of two that were compiled at the same time the later one stays.
+        let older =
+            |known: &Arc<Flow>| known.machine().map(|one| one.revision) <= flow.machine().map(|one| one.revision);
+        let mut flows = lock(&self.0.flows);
+        if flows.get(&(key.clone(), version)).is_none_or(older) {
+            flows.insert((key.clone(), version), flow.clone());
+        }
         Ok(flow)
     }
 

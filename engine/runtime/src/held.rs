@@ -19,7 +19,8 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use stepwell_core::catalog::EffectClass;
 use stepwell_core::flow::Flow;
 use stepwell_core::machine::{
-    self, Call, Command, Effect, Entry, Event, Instance, Limit, Outcome, SNAPSHOT_BYTES_MAX, State, TokenId,
+    self, Call, Command, Effect, Entry, Event, Instance, Limit, MACHINE_LOOP, Outcome, SNAPSHOT_BYTES_MAX, State,
+    TokenId,
 };
 use stepwell_core::planted;
 use tokio::sync::oneshot;
@@ -156,6 +157,11 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
                     self.uncommitted_ms = at_ms;
                 }
                 self.entries.push(Entry { seq: it.seq, at_ms: it.now_ms, event });
+                if let Some(Entry { event: Event::Evaluated { .. }, .. }) = self.entries.last()
+                    && it.error().is_some_and(|error| error.code == MACHINE_LOOP)
+                {
+                    self.engine.0.tally.machine_loops.fetch_add(1, Ordering::Relaxed);
+                }
                 if self.flow.has_stages {
                     self.engine.0.tally.stages.left(&self.flow, stood, &it);
                 }
@@ -187,6 +193,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
                         self.make(*call);
                     }
                 }
+                Effect::Evaluate { token, keep } => self.ask_revision(token, keep),
                 Effect::Reply(output) => {
                     let state = self.it.as_ref().map_or(State::Running, Instance::state);
                     self.answer = Some(Answer { state, output: Some(output), error: None, replied: true });
@@ -238,7 +245,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         if !over && self.inbox.is_empty() {
             self.wait().await?;
         } else if !over {
-            self.begin().await;
+            self.begin().await?;
         }
         Ok(over)
     }
@@ -282,7 +289,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
             }
             Err(_) => return Err(Stop::Again),
         }
-        let flow = match self.engine.flow(&self.about.flow, version).await {
+        let flow = match self.engine.newest_flow(&self.about.flow, version).await {
             Ok(flow) => flow,
             Err(FlowError::Unavailable(_)) => return Err(Stop::Again),
             Err(error) => {
@@ -386,6 +393,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
             reply: it.reply.as_ref().map(|reply| reply.value.clone()),
             output: if it.state() == State::Completed { it.output().map(|output| output.value.clone()) } else { None },
             priority: it.priority,
+            standing: it.root().machine.as_ref().map(|one| (one.state.clone(), one.since_ms)),
             forget_ms: self.flow.retention_ms.filter(|_| ended).map(|kept_ms| it.now_ms.saturating_add(kept_ms)),
         };
         let (seq, state) = (it.seq, it.state());
@@ -545,10 +553,7 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         let live = self.live.clone();
         tokio::select! {
             biased;
-            Some(back) = self.calls.next() => {
-                self.returned(back);
-                Ok(())
-            }
+            Some(back) = self.calls.next() => self.back(back),
             () = rung(live.as_deref()) => self.look().await,
             () = nap(&engine, nap_ms) => {
                 self.fire_due();

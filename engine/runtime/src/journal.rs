@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use stepwell_core::flow::Unique;
+use stepwell_core::flow::evaluate::Plugged;
 use stepwell_core::machine::{Command, Entry, Error, OpenTask, State, TokenId};
 
 /// Keeps instances.
@@ -72,6 +73,9 @@ pub trait Journal: Send + Sync + 'static {
         flow: &str,
         version: u32,
     ) -> impl Future<Output = Result<Option<Definition>, Unavailable>> + Send;
+
+    /// The newest committed revision of a machine's actions; 0 where none was changed since it was published.
+    fn revision(&self, flow: &str, version: u32) -> impl Future<Output = Result<u32, Unavailable>> + Send;
 }
 
 /// Subscriptions to this "message", which no message can be called, are no waits for one: they name what
@@ -86,6 +90,8 @@ pub struct Definition {
     pub catalog: Arc<Value>,
     /// It was taken back: nothing is begun on it, and nothing is moved to it.
     pub retired: bool,
+    /// How the actions of a machine have changed since, by revision.
+    pub plugged: Vec<Plugged>,
 }
 
 /// One instance's commit.
@@ -163,6 +169,8 @@ pub struct Header {
     pub priority: i32,
     /// Once ended: when it may be forgotten. `None` keeps it.
     pub forget_ms: Option<u64>,
+    /// The state of a machine, and since when it is in it.
+    pub standing: Option<(Arc<str>, u64)>,
 }
 
 /// What an instance is admitted with.

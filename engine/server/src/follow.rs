@@ -46,7 +46,11 @@ async fn take_over(app: &App, change: &Change) {
     match change {
         Change::Draft { .. } | Change::Forgotten { .. } | Change::Erased { .. } | Change::Upload { .. } => {}
         Change::Revoked { .. } => revoked(app).await,
-        Change::Published { .. } | Change::Retired { .. } | Change::Binding { .. } | Change::Route { .. } => {
+        Change::Published { .. }
+        | Change::Plugged { .. }
+        | Change::Retired { .. }
+        | Change::Binding { .. }
+        | Change::Route { .. } => {
             flows(app).await;
         }
         Change::PluginRemoved { digest, .. } => removed(app, vec![digest.clone()]).await,

@@ -10,9 +10,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use stepwell_core::catalog::{CalledFlow, Catalog};
 use stepwell_core::flow::check::{self, Checked};
+use stepwell_core::flow::evaluate::settled;
 use stepwell_core::flow::schedule::Schedule;
 use stepwell_core::flow::trigger::{Trigger, TriggerAuth};
 use stepwell_core::flow::{Flow, Kind, extend};
@@ -138,7 +139,7 @@ impl Library {
 
     /// Node types with their aliases, and beside them what the document names that is published: its template, and
     /// the flows and tables that it, or the graph it has from its template, calls and uses.
-    async fn with_published(&self, document: &Value, mut catalog: Catalog) -> Catalog {
+    pub(crate) async fn with_published(&self, document: &Value, mut catalog: Catalog) -> Catalog {
         match self.store().aliases().await {
             Ok(aliases) => add_aliases(&mut catalog, aliases),
             // As good as not given: who checks is told so, and may ask again.
@@ -153,9 +154,8 @@ impl Library {
         }
         let resolved = extend::has_slots(document).then(|| extend::resolve(document, &catalog).document);
         let graph = resolved.as_ref().unwrap_or(document);
-        let nodes = || graph.get("nodes").and_then(Value::as_object).into_iter().flat_map(Map::values);
         let named = |kind: &'static str, field: &'static str| -> BTreeSet<String> {
-            let nodes = nodes().filter(|node| node.get("type").and_then(Value::as_str) == Some(kind));
+            let nodes = check::nodes_of(graph).filter(|node| node.get("type").and_then(Value::as_str) == Some(kind));
             nodes.filter_map(|node| Some(node.get(field)?.as_str()?.to_owned())).take(CALLS_MAX).collect()
         };
         for name in named("call", "flow") {
@@ -195,14 +195,18 @@ impl Library {
         let Some(found) = found else { return Ok(None) };
         let catalog = serde_json::from_value((*found.definition.catalog).clone())
             .map_err(|error| Unavailable(format!("the node types of {name} cannot be read: {error}")))?;
-        let document = (*found.definition.document).clone();
-        Ok(Some(CalledFlow { key: found.flow, version: found.version, hash: found.hash, document, catalog }))
+        // A machine is called with the actions it has now: those of a caller's version do not change.
+        let plugged = &found.definition.plugged;
+        let document = settled(&found.definition.document, plugged);
+        let catalog = check::with_plugged(&catalog, plugged);
+        let hash = plugged.last().map_or(found.hash.clone(), |last| format!("{}+{}", found.hash, last.revision));
+        Ok(Some(CalledFlow { key: found.flow, version: found.version, hash, document, catalog }))
     }
 
     async fn check_with(&self, document: &Value, catalog: &Catalog) -> Checked {
         let mut checked = check::check(document, catalog);
         if let Some(flow) = &checked.flow {
-            let mut found = self.ask_plugins(flow).await;
+            let mut found = self.ask_plugins(flow, document).await;
             if extend::has_slots(document) {
                 let resolved = extend::resolve(document, catalog);
                 for problem in &mut found {
@@ -218,10 +222,10 @@ impl Library {
     }
 
     /// What plugins that look at their own configs (a script's syntax) find in them.
-    async fn ask_plugins(&self, flow: &Flow) -> Vec<Problem> {
+    pub(crate) async fn ask_plugins(&self, flow: &Flow, document: &Value) -> Vec<Problem> {
         let mut found = Vec::new();
         for node in flow.own_nodes() {
-            let own = format!("/nodes/{}", node.id);
+            let own = place(document, &node.id);
             let task = match &node.kind {
                 Kind::Task(task) => Some((own.clone(), &task.call)),
                 _ => None,
@@ -337,6 +341,13 @@ fn beyond(trigger: &Trigger) -> Option<String> {
         )),
         (None, _) => None,
     }
+}
+
+/// Where in its document a node stands: of a machine, in the action it is of.
+fn place(document: &Value, node: &str) -> String {
+    let named = |action: &Value| action.get("name").and_then(Value::as_str) == Some(node);
+    let action = document.get("actions").and_then(Value::as_array).and_then(|all| all.iter().position(named));
+    action.map_or_else(|| format!("/nodes/{node}"), |index| format!("/actions/{index}/run"))
 }
 
 /// The paths a flow is started by, as they are stored.

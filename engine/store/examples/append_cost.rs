@@ -133,6 +133,7 @@ fn whole_instance() -> Append {
             output: Some(reply),
             priority: 0,
             forget_ms: None,
+            standing: None,
         },
         version: 1,
         tasks: TaskMoves::default(),

@@ -23,6 +23,7 @@ use crate::Store;
 use crate::admission;
 use crate::feed::{self, Committed, FeedItem};
 use crate::inbox::{self, Awaits, Subscription};
+use crate::machines;
 use crate::records;
 use crate::rows::{id_bytes, integer, state, state_number, text};
 use crate::sql::Kind::{Bytes, Int, Text};
@@ -50,6 +51,7 @@ pub(crate) struct Commit {
     pub(crate) reply: Option<String>,
     pub(crate) output: Option<String>,
     pub(crate) forget_ms: Option<u64>,
+    pub(crate) standing: Option<(Arc<str>, u64)>,
     pub(crate) snapshot: Option<String>,
     pub(crate) subscriptions: Vec<Subscription>,
     pub(crate) tasks: TaskMoves,
@@ -159,6 +161,7 @@ pub(crate) fn run(tx: &mut Tx<'_>, commits: &[&Commit]) -> Result<Vec<Outcome>> 
     let moves = good.iter().map(|one| (one.n, &one.commit.tasks));
     tasks::write(tx, &moves.filter(|(_, moves)| **moves != TaskMoves::default()).collect::<Vec<_>>())?;
     keep_the_rest(tx, &good)?;
+    machines::stand(tx, &good)?;
     records::write(tx, &good)?;
     write(tx, &good)?;
     for one in good {
@@ -329,7 +332,7 @@ impl Commit {
         } = append;
         let id =
             id_bytes(&instance).ok_or_else(|| AppendError::Malformed(format!("{instance:?} is no instance id")))?;
-        let Header { state, updated_ms, due_ms, error, reply, output, priority, forget_ms } = header;
+        let Header { state, updated_ms, due_ms, error, reply, output, priority, forget_ms, standing } = header;
         let (first, last) = (expected_seq + 1, expected_seq + entries.len() as u64);
         if !entries.iter().map(|entry| entry.seq).eq(first..=last) {
             return Err(AppendError::Malformed(format!("{instance}: entries are not numbered from {first}")));
@@ -361,6 +364,7 @@ impl Commit {
             reply: reply.map(|value| text(&*value)).transpose()?,
             output,
             forget_ms: forget_ms.filter(|_| state.ended()),
+            standing,
             snapshot: snapshot.filter(|_| !state.ended()),
             subscriptions: if state.ended() { Vec::new() } else { inbox::once_each(subscriptions) },
             tasks,

@@ -81,6 +81,12 @@ pub enum Change {
         digest: String,
         status: PluginStatus,
     },
+    /// The actions of a machine's version were changed.
+    Plugged {
+        flow: String,
+        version: u32,
+        revision: u32,
+    },
     /// Nothing is started on this version any more.
     Retired {
         flow: String,

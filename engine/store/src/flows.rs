@@ -17,6 +17,7 @@ use crate::administration::audit;
 use crate::bindings::{PathOwner, path_owner};
 use crate::drafts::{self, name_flow};
 use crate::feed::{Change, notice};
+use crate::machines;
 use crate::needs::{self, PLUGINS};
 use crate::revocations::is_revoked;
 use crate::rows::{STATES, integer, json as read_json, natural, shared, state, text};
@@ -225,7 +226,7 @@ impl Store {
     pub async fn version(&self, flow: &str, version: Option<u32>) -> std::result::Result<Option<Version>, Unavailable> {
         let flow = flow.to_owned();
         self.read(move |db| {
-            db.first(
+            let found = db.first(
                 "select flow, version, label, hash, published_ms, published_by, document, catalog, retired_ms from version
                  where flow = ?1 and version = coalesce(?2, (select max(version) from version where flow = ?1))",
                 &values![&flow, version],
@@ -243,10 +244,15 @@ impl Store {
                             document: shared(read_json(row, 6)?),
                             catalog: shared(read_json(row, 7)?),
                             retired: retired_ms.is_some(),
+                            plugged: Vec::new(),
                         },
                     })
                 },
-            )
+            )?;
+            let Some(mut version) = found else { return Ok(None) };
+            let plugged = machines::plugged(db, &version.flow, version.version)?;
+            version.definition.plugged = plugged.into_iter().map(|one| one.change).collect();
+            Ok(Some(version))
         })
         .await
     }

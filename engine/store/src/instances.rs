@@ -65,6 +65,17 @@ pub struct Filter {
     pub text: Option<String>,
     /// Of flows in these namespaces only.
     pub within: Within,
+    /// Live machines that stand like this.
+    pub standing: Option<Stands>,
+}
+
+/// Where a machine stands.
+#[derive(Debug, Clone, Default)]
+pub struct Stands {
+    /// In this state; in any, where none is named.
+    pub state: Option<String>,
+    /// It came there no later than then.
+    pub since_ms: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -251,8 +262,7 @@ pub(crate) fn listing<'f>(
             index = "instance_by_state";
         }
     }
-    let id = filter.text.as_deref().and_then(id_bytes);
-    if let Some(id) = id {
+    if let Some(id) = filter.text.as_deref().and_then(id_bytes) {
         index = "sqlite_autoindex_instance_1";
         narrow("id = ?", Value::Bytes(id.to_vec().into()));
     } else if let Some(text) = &filter.text {
@@ -270,9 +280,14 @@ pub(crate) fn listing<'f>(
     if filter.within != Within::Everything {
         let _ = write!(conditions, " and {}", filter.within.condition("flow"));
     }
+    let standing = filter.standing.as_ref().map(|stands| standing(filter, stands, &mut values));
     values.push(limit.saturating_add(1).into());
     let end = format!("order by n desc limit ?{}", values.len());
     let found = match filter.live {
+        _ if standing.is_some() => {
+            let stood = standing.unwrap_or_default();
+            format!("select n from ({stood}) as standing cross join instance {conditions} and n = stood {end}")
+        }
         false if index == "none" && flows.is_some() => {
             flow_by_flow(flows.unwrap_or_default(), &conditions, &end, &mut values)
         }
@@ -287,6 +302,25 @@ pub(crate) fn listing<'f>(
          cross join instance as i where i.n = found.n order by found.n desc"
     );
     (sql, values)
+}
+
+/// The machines that stand like this: few, so that they are what a list begins with.
+fn standing<'f>(filter: &'f Filter, stands: &'f Stands, values: &mut Vec<Value<'f>>) -> String {
+    let mut sql = "select instance as stood from machine_standing where true".to_owned();
+    let mut narrow = |condition: &str, value: Value<'f>| {
+        values.push(value);
+        let _ = write!(sql, " and {condition} ?{}", values.len());
+    };
+    if let Some(flow) = &filter.flow {
+        narrow("flow =", flow.into());
+    }
+    if let Some(state) = &stands.state {
+        narrow("state =", state.into());
+    }
+    if let Some(since_ms) = stands.since_ms {
+        narrow("since_ms <=", integer(since_ms).into());
+    }
+    sql
 }
 
 /// What other namespaces have is not read.

@@ -30,6 +30,7 @@ mod grants;
 mod inbox;
 mod instances;
 mod keeper;
+mod machines;
 mod migrate;
 mod needs;
 mod numbers;
@@ -68,7 +69,8 @@ pub use flows::{
 };
 pub use forget::Erased;
 pub use grants::{Connection, Dropped, GrantKept, Granted, GrantedKind, KeptSecret, Sealed};
-pub use instances::{Cursor, Filter, InstanceDetail, InstanceSummary, Page};
+pub use instances::{Cursor, Filter, InstanceDetail, InstanceSummary, Page, Stands};
+pub use machines::{Plug, PlugKept, PluggedBy, REVISIONS_MAX, Standing};
 pub use needs::{Garbage, Need, Pinned, Removed, Unneeded, UnneededPlugin, UsedBy, VersionUse, WhereUsed};
 pub use open::{AbortAt, OpenError, Options};
 pub use pauses::{NewPause, Pause, Paused};

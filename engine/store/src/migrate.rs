@@ -19,7 +19,7 @@ struct Migration {
 }
 
 /// In order; a migration's number is its place, from 1.
-const MIGRATIONS: [Migration; 12] = [
+const MIGRATIONS: [Migration; 13] = [
     Migration { name: "0001-instances", sql: include_str!("../migrations/0001-instances.sql"), to_postgres: "" },
     Migration {
         name: "0002-administration",
@@ -44,6 +44,7 @@ const MIGRATIONS: [Migration; 12] = [
     Migration { name: "0010-users", sql: include_str!("../migrations/0010-users.sql"), to_postgres: "" },
     Migration { name: "0011-grants", sql: include_str!("../migrations/0011-grants.sql"), to_postgres: "" },
     Migration { name: "0012-uploads", sql: include_str!("../migrations/0012-uploads.sql"), to_postgres: "" },
+    Migration { name: "0013-machines", sql: include_str!("../migrations/0013-machines.sql"), to_postgres: "" },
 ];
 
 /// The schema this engine writes.

@@ -235,6 +235,7 @@ fn remove_version(tx: &mut Tx<'_>, act: &Act, flow: &str, version: u32) -> Resul
         tx.db.execute(sql, &values![flow, version, integer(act.at_ms)])?;
     } else {
         tx.db.execute("delete from version where flow = ?1 and version = ?2", &values![flow, version])?;
+        tx.db.execute("delete from machine_action where flow = ?1 and version = ?2", &values![flow, version])?;
     }
     let detail = json!({ "version": version, "kept": kept });
     audit(tx, &act.by, act.at_ms, "version.delete", flow, &detail)?;
@@ -276,7 +277,9 @@ impl Store {
 /// Versions pinned to a plugin: flow, version, taken back.
 fn pinned(db: &mut Db, digest: &str) -> Result<Vec<(String, u32, bool)>> {
     // A digest stands in a catalogue as nothing else.
-    let sql = "select flow, version, retired_ms is not null from version where catalog like '%' || ?1 || '%'
+    let sql = "select flow, version, retired_ms is not null from version as v where catalog like '%' || ?1 || '%'
+               or exists (select 1 from machine_action as a where a.flow = v.flow and a.version = v.version
+                   and a.catalog like '%' || ?1 || '%')
                order by flow, version desc";
     db.query(sql, &values![digest], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
 }
@@ -350,6 +353,18 @@ fn any(document: &Json, holds: &impl Fn(&serde_json::Map<String, Json>) -> bool)
     }
 }
 
+/// What was plugged into machines since they were published, and names the flow somewhere.
+fn plugged_callers(db: &mut Db, flow: &str) -> Result<Vec<(String, u32, Json)>> {
+    db.query(
+        "select a.flow, a.version, a.catalog from machine_action as a
+         join version as v on v.flow = a.flow and v.version = a.version
+         where v.retired_ms is null and a.catalog like '%\"key\":' || ?1 || '%'
+         order by a.flow, a.version desc, a.revision",
+        &values![Json::from(flow).to_string()],
+        |row| Ok((row.get(0)?, row.get(1)?, read_json(row, 2)?)),
+    )
+}
+
 /// Does a document call this flow, extend this template, or use this table, itself?
 fn calls(document: &Json, flow: &str) -> bool {
     let called = |of: &str| of.strip_prefix(flow).is_some_and(|rest| rest.is_empty() || rest.starts_with('@'));
@@ -398,8 +413,12 @@ fn flow_used(db: &mut Db, flow: &str) -> Result<Option<WhereUsed>> {
         &values![Json::from(flow).to_string()],
         |row| Ok((row.get(0)?, row.get(1)?, read_json(row, 2)?)),
     )?;
-    let callers = callers.into_iter().filter(|(.., catalog)| is_pinned(catalog, flow));
-    let called_by = uses(db, &scene, callers.map(|(flow, version, _)| (flow, version, false)).collect())?;
+    let callers = callers.into_iter().chain(plugged_callers(db, flow)?);
+    let callers = callers.filter(|(.., catalog)| is_pinned(catalog, flow));
+    let mut callers: Vec<(String, u32, bool)> = callers.map(|(flow, version, _)| (flow, version, false)).collect();
+    callers.sort_by(|one, other| (&one.0, std::cmp::Reverse(one.1)).cmp(&(&other.0, std::cmp::Reverse(other.1))));
+    callers.dedup();
+    let called_by = uses(db, &scene, callers)?;
     let leads = |route: &Route| {
         route.named().iter().any(|(named, _)| **named == *flow)
             || route.resolve.as_ref().is_some_and(|resolve| *resolve.table == *flow)

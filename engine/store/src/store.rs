@@ -329,4 +329,8 @@ impl Journal for Store {
     async fn definition(&self, flow: &str, version: u32) -> Answer<Option<Definition>> {
         self.definition(flow, version).await
     }
+
+    async fn revision(&self, flow: &str, version: u32) -> Answer<u32> {
+        self.revision(flow, version).await
+    }
 }

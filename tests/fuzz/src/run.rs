@@ -50,6 +50,10 @@ impl Run<'_> {
                         let outcome = Outcome::Done { port: "out".into(), output };
                         Some(Event::NodeReturned { token: call.token, attempt: call.attempt, op: call.op, outcome })
                     }
+                    Effect::Evaluate { token, keep } => {
+                        let newest = self.flow.machine().map_or(0, |machine| machine.revision);
+                        Some(Event::Evaluated { token: *token, revision: keep.unwrap_or(newest) })
+                    }
                     Effect::Reply(_) | Effect::Ended(_) => None,
                 }));
             }

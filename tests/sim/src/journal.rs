@@ -233,4 +233,13 @@ impl Journal for SimJournal {
         let key = (Arc::from(flow), version);
         self.operation("definition", false, |world, _| world.store.definitions.get(&key).cloned()).await
     }
+
+    async fn revision(&self, flow: &str, version: u32) -> Result<u32, Unavailable> {
+        let key = (Arc::from(flow), version);
+        let newest = |world: &mut World| {
+            let found = world.store.definitions.get(&key)?;
+            found.plugged.last().map(|change| change.revision)
+        };
+        self.operation("revision", false, |world, _| newest(world).unwrap_or(0)).await
+    }
 }

@@ -134,7 +134,12 @@ fn publish(flows: &[Version], shared: bool) -> (Vec<Offer>, Store, Book, Shop) {
         let Some(flow) = one.check().map(Arc::new) else { continue };
         let key: (Arc<str>, u32) = (flow.key.as_str().into(), one.version);
         let frozen = Arc::new(serde_json::to_value(&*one.catalog).unwrap_or_default());
-        let definition = Definition { document: Arc::new(one.document.clone()), catalog: frozen, retired: false };
+        let definition = Definition {
+            document: Arc::new(one.document.clone()),
+            catalog: frozen,
+            retired: false,
+            plugged: Vec::new(),
+        };
         store.definitions.insert(key.clone(), definition);
         book.flows.insert(key.clone(), flow.clone());
         if let Some(renamed) = &one.next {

@@ -26,6 +26,6 @@ pub fn event_text(event: &Event) -> String {
         Event::MessageArrived { token, id, .. } => format!("message {id} to {token}"),
         Event::TimerFired { token, .. } => format!("timer of {token}"),
         Event::Commanded { command, .. } => format!("{command:?}"),
-        Event::LimitReached { .. } => format!("{event:?}"),
+        Event::LimitReached { .. } | Event::Evaluated { .. } => format!("{event:?}"),
     }
 }

@@ -1,5 +1,7 @@
 //! Rows: what stands in a process, and what comes of it, one line per node, edge and thing left.
 
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};

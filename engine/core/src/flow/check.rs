@@ -16,12 +16,14 @@ mod edges;
 mod fit;
 mod graph;
 mod listeners;
+mod machine;
 mod names;
 mod open;
 mod splice;
 mod starts;
 mod triggers;
 
+pub use machine::with_plugged;
 pub use triggers::SECRETS_MAX;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +33,7 @@ use chrono_tz::Tz;
 use serde_json::{Map, Value};
 
 use super::document::{CompensationDocument, DocumentKind, JoinDocument, Note, Position, Title};
+use super::evaluate::Plugged;
 use super::extend;
 use super::pointer::{child, nearest};
 use super::read::Reader;
@@ -88,11 +91,16 @@ pub struct Checked {
 /// Checks a document against the node types at hand. What extends a template, or is one, is checked as the graph that
 /// comes of it.
 pub fn check(document: &Value, catalog: &Catalog) -> Checked {
+    check_plugged(document, catalog, &[])
+}
+
+/// The same of a machine whose actions have changed since it was published.
+pub fn check_plugged(document: &Value, catalog: &Catalog, plugged: &[Plugged]) -> Checked {
     if !extend::has_slots(document) {
-        return check_graph(document, document, catalog);
+        return check_graph(document, document, catalog, plugged);
     }
     let resolved = extend::resolve(document, catalog);
-    let mut checked = check_graph(&resolved.document, document, catalog);
+    let mut checked = check_graph(&resolved.document, document, catalog, &[]);
     if resolved.complete {
         checked.problems.iter_mut().for_each(|problem| resolved.place(problem));
     } else {
@@ -112,8 +120,8 @@ fn sort(problems: &mut Vec<Problem>) {
     problems.dedup();
 }
 
-/// Checks a graph that came of `source`.
-fn check_graph(document: &Value, source: &Value, catalog: &Catalog) -> Checked {
+/// Checks a graph that came of `source`, or a machine.
+fn check_graph(document: &Value, source: &Value, catalog: &Catalog, plugged: &[Plugged]) -> Checked {
     let mut problems = Vec::new();
     let flow = match document.as_object() {
         None => {
@@ -121,6 +129,15 @@ fn check_graph(document: &Value, source: &Value, catalog: &Catalog) -> Checked {
             None
         }
         Some(fields) if too_large(document, fields, &mut problems) => None,
+        Some(fields) if is_machine(document) => {
+            let (graph, parts, mut found) = machine::graph(fields, plugged);
+            let catalog = machine::with_plugged(catalog, plugged);
+            let mut checker = Checker { machine: Some(&parts), ..Checker::new(&graph, &catalog) };
+            let flow = checker.run();
+            found.extend(checker.reader.problems.into_iter().filter_map(|problem| parts.place(problem)));
+            problems = found;
+            flow
+        }
         Some(fields) => {
             let mut checker = Checker::new(fields, catalog);
             let flow = checker.run();
@@ -140,8 +157,7 @@ fn check_graph(document: &Value, source: &Value, catalog: &Catalog) -> Checked {
 fn pins<'d>(source: &'d Value, document: &'d Value, catalog: &'d Catalog) -> BTreeMap<&'d str, String> {
     let found = node_types_used(document).into_iter().filter_map(|uses| catalog.get(uses));
     let mut pins: BTreeMap<&str, String> = found.map(|one| (one.uses.as_str(), one.digest.clone())).collect();
-    let nodes = || document.get("nodes").and_then(Value::as_object).into_iter().flat_map(Map::values);
-    let named = |field: &'static str| nodes().filter_map(move |node| node.get(field)?.as_str());
+    let named = |field: &'static str| nodes_of(document).filter_map(move |node| node.get(field)?.as_str());
     let flows = named("flow").filter_map(|name| Some((name, catalog.flows.get(name)?)));
     let tables = named("table").filter_map(|name| Some((name, catalog.tables.get(name)?)));
     let templates = source.get("extends").and_then(Value::as_str);
@@ -152,9 +168,32 @@ fn pins<'d>(source: &'d Value, document: &'d Value, catalog: &'d Catalog) -> BTr
     pins
 }
 
+fn is_machine(document: &Value) -> bool {
+    document.get("kind").and_then(Value::as_str) == Some("machine")
+}
+
+/// What is run somewhere in a document: the nodes of a flow, or what a machine's actions do.
+pub fn nodes_of(document: &Value) -> impl Iterator<Item = &Value> + Clone {
+    let nodes = document.get("nodes").and_then(Value::as_object).into_iter().flat_map(Map::values);
+    let actions = document.get("actions").and_then(Value::as_array).into_iter().flatten();
+    nodes.chain(actions.filter_map(|action| action.get("run")))
+}
+
+/// The flows that a document calls, as it names them.
+pub fn flows_called(document: &Value) -> BTreeSet<&str> {
+    let calls = nodes_of(document).filter(|node| node.get("type").and_then(Value::as_str) == Some("call"));
+    calls.filter_map(|call| call.get("flow")?.as_str()).collect()
+}
+
+/// The tables that a document's decisions name.
+pub fn tables_used(document: &Value) -> BTreeSet<&str> {
+    let decisions = nodes_of(document).filter(|node| node.get("type").and_then(Value::as_str) == Some("decision"));
+    decisions.filter_map(|decision| decision.get("table")?.as_str()).collect()
+}
+
 /// The node types that a document names, of tasks, undos and listeners.
 pub fn node_types_used(document: &Value) -> BTreeSet<&str> {
-    let nodes = document.get("nodes").and_then(Value::as_object).into_iter().flat_map(Map::values);
+    let nodes = nodes_of(document);
     let own = nodes.clone().flat_map(|node| [Some(node), node.get("undo")]).flatten();
     let lists = nodes.chain([document]).filter_map(|one| one.get("listeners")?.as_array());
     let heard = lists.flatten();
@@ -224,6 +263,8 @@ struct Checker<'d> {
     joins: Vec<(NodeIx, JoinDocument)>,
     /// Of containers.
     compensations: Vec<(NodeIx, Compensation)>,
+    /// Of the machine that the graph stands for.
+    machine: Option<&'d machine::Parts>,
     /// Compiled schemas of node types, by the address of their source in the catalogue.
     schemas: BTreeMap<usize, Option<Schema>>,
 }
@@ -291,6 +332,8 @@ enum Sees {
     Event,
     /// Those and `result`, what its call gave.
     Heard,
+    /// Those of the flow, `result`, what an action gave, and the `port` it was left by.
+    Outcome,
     /// `input` alone: nothing has run yet.
     Input,
     /// The fields of a decision's own input; `None` when they are not known.
@@ -313,6 +356,7 @@ impl<'d> Checker<'d> {
             called: Vec::new(),
             joins: Vec::new(),
             compensations: Vec::new(),
+            machine: None,
             schemas: BTreeMap::new(),
         }
     }
@@ -337,13 +381,19 @@ impl<'d> Checker<'d> {
         let compensation = self.reader.field::<CompensationDocument>("compensation");
         self.compile_nodes();
         let listeners = self.flow_listeners();
-        self.compile_edges();
-        self.complete_joins();
+        if self.machine.is_some() {
+            self.compile_machine();
+        } else {
+            self.compile_edges();
+            self.complete_joins();
+        }
         self.check_layout();
         self.check_containers();
         self.check_locks();
         self.check_listeners();
-        self.check_graph();
+        if self.machine.is_none() {
+            self.check_graph();
+        }
         self.check_names();
         let key = key?;
         let compensation = containers::compensation(compensation);
@@ -558,6 +608,7 @@ impl<'d> Checker<'d> {
                 _ => {}
             }
         }
+        self.results_read(&mut read);
         read
     }
 

@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 mod container;
 mod listener;
+mod machine;
 mod slot;
 mod task;
 
@@ -21,6 +22,10 @@ pub use container::{
     StepDocument, UntilDocument,
 };
 pub use listener::{HeardDocument, ListenerDocument, ListenerFailureDocument};
+pub use machine::{
+    ActionDocument, ActionMessageDocument, ActionsPolicyDocument, EachDocument, EachWithDocument, MachineDocument,
+    MachineKind, NextCaseDocument, NextDocument, StateDocument,
+};
 pub use slot::{FillDocument, GraphFillDocument, SlotDocument, StepFillDocument, StepsPatchDocument, TakesDocument};
 pub use task::{
     BoundaryDocument, BoundaryKind, DeliveryDocument, ExternalTaskDocument, RetryDocument, TaskDocument,
@@ -476,11 +481,19 @@ pub struct EdgeDocument {
     pub title: Option<Title>,
 }
 
-/// The JSON Schema of a flow document, as `flows/flow.schema.json` holds it.
+/// The JSON Schema of a flow's or a machine's document, as `flows/flow.schema.json` holds it.
 pub fn schema() -> Value {
-    let mut schema = schemars::schema_for!(FlowDocument).to_value();
-    if let Some(fields) = schema.as_object_mut() {
-        fields.insert("$id".to_owned(), Value::from("https://stepwell.dev/schema/flow-1.json"));
-    }
-    schema
+    let mut generator = schemars::generate::SchemaSettings::draft2020_12().into_generator();
+    let flow = generator.subschema_for::<FlowDocument>();
+    let machine = generator.subschema_for::<MachineDocument>();
+    let definitions = generator.take_definitions(true);
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "https://stepwell.dev/schema/flow-1.json",
+        "title": "Stepwell flow or machine",
+        "if": { "type": "object", "required": ["kind"], "properties": { "kind": { "const": "machine" } } },
+        "then": machine,
+        "else": flow,
+        "$defs": definitions,
+    })
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::evaluate::Machine;
 use super::{BodyIx, EdgeIx, NodeIx};
 use crate::catalog::EffectClass;
 use crate::decide::Table;
@@ -54,6 +55,8 @@ pub enum Kind {
     Call(Box<CallFlow>),
     ForEach(Box<ForEach>),
     Stage(Box<Stage>),
+    /// Decides which action of a machine is run next. Of machines alone; no document has one.
+    Evaluate(Box<Machine>),
 }
 
 /// What is written into the state of a flow.

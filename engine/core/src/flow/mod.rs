@@ -13,10 +13,12 @@
 pub mod check;
 pub mod document;
 pub mod duration;
+pub mod evaluate;
 pub mod extend;
 mod hash;
 mod kind;
 pub(crate) mod pointer;
+pub mod pool;
 pub(crate) mod read;
 pub mod schedule;
 pub mod trigger;
@@ -210,6 +212,14 @@ impl Flow {
     pub fn callees(&self) -> impl Iterator<Item = &Callee> {
         let of_flows = self.bodies.iter().flat_map(|body| called_by(&body.listeners));
         self.nodes.iter().flat_map(called_of).chain(of_flows)
+    }
+
+    /// What a machine is; `None` of a flow that is a graph.
+    pub fn machine(&self) -> Option<&evaluate::Machine> {
+        self.own_nodes().find_map(|node| match &node.kind {
+            Kind::Evaluate(machine) => Some(&**machine),
+            _ => None,
+        })
     }
 
     /// A node of the flow's own document.

@@ -24,6 +24,9 @@ pub(super) fn can(flow: &Flow, it: &Instance, command: &Command) -> Result<(), R
         Command::Suspend { .. } => !it.suspended,
         Command::Resume => it.suspended,
         Command::Move { token, to } => move_to(flow, it, *token, to).is_some(),
+        Command::Act { token, .. } | Command::Evaluate { token } => {
+            !it.suspended && super::evaluate::resting(it, *token).is_some()
+        }
         Command::Complete { token, attempt, output } => open::takes(flow, it, *token, *attempt, Some(output)),
         Command::Fail { token, attempt, .. } => open::takes(flow, it, *token, *attempt, None),
     };
@@ -107,9 +110,12 @@ impl Walk<'_> {
                     self.returned(*token, &outcome);
                 }
             }
+            Command::Act { action, context, token } => self.act(*token, Some((action, context))),
+            Command::Evaluate { token } => self.act(*token, None),
             Command::Migrate { version, .. } => {
                 self.it.version = *version;
                 self.look_again();
+                self.evaluate_all();
             }
         }
         self.run();

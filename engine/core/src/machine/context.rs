@@ -27,6 +27,30 @@ pub(super) fn flow_scope(it: &Instance, scope: ScopeId) -> ScopeId {
     visible(it, scope).last().map_or(ROOT, |(id, _)| id)
 }
 
+/// The machine that is run as this scope, or around it in the same flow, and how it stands.
+pub(super) fn machine_of<'a>(
+    flow: &'a Flow,
+    it: &'a Instance,
+    scope: ScopeId,
+) -> Option<(&'a crate::flow::evaluate::Machine, &'a super::Standing)> {
+    let own = it.scopes.get(&flow_scope(it, scope))?;
+    let standing = own.machine.as_deref()?;
+    let body = match &own.within {
+        None => 0,
+        Some(within) => flow.nodes[within.node].kind.body()?,
+    };
+    let machine = flow.nodes.iter().filter(|node| node.body == body).find_map(|node| match &node.kind {
+        Kind::Evaluate(machine) => Some(&**machine),
+        _ => None,
+    })?;
+    Some((machine, standing))
+}
+
+/// Evaluates in a scope.
+pub(super) fn in_scope<R>(flow: &Flow, it: &Instance, scope: ScopeId, read: impl FnOnce(&Scope<'_>) -> R) -> R {
+    within(flow, it, scope, &[], read)
+}
+
 /// What expressions see as `flow`.
 fn facts(flow: &Flow, it: &Instance, scope: ScopeId) -> Value {
     let within = it.scopes.get(&flow_scope(it, scope)).and_then(|one| one.within.as_ref());
@@ -60,12 +84,17 @@ fn within<R>(
     };
     let item = visible(it, scope).find_map(|(_, one)| one.within.as_ref()?.item.as_ref());
     let index = item.map(|item| Value::from(item.index));
-    let mut roots: Vec<(&str, Root)> = Vec::with_capacity(6 + more.len());
+    let machine = own.machine.is_some().then(|| machine_of(flow, it, scope)).flatten();
+    let machine = machine.map(|(machine, standing)| super::evaluate::facts(machine, standing));
+    let mut roots: Vec<(&str, Root)> = Vec::with_capacity(7 + more.len());
     roots.extend_from_slice(more);
     roots.push(("input", own.input.as_ref().map_or(Root::Value(&Value::Null), Root::Held)));
     roots.push(("vars", Root::Named(&own.vars)));
     roots.push(("nodes", Root::Named(nodes)));
     roots.push(("flow", Root::Value(&facts)));
+    if let Some(machine) = &machine {
+        roots.push(("machine", Root::Value(machine)));
+    }
     if let (Some(item), Some(index)) = (item, &index) {
         roots.push(("item", Root::Held(&item.value)));
         roots.push(("index", Root::Value(index)));

@@ -58,6 +58,8 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "String::is_empty")]
         by: String,
     },
+    /// A machine is evaluated, with the actions of this revision.
+    Evaluated { token: TokenId, revision: u32 },
     /// The instance has grown over a limit: what it waits for stops, and a person is asked.
     LimitReached {
         limit: Limit,
@@ -80,12 +82,16 @@ impl Event {
         match self {
             Self::Started { input, .. } => Some(input),
             Self::NodeReturned { outcome: Outcome::Done { output, .. }, .. }
-            | Self::Commanded { command: Command::Complete { output, .. }, .. } => Some(output),
+            | Self::Commanded {
+                command: Command::Complete { output, .. } | Command::Act { context: output, .. },
+                ..
+            } => Some(output),
             Self::NodeReturned { outcome: Outcome::Waiting { memo, .. }, .. } => Some(memo),
             Self::MessageArrived { payload, .. } => Some(payload),
             Self::NodeReturned { .. }
             | Self::TimerFired { .. }
             | Self::Commanded { .. }
+            | Self::Evaluated { .. }
             | Self::LimitReached { .. } => None,
         }
     }
@@ -145,6 +151,21 @@ pub enum Command {
         token: TokenId,
         attempt: u32,
         failure: Failure,
+    },
+    /// Runs one action of a machine that rests, and no other, if its guard holds.
+    Act {
+        action: String,
+        /// What the guard and the action see as `machine.context`.
+        #[serde(default)]
+        context: Arc<Value>,
+        /// Of a machine that the instance has called; the instance itself, unless given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<TokenId>,
+    },
+    /// A machine that rests looks again at what it could run.
+    Evaluate {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<TokenId>,
     },
     /// Goes on with another version of the flow; see [`migrate`](super::migrate()).
     Migrate {

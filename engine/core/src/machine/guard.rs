@@ -73,7 +73,13 @@ impl Walk<'_> {
         }
         let gone = |token: &Token| match &token.at {
             At::Guard { host, .. } => {
-                let stands = self.it.tokens.get(host).is_some_and(|host| !matches!(host.at, At::Abandoned(_)));
+                let decides = matches!(self.flow.nodes[token.node].kind, Kind::Evaluate(_));
+                let stands = self.it.tokens.get(host).is_some_and(|host| match host.at {
+                    At::Abandoned(_) => false,
+                    At::Resting => true,
+                    // A machine that does not rest waits for nothing.
+                    _ => !decides,
+                });
                 !stands
             }
             _ => false,
@@ -89,6 +95,9 @@ impl Walk<'_> {
         let Some(token) = self.it.tokens.remove(&id) else { return };
         let At::Guard { host, port, .. } = &token.at else { return };
         let (here, host) = (token.here(), *host);
+        if let (Kind::Evaluate(_), Some(action)) = (&self.flow.nodes[here.node].kind, port) {
+            return self.woken(host, here, &action.clone(), payload);
+        }
         if let (None, Some(payload)) = (port, payload) {
             // The next message finds it again.
             self.stand(id, here, token.since_ms, token.at);

@@ -152,6 +152,9 @@ pub struct Scope {
     /// Completed; kept for what may have to be undone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub closed: bool,
+    /// How the machine stands that is run as this scope.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Box<super::Standing>>,
     /// Who listens to the end of its flow has heard of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub heard: bool,
@@ -338,7 +341,8 @@ impl Instance {
         if self.suspended {
             return State::Suspended;
         }
-        let calling = self.tokens.values().any(|token| matches!(token.at, At::Calling(_) | At::Abandoned(_)));
+        let calling =
+            self.tokens.values().any(|token| matches!(token.at, At::Calling(_) | At::Abandoned(_) | At::Evaluating));
         let incident = self.tokens.values().any(|token| matches!(token.at, At::Incident { .. }));
         match (calling, incident, self.root().unwinding.is_some()) {
             (false, true, _) => State::Incident,

@@ -75,6 +75,7 @@ pub fn migrate(
     unfit.extend(edges_missing(from, to, edges, nodes));
     unfit.extend(listeners_changed(from, to, instance, &it));
     unfit.extend(handlers_changed(from, to, instance, &it));
+    unfit.extend(states_missing(from, to, &it));
     if !unfit.is_empty() {
         return Err(unfit);
     }
@@ -91,6 +92,42 @@ pub fn migrate(
     }
     drop_guards_without_handler(&mut it, to);
     Ok(it)
+}
+
+/// A machine goes on in the state it is in.
+fn states_missing(from: &Flow, to: &Flow, moved: &Instance) -> Vec<Unfit> {
+    let mut unfit = Vec::new();
+    for (&scope, one) in &moved.scopes {
+        let Some(standing) = &one.machine else { continue };
+        let there = super::context::machine_of(to, moved, scope)
+            .is_some_and(|(machine, _)| machine.state(&standing.state).is_some());
+        if !there {
+            let node = one.within.as_ref().map_or_else(|| from.key.as_str().into(), |within| to.name(within.node));
+            let message = format!("the other version has no state `{}`", standing.state);
+            unfit.push(Unfit { node, code: "STATE_MISSING", message });
+        }
+    }
+    unfit
+}
+
+/// The same instance, in a flow that has more actions than the one it stands in.
+///
+/// # Errors
+///
+/// The name of what is not there: `to` is no later revision of `from`.
+pub fn replugged(from: &Flow, to: &Flow, mut it: Instance) -> Result<Instance, Arc<str>> {
+    let mut missing = None;
+    each_index(&mut it, &mut |index| {
+        let (name, found) = match &index {
+            Index::Node(ix) => (from.name(**ix), to.named(&from.name(**ix))),
+            Index::Edge(ix) => (from.name(from.edges[**ix].from), EdgeName::of(from, **ix).find(to)),
+        };
+        match (index, found) {
+            (Index::Node(ix) | Index::Edge(ix), Some(found)) => *ix = found,
+            (_, None) => missing = Some(name),
+        }
+    });
+    missing.map_or(Ok(it), Err)
 }
 
 fn edges_missing(from: &Flow, to: &Flow, edges: Vec<EdgeIx>, nodes: &BTreeMap<String, String>) -> Vec<Unfit> {
@@ -214,6 +251,7 @@ fn handlers_changed(from: &Flow, to: &Flow, old: &Instance, new: &Instance) -> V
 /// A handler that the other version does not have waits no more, and no more items come where none are taken.
 fn drop_guards_without_handler(it: &mut Instance, to: &Flow) {
     it.tokens.retain(|_, token| match &token.at {
+        At::Guard { port: Some(_), .. } if matches!(to.nodes[token.node].kind, Kind::Evaluate(_)) => true,
         At::Guard { port: Some(port), .. } => to.nodes[token.node].on.iter().any(|handler| handler.port == *port),
         At::Guard { port: None, wait: Wait::Message { .. }, .. } => {
             matches!(&to.nodes[token.node].kind, Kind::ForEach(each) if each.more.is_some())

@@ -18,6 +18,7 @@
 mod call;
 mod command;
 mod context;
+mod evaluate;
 mod event;
 mod fail;
 mod guard;
@@ -38,6 +39,7 @@ mod undo;
 mod walk;
 
 pub use call::{Call, Export, Op};
+pub use evaluate::{CannotAct, MACHINE_LOOP, ROUNDS_MAX, Standing, Why, Wish, can_act, weigh};
 pub use event::{
     Command, Cut, CutReason, Entry, Event, Failure, FailureClass, Limit, Outcome, Refused, Rejection, Signal,
 };
@@ -47,7 +49,7 @@ pub use instance::{
     Then, TokenId, Unwinding, Within,
 };
 pub use listen::{Hook, Next};
-pub use migrate::{Unfit, migrate};
+pub use migrate::{Unfit, migrate, replugged};
 pub use snapshot::{SNAPSHOT_BYTES_MAX, Snapshot, SnapshotError, snapshot};
 pub use step::{Effect, interrupted, resume, step};
 pub use token::{At, Token, Visit, Wait};

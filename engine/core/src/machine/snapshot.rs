@@ -256,6 +256,7 @@ fn each_held(it: &mut Instance, see: &mut impl FnMut(&mut Held)) {
         scope.vars.values_mut().for_each(&mut *see);
         scope.outputs.values_mut().for_each(&mut *see);
         scope.output.iter_mut().for_each(&mut *see);
+        scope.machine.iter_mut().filter_map(|machine| machine.context.as_mut()).for_each(&mut *see);
         if let Some(progress) = &mut scope.progress {
             see(&mut progress.items);
             progress.results.values_mut().for_each(&mut *see);
@@ -299,6 +300,8 @@ impl At {
             | Self::Joining { .. }
             | Self::Compensating
             | Self::Inside
+            | Self::Evaluating
+            | Self::Resting
             | Self::Locked
             | Self::Guard { .. } => None,
         }
@@ -316,6 +319,8 @@ impl At {
             | Self::Joining { .. }
             | Self::Compensating
             | Self::Inside
+            | Self::Evaluating
+            | Self::Resting
             | Self::Locked
             | Self::Guard { .. } => None,
         }

@@ -19,6 +19,12 @@ use crate::planted;
 #[derive(Debug, Clone)]
 pub enum Effect {
     Call(Box<Call>),
+    /// Asks which revision of a machine's actions is the newest that is committed; [`Event::Evaluated`] answers.
+    Evaluate {
+        token: TokenId,
+        /// This one counts, whichever is the newest.
+        keep: Option<u32>,
+    },
     /// Answers callers that wait. At most one in an instance's life.
     Reply(Arc<Value>),
     /// The instance has ended; calls under way no longer matter.
@@ -40,6 +46,7 @@ pub fn step(flow: &Flow, instance: Instance, at_ms: u64, event: &Event) -> (Inst
         Event::TimerFired { token, .. } => walk.timer_fired(*token),
         Event::MessageArrived { token, payload, .. } => walk.message_arrived(*token, payload),
         Event::Commanded { command, .. } => walk.commanded(command),
+        Event::Evaluated { token, revision } => walk.evaluated(*token, *revision),
         Event::LimitReached { limit: Limit::SnapshotBytes, value } => {
             let text = format!("{value} bytes of values, {SNAPSHOT_BYTES_MAX} are kept; make them smaller, or cancel");
             walk.stop_at_the_limit("SNAPSHOT_LIMIT", &text);
@@ -54,9 +61,9 @@ pub fn step(flow: &Flow, instance: Instance, at_ms: u64, event: &Event) -> (Inst
     (instance, Ok(effects))
 }
 
-/// What to do for an instance that was taken over: the calls that were under way, to be made again.
+/// What to do for an instance that was taken over: the calls that were under way, to be made again, and the evaluations.
 pub fn resume(flow: &Flow, instance: &Instance) -> Vec<Effect> {
-    let mut effects = Vec::new();
+    let mut effects = super::evaluate::asked_again(flow, instance);
     for (&id, token) in &instance.tokens {
         if let At::Calling(visit) = &token.at
             && !may_not_repeat(flow, token.node, visit)
@@ -115,6 +122,10 @@ fn fits(flow: &Flow, it: &Instance, event: &Event) -> Result<(), Refused> {
         Event::MessageArrived { token, .. } => {
             let waits = matches!(at(token), Some(At::Waiting { .. } | At::Guard { wait: Wait::Message { .. }, .. }));
             waits && !it.suspended
+        }
+        Event::Evaluated { token, revision } => {
+            let known = flow.machine().is_none_or(|machine| *revision <= machine.revision);
+            matches!(at(token), Some(At::Evaluating)) && known
         }
         Event::Commanded { command, .. } => return super::command::can(flow, it, command),
         Event::LimitReached { .. } => can_stop(it) && it.tokens.values().any(|token| token.at.moves()),

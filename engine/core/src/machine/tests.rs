@@ -13,6 +13,7 @@ mod again;
 mod beside;
 mod bounds;
 mod listeners;
+mod machines;
 mod rows;
 mod scopes;
 mod steps;
@@ -147,6 +148,9 @@ struct Play<'f> {
     keys: BTreeMap<String, String>,
     said: Vec<String>,
     now_ms: u64,
+    /// Of a machine's actions: what the driver would read.
+    revision: u32,
+    evaluations: Vec<Event>,
 }
 
 impl<'f> Play<'f> {
@@ -160,12 +164,22 @@ impl<'f> Play<'f> {
             keys: BTreeMap::new(),
             said: Vec::new(),
             now_ms: 1_000,
+            revision: flow.machine().map_or(0, |machine| machine.revision),
+            evaluations: Vec::new(),
         };
         play.take(Event::Started { input: Arc::new(input.clone()), business_key: None, priority: 0 });
         play
     }
 
     fn take(&mut self, event: Event) {
+        self.take_one(event);
+        while !self.evaluations.is_empty() {
+            let evaluated = self.evaluations.remove(0);
+            self.take_one(evaluated);
+        }
+    }
+
+    fn take_one(&mut self, event: Event) {
         let before = self.it.clone();
         let (it, result) = step(self.flow, before.clone(), self.now_ms, &event);
         match result {
@@ -205,6 +219,9 @@ impl<'f> Play<'f> {
                 assert_eq!(*key, call.key, "one key for all calls of a visit");
                 self.under_way.push(*call);
             }
+            Effect::Evaluate { token, keep } => {
+                self.evaluations.push(Event::Evaluated { token, revision: keep.unwrap_or(self.revision) });
+            }
             Effect::Reply(output) => self.said.push(format!("reply={output}")),
             Effect::Ended(_) => self.under_way.clear(),
         }
@@ -219,7 +236,15 @@ impl<'f> Play<'f> {
         assert_eq!(back, self.it, "a snapshot gives the same instance back");
         let mut again: Vec<String> = Vec::new();
         for effect in resume(self.flow, &self.it) {
-            let Effect::Call(call) = effect else { panic!("a take-over only makes calls") };
+            let call = match effect {
+                Effect::Call(call) => call,
+                Effect::Evaluate { token, .. } => {
+                    let asked = |one: &Event| matches!(one, Event::Evaluated { token: one, .. } if *one == token);
+                    assert!(self.evaluations.iter().any(asked), "a take-over asks for what was asked");
+                    continue;
+                }
+                other => panic!("a take-over only makes calls: {other:?}"),
+            };
             again.push(format!("{} {:?} {} {}", call.node, call.op, call.attempt, call.key));
         }
         let mut open: Vec<(TokenId, String)> = self
@@ -252,6 +277,13 @@ impl<'f> Play<'f> {
             "suspend" => self.take(Event::Commanded { command: Command::Suspend { reason: String::new() }, by }),
             "resume" => self.take(Event::Commanded { command: Command::Resume, by }),
             "renew" => self.take(Event::Commanded { command: Command::Retry { token: None, new_key: true }, by }),
+            "evaluate" => self.take(Event::Commanded { command: Command::Evaluate { token: None }, by }),
+            _ if word.starts_with("act:") => {
+                let (action, context) = word["act:".len()..].split_once('=').unwrap_or((&word["act:".len()..], "null"));
+                let context = Arc::new(serde_json::from_str(context).unwrap());
+                let command = Command::Act { action: action.to_owned(), context, token: None };
+                self.take(Event::Commanded { command, by });
+            }
             _ if word.starts_with("move:") => {
                 let (from, to) = word["move:".len()..].split_once('>').unwrap();
                 let at =
@@ -344,6 +376,9 @@ fn play(flow: &Flow, input: &Value, script: &str) -> String {
     let mut state = play.it.state().name().to_owned();
     if let Some(error) = play.it.error() {
         state = format!("{state} {}", error.code);
+    }
+    if let Some(machine) = &play.it.root().machine {
+        state = format!("{state} in {}", machine.state);
     }
     if let Some(output) = play.it.output() {
         state = format!("{state} {}", output.value);

@@ -78,6 +78,10 @@ pub enum At {
     Abandoned(Box<Visit>),
     /// A call that is not made while the instance is suspended.
     Halted(Box<Visit>),
+    /// A machine that is about to be evaluated.
+    Evaluating,
+    /// A machine in which nothing is left to be run, until something comes from outside.
+    Resting,
     /// Waits for a lock that another token holds.
     Locked,
     /// A boundary handler that waits beside the token of its node.
@@ -159,6 +163,8 @@ impl At {
             | Self::Open { .. }
             | Self::Abandoned(_)
             | Self::Halted(_)
+            | Self::Evaluating
+            | Self::Resting
             | Self::Joining { due_ms: Some(_), .. } => true,
             Self::Joining { due_ms: None, .. }
             | Self::Incident { .. }
@@ -183,6 +189,8 @@ impl At {
             | Self::Compensating
             | Self::Inside
             | Self::Abandoned(_)
+            | Self::Evaluating
+            | Self::Resting
             | Self::Locked
             | Self::Halted(_) => None,
         }

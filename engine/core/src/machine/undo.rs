@@ -76,9 +76,14 @@ impl Walk<'_> {
                 Some(visit.clone())
             }
             At::Waiting { visit, .. } | At::Incident { visit, .. } => visit.clone(),
-            At::Timer { .. } | At::Joining { .. } | At::Compensating | At::Inside | At::Locked | At::Guard { .. } => {
-                None
-            }
+            At::Timer { .. }
+            | At::Joining { .. }
+            | At::Compensating
+            | At::Inside
+            | At::Evaluating
+            | At::Resting
+            | At::Locked
+            | At::Guard { .. } => None,
         };
         self.it.tokens.remove(&id);
         if let Some(state) = state.filter(|state| state.maybe_done && state.hook.is_none()) {

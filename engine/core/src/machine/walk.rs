@@ -66,6 +66,10 @@ impl<'f> Walk<'f> {
         (self.it, self.effects)
     }
 
+    pub(super) fn ask(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
     /// Takes back a call that this event asked for. `false`: it was asked for earlier.
     pub(super) fn unmade(&mut self, id: TokenId) -> bool {
         let before = self.effects.len();
@@ -218,6 +222,7 @@ impl<'f> Walk<'f> {
             Kind::Call(call) => self.enter_call(here, call)?,
             Kind::ForEach(each) => self.enter_each(here, each)?,
             Kind::Stage(stage) => self.enter_stage(here, stage)?,
+            Kind::Evaluate(machine) => self.enter_evaluate(here, machine, by)?,
         }
         Ok(())
     }
@@ -396,7 +401,7 @@ impl<'f> Walk<'f> {
         self.it.suspended = false;
         self.it.halted.clear();
         self.arrivals.clear();
-        self.effects.retain(|effect| !matches!(effect, Effect::Call(_)));
+        self.effects.retain(|effect| !matches!(effect, Effect::Call(_) | Effect::Evaluate { .. }));
         self.effects.push(Effect::Ended(end.state));
         self.it.end = Some(end);
     }
@@ -448,7 +453,7 @@ impl<'f> Walk<'f> {
 
     /// The instance has grown over a limit: everything that would make it grow further stops.
     pub(super) fn stop_at_the_limit(&mut self, code: &str, message: &str) {
-        self.effects.retain(|effect| !matches!(effect, Effect::Call(_)));
+        self.effects.retain(|effect| !matches!(effect, Effect::Call(_) | Effect::Evaluate { .. }));
         for token in self.it.tokens.values_mut() {
             let (visit, stopped) = match &token.at {
                 // Its answer will come too late to be taken.
@@ -462,6 +467,7 @@ impl<'f> Walk<'f> {
                     (visit.clone(), Some(wait))
                 }
                 At::Timer { due_ms } => (None, Some(Wait::Timer { due_ms: *due_ms })),
+                At::Evaluating | At::Resting => (None, None),
                 At::Open { visit, due_ms } => (Some(visit.clone()), Some(Wait::Open { due_ms: *due_ms })),
                 At::Joining { .. }
                 | At::Incident { .. }

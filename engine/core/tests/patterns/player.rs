@@ -172,6 +172,7 @@ impl<'f> Play<'f> {
                 assert!(self.keys.insert(format!("{} {}", call.key, call.attempt)), "{} is called twice", call.key);
                 self.under_way.push(*call);
             }
+            Effect::Evaluate { .. } => panic!("no pattern is a machine"),
             Effect::Reply(output) => self.said.push(format!("reply {output}")),
             Effect::Ended(_) => self.under_way.clear(),
         }

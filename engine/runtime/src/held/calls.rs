@@ -16,12 +16,13 @@ use std::task::Poll;
 
 use futures::stream::StreamExt;
 use stepwell_core::catalog::EffectClass;
-use stepwell_core::machine::{Call, Cut, CutReason, Event, Instance, Op, Outcome, TokenId};
+use stepwell_core::flow::Flow;
+use stepwell_core::machine::{self, Call, Cut, CutReason, Event, Instance, Op, Outcome, TokenId};
 
 use super::{Held, Stop};
 use crate::nodes::{About, Answer};
 use crate::records::{Desk, Did, MOVES_MAX, Staged, keeps_moving};
-use crate::{Clock, Journal, Nodes};
+use crate::{Clock, Engine, FlowError, Journal, Nodes};
 
 /// A call that is back.
 pub(super) struct Returned {
@@ -33,7 +34,16 @@ pub(super) struct Returned {
     did: Option<Did>,
 }
 
-pub(super) type CallFuture = Pin<Box<dyn Future<Output = Returned> + Send>>;
+/// What was asked for and is back.
+pub(super) enum Back {
+    Call(Returned),
+    Revision(TokenId, Newest),
+}
+
+/// The revision of a machine's actions that counts, and the flow with it where the one in hand has not.
+type Newest = Result<(u32, Option<Arc<Flow>>), FlowError>;
+
+pub(super) type CallFuture = Pin<Box<dyn Future<Output = Back> + Send>>;
 
 impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
     pub(super) fn make(&mut self, call: Call) {
@@ -60,20 +70,69 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
             }
             engine.0.tally.count(&answer);
             let did = desk.map(|desk| desk.clear(&answer.outcome));
-            Returned { token: call.token, attempt: call.attempt, op: call.op, answer, did }
+            Back::Call(Returned { token: call.token, attempt: call.attempt, op: call.op, answer, did })
         }));
+    }
+
+    /// Reads which actions a machine has now. (It leaves nothing behind, so it needs no commit.)
+    pub(super) fn ask_revision(&mut self, token: TokenId, keep: Option<u32>) {
+        let (engine, about) = (self.engine.clone(), self.about.clone());
+        let known = self.flow.machine().map_or(0, |machine| machine.revision);
+        self.calls.push(Box::pin(async move {
+            let newest = match keep {
+                Some(revision) => Ok((revision, None)),
+                None => newest(&engine, &about, known).await,
+            };
+            Back::Revision(token, newest)
+        }));
+    }
+
+    /// Takes what was asked for.
+    pub(super) fn back(&mut self, back: Back) -> Result<(), Stop> {
+        match back {
+            Back::Call(returned) => self.returned(returned),
+            Back::Revision(token, newest) => self.evaluated(token, newest)?,
+        }
+        Ok(())
+    }
+
+    fn evaluated(&mut self, token: TokenId, newest: Newest) -> Result<(), Stop> {
+        let (revision, flow) = match newest {
+            Ok(newest) => newest,
+            Err(FlowError::Unavailable(error)) => {
+                tracing::warn!(instance = %self.id, %error, "could not read a machine's actions");
+                return Err(Stop::Again);
+            }
+            Err(error) => {
+                tracing::error!(instance = %self.id, %error, "a machine's actions cannot be read");
+                return Err(Stop::Later);
+            }
+        };
+        if let Some(flow) = flow
+            && let Some(it) = self.it.take()
+        {
+            let it = machine::replugged(&self.flow, &flow, it).map_err(|missing| {
+                tracing::error!(instance = %self.id, %missing, "a later revision has less than an earlier one");
+                Stop::Later
+            })?;
+            self.it = Some(it);
+            self.flow = flow;
+        }
+        self.take(Event::Evaluated { token, revision });
+        Ok(())
     }
 
     /// Calls that a commit licensed are on their way before the next one: however long that takes, this engine was
     /// heard of lately when they began.
-    pub(super) async fn begin(&mut self) {
+    pub(super) async fn begin(&mut self) -> Result<(), Stop> {
         while let Poll::Ready(Some(back)) = futures::poll!(self.calls.next()) {
-            self.returned(back);
+            self.back(back)?;
         }
+        Ok(())
     }
 
     /// Takes what a call came back with, and then makes the one that waited for it.
-    pub(super) fn returned(&mut self, back: Returned) {
+    fn returned(&mut self, back: Returned) {
         let Returned { token, attempt, op, answer, did } = back;
         let taken = self.take(Event::NodeReturned { token, attempt, op, outcome: answer.outcome });
         if let Some(did) = did {
@@ -120,6 +179,16 @@ impl<J: Journal, N: Nodes, C: Clock> Held<J, N, C> {
         self.it = Some(Instance::new(self.id.clone(), version));
         self.take(started);
     }
+}
+
+/// The newest committed revision, and the flow with it where `known` is an earlier one.
+async fn newest<J: Journal, N: Nodes, C: Clock>(engine: &Engine<J, N, C>, about: &About, known: u32) -> Newest {
+    let revision = engine.0.journal.revision(&about.flow, about.version).await?;
+    if revision <= known {
+        return Ok((known, None));
+    }
+    let flow = engine.newest_flow(&about.flow, about.version).await?;
+    Ok((flow.machine().map_or(revision, |machine| machine.revision), Some(flow)))
 }
 
 /// What a call that could not be made again counts as: it may have been made before the instance was let go.

@@ -9,6 +9,7 @@ mod ask;
 mod backup;
 mod doctor;
 mod flow;
+mod machine;
 mod plugin;
 mod print;
 mod user;
@@ -49,6 +50,11 @@ enum Command {
     Flow {
         #[command(subcommand)]
         command: flow::Command,
+    },
+    /// Work with machines: actions, plug, unplug, states, import-states, act
+    Machine {
+        #[command(subcommand)]
+        command: machine::Command,
     },
     /// Write plugins: new, build, test, push
     Plugin {
@@ -99,6 +105,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Doctor(given) => load(given).and_then(|config| doctor::run(&config)),
         Command::Print { what } => print::run(what),
         Command::Flow { command } => flow::run(&command),
+        Command::Machine { command } => machine::run(&command),
         Command::Plugin { command } => plugin::run(command),
         Command::User { command } => user::user(&command),
         Command::Token { command } => user::token(&command),

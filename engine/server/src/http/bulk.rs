@@ -64,6 +64,8 @@ pub(super) enum BulkCommand {
     Retry,
     Suspend,
     Resume,
+    /// Of machines that rest: look again at what can be run.
+    Evaluate,
 }
 
 impl BulkCommand {
@@ -75,6 +77,7 @@ impl BulkCommand {
             Self::Retry => Command::Retry { token: None, new_key: false },
             Self::Suspend => Command::Suspend { reason },
             Self::Resume => Command::Resume,
+            Self::Evaluate => Command::Evaluate { token: None },
         }
     }
 }
@@ -118,8 +121,8 @@ pub(super) async fn run(
         return Err(Refusal::with(Code::BodyInvalid, vec![problem]));
     }
     let store = app.engine.journal();
-    let filter =
-        Filter { flow, version, state, live: true, business_key, text: q, within: caller.within(Role::Operator) };
+    let within = caller.within(Role::Operator);
+    let filter = Filter { flow, version, state, live: true, business_key, text: q, within, standing: None };
     let page = store.instances(filter, cursor(asked.cursor.as_deref())?, RUN_MAX).await?;
     let mut run = BulkDone {
         dry_run: asked.dry_run,

@@ -156,7 +156,7 @@ pub(super) async fn migrate(
         Some(_) => return Err(Refusal::say(Code::VersionNotFound, format!("version {} is retired", asked.version))),
         None => return Err(Refusal::say(Code::VersionNotFound, format!("{key} has no version {}", asked.version))),
     }
-    let to = app.engine.flow(key, asked.version).await?;
+    let to = app.engine.newest_flow(key, asked.version).await?;
     let unfit = match machine::migrate(replay.flow(), &to, it, &asked.nodes) {
         Ok(_) => Vec::new(),
         Err(unfit) => unfit.iter().map(said).collect(),
@@ -175,7 +175,7 @@ fn said(unfit: &Unfit) -> Value {
 }
 
 /// Tries a command on the instance as it stands, and keeps it if it fits.
-async fn ask(app: &App, id: &str, command: Command, caller: Caller) -> Answer<Response> {
+pub(super) async fn ask(app: &App, id: &str, command: Command, caller: Caller) -> Answer<Response> {
     let (_, replay) = replay(app, id).await?;
     let Some(it) = replay.instance().filter(|it| it.end.is_none()) else {
         return Err(Refusal::new(Code::InstanceEnded));

@@ -114,12 +114,15 @@ pub(super) async fn save(
     };
     match app.engine.journal().save_draft(save).await? {
         DraftSaved::Saved(draft) => {
-            let saved =
-                SavedBody { revision: draft.revision.to_string(), updated_at: rfc3339(draft.updated_ms), problems };
+            let saved = saved(&draft, problems);
             Ok(tagged(draft.revision, Json(saved).into_response()))
         }
         DraftSaved::Conflict(current) => Err(conflict(current.as_ref())),
     }
+}
+
+pub(super) fn saved(draft: &Draft, problems: Vec<Problem>) -> SavedBody {
+    SavedBody { revision: draft.revision.to_string(), updated_at: rfc3339(draft.updated_ms), problems }
 }
 
 /// Drop the draft

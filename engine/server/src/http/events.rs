@@ -270,6 +270,10 @@ impl Reader {
                 let data = json!({ "name": name, "version": version, "digest": digest, "status": status });
                 self.query.flow.is_none().then_some(("plugin", data))
             }
+            Change::Plugged { flow, version, revision } => {
+                let data = json!({ "key": flow, "kind": "plugged", "version": version, "revision": revision });
+                wanted(&flow).then_some(("flow", data))
+            }
             Change::Retired { flow, version } => {
                 wanted(&flow).then(|| ("flow", json!({ "key": flow, "kind": "retired", "version": version })))
             }

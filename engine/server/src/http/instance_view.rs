@@ -9,7 +9,7 @@
 //!
 //! Not here: reading journals (`instances`), telling of changes (`events`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -21,6 +21,7 @@ use stepwell_core::machine::{
 };
 
 use super::instances::error_json;
+use super::machine_view::{EVALUATIONS_MAX, Evaluation, MachineItem, evaluation, machine_item};
 use super::time::rfc3339;
 
 /// How a node stands.
@@ -76,7 +77,7 @@ pub(super) struct TokenItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
     pub visit: u32,
-    /// calling, retrying, waiting, timer, joining, incident, undoing, inside, open, abandoned, halted, locked
+    /// calling, retrying, waiting, timer, joining, incident, undoing, inside, open, abandoned, halted, locked, evaluating, resting
     pub state: &'static str,
     pub attempt: u32,
     pub since: String,
@@ -127,13 +128,20 @@ pub(super) struct Replay {
     /// `None` only while it is stepped.
     it: Option<Instance>,
     nodes: BTreeMap<Arc<str>, NodeRun>,
+    evaluations: VecDeque<Evaluation>,
 }
 
 impl Replay {
     pub(super) fn new(history: History, id: &str) -> Self {
         let History { first, versions } = history;
         let flow = versions[&first].clone();
-        Self { versions, flow, it: Some(Instance::new(id.into(), first)), nodes: BTreeMap::new() }
+        Self {
+            versions,
+            flow,
+            it: Some(Instance::new(id.into(), first)),
+            nodes: BTreeMap::new(),
+            evaluations: VecDeque::new(),
+        }
     }
 
     /// The version it runs now.
@@ -181,6 +189,12 @@ impl Replay {
         let before = self.it.take()?;
         let before = self.moved(before, &entry.event);
         let subject = self.subject(&before, &entry.event);
+        if let Some(evaluation) = evaluation(&self.flow, &before, entry) {
+            if self.evaluations.len() >= EVALUATIONS_MAX {
+                self.evaluations.pop_front();
+            }
+            self.evaluations.push_back(evaluation);
+        }
         let visits: Visits = before.scopes.iter().map(|(&id, scope)| (id, scope.visits.clone())).collect();
         let (after, result) = step(&self.flow, before, entry.at_ms, &entry.event);
         if let Ok(effects) = result {
@@ -220,6 +234,11 @@ impl Replay {
         shown.map(|(&id, token)| token_item(&self.flow, it, id, token)).collect()
     }
 
+    /// How the machine stands that it is, and the machines that it runs.
+    pub(super) fn machine(&self) -> Option<MachineItem> {
+        machine_item(&self.flow, self.it.as_ref()?, self.evaluations.iter().cloned().collect())
+    }
+
     /// What a compensation would undo, in its order.
     pub(super) fn undo_plan(&self) -> Vec<Undoable> {
         let Some(it) = self.it.as_ref().filter(|it| it.end.is_none()) else { return Vec::new() };
@@ -250,6 +269,7 @@ impl Replay {
             Event::NodeReturned { token, .. }
             | Event::TimerFired { token, .. }
             | Event::MessageArrived { token, .. }
+            | Event::Evaluated { token, .. }
             | Event::Commanded { command: Command::Complete { token, .. } | Command::Fail { token, .. }, .. } => token,
             Event::Started { .. } | Event::Commanded { .. } | Event::LimitReached { .. } => return None,
         };
@@ -310,7 +330,7 @@ impl Replay {
                 run.returned(Op::Run, &Outcome::Failed(failure.clone()));
             }
             Event::TimerFired { .. } => run.port = run.port.take().or_else(|| Some(TIMEOUT.to_owned())),
-            Event::Started { .. } | Event::Commanded { .. } | Event::LimitReached { .. } => {}
+            Event::Started { .. } | Event::Commanded { .. } | Event::Evaluated { .. } | Event::LimitReached { .. } => {}
         }
         if run.state != NodeState::Undone {
             run.end(entry.at_ms);
@@ -337,15 +357,19 @@ impl Replay {
             run.ended_at = None;
             run.duration_ms = None;
             run.state = match &token.at {
-                At::Calling(_) | At::Retrying { .. } | At::Compensating | At::Inside | At::Abandoned(_) => {
-                    NodeState::Active
-                }
+                At::Calling(_)
+                | At::Retrying { .. }
+                | At::Compensating
+                | At::Inside
+                | At::Evaluating
+                | At::Abandoned(_) => NodeState::Active,
                 At::Waiting { .. }
                 | At::Timer { .. }
                 | At::Joining { .. }
                 | At::Open { .. }
                 | At::Halted(_)
                 | At::Locked
+                | At::Resting
                 | At::Guard { .. } => NodeState::Waiting,
                 At::Incident { error, .. } => {
                     run.error = Some(error_json(error));
@@ -449,6 +473,8 @@ fn token_item(flow: &Flow, it: &Instance, id: TokenId, token: &stepwell_core::ma
         At::Incident { .. } => "incident",
         At::Compensating => "undoing",
         At::Locked => "locked",
+        At::Evaluating => "evaluating",
+        At::Resting => "resting",
         At::Guard { .. } => "guard",
     };
     TokenItem {

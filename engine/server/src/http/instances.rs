@@ -12,18 +12,19 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use stepwell_core::catalog::Catalog;
-use stepwell_core::flow::extend;
+use stepwell_core::flow::{duration, evaluate, extend};
 use stepwell_core::machine::{Command, EVENTS_MAX, Entry, Error, Event, Instance, State as InstanceState, TokenId};
 use stepwell_core::problem::Problem;
 use stepwell_runtime::journal::{Definition, Unavailable};
 use stepwell_runtime::{Clock, CommandError};
-use stepwell_store::{Act, Cursor, Erased, Filter, InstanceDetail as Stored, InstanceSummary as Row, Role};
+use stepwell_store::{Act, Cursor, Erased, Filter, InstanceDetail as Stored, InstanceSummary as Row, Role, Stands};
 
 use super::App;
 use super::body::{self, Raw};
 use super::caller::Caller;
 use super::extract::{Path, Query};
 use super::instance_view::{History, NodeRun, Replay, TokenItem, Undoable};
+use super::machine_view::MachineItem;
 use super::problem::{Answer, Code, Refusal, RefusalBody};
 use super::shapes::{self, Page, limit};
 use super::time::rfc3339;
@@ -40,6 +41,10 @@ pub(super) struct ListQuery {
     business_key: Option<String>,
     /// A node where it stands. Only live instances stand anywhere.
     node: Option<String>,
+    /// The state a live machine is in.
+    machine_state: Option<String>,
+    /// For at least so long, such as `30m`: a live machine that has not left its state.
+    stuck_for: Option<String>,
     /// An id, or a part of a business key.
     q: Option<String>,
     /// `next` of the page before.
@@ -104,6 +109,9 @@ pub(super) struct InstanceDetail {
     document: Arc<Value>,
     /// What a compensation would undo, in its order.
     undo_plan: Vec<Undoable>,
+    /// How a machine stands, and what its evaluations thought.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    machine: Option<MachineItem>,
     seq: u64,
     /// Its journal, input, reply and output were taken away then.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -185,7 +193,9 @@ pub(super) async fn list(
     Query(query): Query<ListQuery>,
 ) -> Answer<Json<Page<InstanceItem>>> {
     let cursor = cursor(query.cursor.as_deref())?;
+    let standing = standing(query.machine_state, query.stuck_for.as_deref(), app.clock.now_ms())?;
     let filter = Filter {
+        standing,
         flow: query.flow,
         version: query.version,
         state: query.state,
@@ -206,6 +216,13 @@ pub(super) async fn list(
         }
     }
     Ok(Json(Page { items, next: page.next.map(|cursor| cursor.to_string()) }))
+}
+
+fn standing(state: Option<String>, stuck_for: Option<&str>, now_ms: u64) -> Answer<Option<Stands>> {
+    let wrong = |error| Refusal::say(Code::QueryInvalid, format!("stuckFor: {error}"));
+    let ms = stuck_for.map(|text| duration::parse_ms(text).map_err(wrong)).transpose()?;
+    let since_ms = ms.map(|ms| now_ms.saturating_sub(ms));
+    Ok((state.is_some() || since_ms.is_some()).then_some(Stands { state, since_ms }))
 }
 
 pub(super) fn cursor(text: Option<&str>) -> Answer<Option<Cursor>> {
@@ -238,16 +255,20 @@ pub(super) async fn history(app: &App, stored: &Stored, entries: &[Entry]) -> An
     let (mut first, mut versions) = (None, BTreeMap::new());
     for (version, from) in moves {
         first = first.or(from);
-        versions.insert(version, app.engine.flow(flow, version).await?);
+        versions.insert(version, app.engine.newest_flow(flow, version).await?);
     }
     let first = first.unwrap_or(now);
-    versions.insert(first, app.engine.flow(flow, first).await?);
+    versions.insert(first, app.engine.newest_flow(flow, first).await?);
     Ok(History { first, versions })
 }
 
-/// What an instance runs, as it is drawn: of a document that extends a template, the graph with its slots filled.
+/// What an instance runs, as it is drawn: of a document that extends a template, the graph with its slots filled; of a
+/// machine, with what was plugged in since.
 fn drawn(definition: Definition) -> Answer<Arc<Value>> {
-    let Definition { document, catalog, .. } = definition;
+    let Definition { document, catalog, plugged, .. } = definition;
+    if !plugged.is_empty() {
+        return Ok(Arc::new(evaluate::settled(&document, &plugged)));
+    }
     if !extend::has_slots(&document) {
         return Ok(document);
     }
@@ -271,6 +292,7 @@ pub(super) async fn show(State(app): State<App>, Path(id): Path<String>) -> Answ
         tokens: replay.tokens(),
         nodes: replay.nodes(),
         undo_plan: replay.undo_plan(),
+        machine: replay.machine(),
         seq: replay.seq().max(stored.seq),
         erased_at: stored.erased_ms.map(rfc3339),
         output: stored.output,

@@ -32,6 +32,8 @@ mod instance_view;
 mod instances;
 pub(crate) mod limits;
 pub(crate) mod listen;
+mod machine_view;
+mod machines;
 mod messages;
 mod needs;
 mod old_code;
@@ -155,6 +157,7 @@ pub(crate) fn table() -> Table {
     Table::default()
         .with(people)
         .with(flow_routes)
+        .with(machine_routes)
         .with(instance_routes)
         .with(task_routes)
         .with(plugin_routes)
@@ -224,6 +227,19 @@ fn door_routes(table: Table) -> Table {
         .post("/api/v1/schedules/{id}/pause", Operator, Of::Schedule, schedules::pause)
         .post("/api/v1/schedules/{id}/resume", Operator, Of::Schedule, schedules::resume)
         .post("/api/v1/schedules/{id}/run", Operator, Of::Schedule, schedules::run)
+}
+
+/// Machines are flows: what is said of those holds for them as well.
+fn machine_routes(table: Table) -> Table {
+    table
+        .get("/api/v1/machines/{key}", Viewer, Of::Flow, machines::show)
+        .get("/api/v1/machines/{key}/actions", Viewer, Of::Flow, machines::actions)
+        .post("/api/v1/machines/{key}/actions", Designer, Of::Flow, machines::plug)
+        .delete("/api/v1/machines/{key}/actions/{name}", Designer, Of::Flow, machines::unplug)
+        .get("/api/v1/machines/{key}/states", Viewer, Of::Flow, machines::states)
+        .put("/api/v1/machines/{key}/states", Designer, Of::Flow, machines::save_states)
+        .post("/api/v1/instances/{id}/actions", Operator, Of::Instance, machines::act)
+        .post("/api/v1/instances/{id}/evaluate", Operator, Of::Instance, machines::evaluate)
 }
 
 fn instance_routes(table: Table) -> Table {

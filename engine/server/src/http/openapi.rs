@@ -38,6 +38,8 @@ use super::problem::Code;
         super::commands::suspend, super::commands::resume, super::commands::move_token, super::commands::skip,
         super::commands::migrate, super::replay::run,
         super::bulk::run,
+        super::machines::show, super::machines::actions, super::machines::plug, super::machines::unplug,
+        super::machines::states, super::machines::save_states, super::machines::act, super::machines::evaluate,
         super::messages::post,
         super::tasks::list, super::tasks::show, super::tasks::claim, super::tasks::assign, super::tasks::complete,
         super::tasks::fail,

@@ -12,9 +12,10 @@ use axum::{Extension, Json};
 use http::{HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use stepwell_runtime::Clock as _;
 use stepwell_runtime::stages::BUCKETS_MS;
 use stepwell_sandbox::BreakerState;
-use stepwell_store::{AuditFilter, Role};
+use stepwell_store::{AuditFilter, Role, Standing};
 
 use super::App;
 use super::caller::Caller;
@@ -163,6 +164,7 @@ pub(super) async fn metrics(State(app): State<App>) -> Answer<Response> {
             );
         }
     }
+    machines(&app, &mut text).await?;
     engine(&app, &mut text);
     breakers(&app, &mut text);
     kept_answers(&app, &mut text);
@@ -186,6 +188,30 @@ fn one(text: &mut String, name: &str, kind: &str, help: &str, value: u64) {
 
 fn read(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
+}
+
+/// Live machines by state. One that stays in a state for too long is seen by the age of the oldest.
+async fn machines(app: &App, text: &mut String) -> Answer<()> {
+    let (standings, now_ms) = (app.engine.journal().standings(None).await?, app.clock.now_ms());
+    head(text, "stepwell_machine_instances", "gauge", "Live machines by flow and state.");
+    for Standing { flow, state, instances, .. } in &standings {
+        let _ = writeln!(text, "stepwell_machine_instances{{flow=\"{}\",state=\"{state}\"}} {instances}", label(flow));
+    }
+    let name = "stepwell_machine_oldest_seconds";
+    head(text, name, "gauge", "How long the live machine has been in the state that has been there longest.");
+    for Standing { flow, state, oldest_ms, .. } in &standings {
+        let age = seconds(now_ms.saturating_sub(*oldest_ms).saturating_mul(1_000));
+        let _ = writeln!(text, "{name}{{flow=\"{}\",state=\"{state}\"}} {age}", label(flow));
+    }
+    let loops = read(&app.engine.tally().machine_loops);
+    one(
+        text,
+        "stepwell_machine_loops_total",
+        "counter",
+        "Machines that went round in a circle, and were stopped.",
+        loops,
+    );
+    Ok(())
 }
 
 fn engine(app: &App, text: &mut String) {

@@ -109,6 +109,7 @@ fn admitted(flow: &str, version: u32, state: State, business_key: Option<&str>) 
             output: None,
             priority: 0,
             forget_ms: None,
+            standing: None,
         },
         version,
         tasks: TaskMoves::default(),

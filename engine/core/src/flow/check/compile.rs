@@ -62,7 +62,9 @@ impl<'d> Checker<'d> {
         }
         for (index, (id, value)) in nodes.iter().enumerate() {
             self.check_id(index, id);
-            if let Some(document) = self.reader.node(id, value) {
+            if !self.is_evaluate(id)
+                && let Some(document) = self.reader.node(id, value)
+            {
                 self.contain(index, document.inside());
                 self.lock(index, document.lock());
                 let (listeners, pointer) = (document.listeners().to_vec(), child(&child("/nodes", id), "listeners"));

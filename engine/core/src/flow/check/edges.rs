@@ -103,12 +103,16 @@ impl Checker<'_> {
     }
 
     pub(super) fn condition(&mut self, when: &str, pointer: &str, node: NodeIx) -> Option<Expr> {
+        self.condition_seeing(when, pointer, node, Sees::Flow)
+    }
+
+    pub(super) fn condition_seeing(&mut self, when: &str, pointer: &str, node: NodeIx, sees: Sees) -> Option<Expr> {
         if when.starts_with('=') && !when.starts_with("==") {
             let problem = Problem::error("CONDITION_FORM", pointer, "a condition is always an expression");
             self.on(node, problem.fix("remove the `=`"));
             return None;
         }
-        let expr = self.compiled(when, pointer, Some(node), Sees::Flow)?;
+        let expr = self.compiled(when, pointer, Some(node), sees)?;
         match expr.constant() {
             None => {}
             Some(Value::Bool(always)) => {

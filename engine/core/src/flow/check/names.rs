@@ -12,6 +12,8 @@ use crate::problem::Problem;
 
 /// What a listener is told.
 const EVENT_FIELDS: [&str; 6] = ["on", "node", "visit", "port", "output", "error"];
+/// How a machine stands.
+const MACHINE_FIELDS: [&str; 6] = ["state", "order", "since", "action", "context", "revision"];
 const FLOW_FIELDS: [&str; 6] = ["key", "version", "instance", "businessKey", "priority", "now"];
 
 impl Checker<'_> {
@@ -55,6 +57,10 @@ impl Checker<'_> {
             "flow" => (!FLOW_FIELDS.contains(&&**name)).then(|| {
                 let message = format!("`flow` has no `{name}`");
                 (Problem::error("UNKNOWN_REFERENCE", "", message), or_all(name, FLOW_FIELDS))
+            }),
+            "machine" => (!MACHINE_FIELDS.contains(&&**name)).then(|| {
+                let message = format!("`machine` has no `{name}`");
+                (Problem::error("UNKNOWN_REFERENCE", "", message), or_all(name, MACHINE_FIELDS))
             }),
             "step" => (!["input", "output"].contains(&&**name)).then(|| {
                 let message = format!("`step` has no `{name}`");
@@ -156,10 +162,14 @@ impl Checker<'_> {
             Sees::Undo => vec!["step", "input", "vars", "nodes", "flow"],
             Sees::Event => vec!["event", "input", "vars", "nodes", "flow"],
             Sees::Heard => vec!["event", "result", "input", "vars", "nodes", "flow"],
+            Sees::Outcome => vec!["result", "port", "input", "vars", "nodes", "flow"],
             Sees::Results => vec!["results", "count", "input", "vars", "nodes", "flow"],
             Sees::Input => return Some(vec!["input"]),
             Sees::Fields(fields) => return fields.as_ref().map(|fields| fields.iter().map(String::as_str).collect()),
         };
+        if self.machine.is_some() {
+            roots.push("machine");
+        }
         let each = |node: &NodeIx| matches!(self.nodes[*node].kind, Some(Kind::ForEach(_)) | None);
         let within = match reading.sees {
             Sees::Within(container) => Some(container),
@@ -184,7 +194,7 @@ fn unknown_root(path: &[Arc<str>], roots: &[&str], sees: &Sees) -> (Problem, Str
     let message = match sees {
         Sees::Input => format!("`{root}` is not known here: nothing has run yet"),
         Sees::Fields(_) => format!("`{root}` is none of the names that are known here"),
-        Sees::Flow | Sees::Within(_) | Sees::Results | Sees::Undo | Sees::Event | Sees::Heard => {
+        Sees::Flow | Sees::Within(_) | Sees::Results | Sees::Undo | Sees::Event | Sees::Heard | Sees::Outcome => {
             format!("`{root}` is not known")
         }
     };

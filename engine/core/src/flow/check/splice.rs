@@ -71,6 +71,12 @@ fn take(flow: &mut Flow, mut other: Flow, key: &Arc<str>, version: u32) -> BodyI
                 stage.body = bodies[stage.body];
                 stage.steps.iter_mut().for_each(|step| step.node = nodes[step.node]);
             }
+            Kind::Evaluate(machine) => {
+                machine.over = edges[machine.over];
+                for action in &mut machine.actions {
+                    (action.node, action.edge) = (nodes[action.node], edges[action.edge]);
+                }
+            }
             Kind::Cancel { nodes: others } => others.iter_mut().for_each(|other| *other = nodes[*other]),
             Kind::Parallel(join) => join.must.iter_mut().for_each(|edge| *edge = edges[*edge]),
             _ => {}
