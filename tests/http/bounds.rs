@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use stepwell_tests::{Options, Stepwell, until};
 
 use crate::flows;
+use crate::sessions::ask_in;
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -68,8 +69,8 @@ async fn each_start_and_message_and_login_has_its_audit_row() {
     stranger.post("/t/open/sum", &json!({ "a": 1, "b": 2 })).await.expect(200);
     engine.post("/api/v1/messages", &json!({ "name": "go", "key": "k", "id": "m-1" })).await.expect(202);
     engine.post("/api/v1/messages", &json!({ "name": "go", "key": "k", "id": "m-1" })).await.expect(200);
-    stranger.post("/api/v1/session", &json!({ "token": "wrong" })).await.expect(401);
-    engine.post("/api/v1/session", &json!({ "token": Options::default().token })).await.expect(200);
+    ask_in(&stranger, &json!({ "token": "wrong" })).await.expect(401);
+    ask_in(&engine, &json!({ "token": Options::default().token })).await.expect(200);
     let audit = engine.get("/api/v1/audit").await.expect(200).json();
     let rows: Vec<String> = audit["items"]
         .as_array()

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
+use stepwell_tests::orders::plugins;
 use stepwell_tests::{Client, Options, Stepwell, until};
 
 use crate::instances::begin;
@@ -288,12 +289,31 @@ async fn grants_and_connections_are_told_where_they_hold() {
     for (name, status) in [("bank", 200), ("shop", 404), ("mail", 404), ("none", 404)] {
         assert_eq!(own.get(&format!("/api/v1/connections/{name}")).await.status, status, "{name}");
     }
-    let plugin = &engine.get("/api/v1/plugins").await.expect(200).json()["items"][0];
+    let wasm = std::fs::read(plugins().join("json.wasm")).unwrap();
+    let plugin = engine.send("POST", "/api/v1/plugins", &[("content-type", "application/wasm")], wasm).await.unwrap();
+    let plugin = plugin.expect(201).json();
     let (name, version) = (plugin["name"].as_str().unwrap(), plugin["version"].as_str().unwrap());
     for (namespace, status) in [("pay", 200), ("ship", 403), ("default", 403)] {
         let path = format!("/api/v1/plugins/{name}/{version}/reach?namespace={namespace}");
         assert_eq!(own.get(&path).await.status, status, "{namespace}");
         assert_eq!(everywhere.get(&path).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn who_needs_a_version_is_told_as_far_as_one_may_see_them() {
+    let engine = Stepwell::start(Options::default()).await;
+    let mut flow = waiting("pay.work");
+    engine.publish(&flow).await;
+    let route = json!({ "auth": "token", "rules": [{ "name": "all", "flow": "pay.work" }] });
+    engine.put("/api/v1/routes/everybodys", &[("if-none-match", "*")], &json!({ "route": route })).await.expect(200);
+    flow["title"] = json!({ "en": "Another" });
+    engine.publish(&flow).await;
+    for (roles, expected) in [("pay=designer", vec!["newest"]), ("*=designer", vec!["newest", "route"])] {
+        let asked = client(&engine, roles).await;
+        let refused = asked.delete("/api/v1/flows/pay.work/versions/2").await.expect(409).json();
+        let kinds = refused["neededBy"].as_array().unwrap().iter().map(|need| need["kind"].as_str().unwrap());
+        assert_eq!(kinds.collect::<Vec<_>>(), expected, "{roles}");
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) async fn log_in(browser: &Client, name: &str, password: &str) -> Repl
 }
 
 /// As the console logs in.
-async fn ask_in(browser: &Client, body: &Value) -> Reply {
+pub(crate) async fn ask_in(browser: &Client, body: &Value) -> Reply {
     browser.send("POST", "/api/v1/session", &[("stepwell-csrf", "1")], body.to_string()).await.unwrap()
 }
 

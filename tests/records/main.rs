@@ -1,7 +1,7 @@
 //! Records under flows, on either database: races for one record, crashes, failures, and what is seen by whom.
 //!
 //! The nodes are those of `tests/wasm/guests/clerk`, which do what their input lists, and of `reader`, which is external.
-#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests fail by panicking")]
 #![allow(clippy::needless_pass_by_value, reason = "documents are written where they are used")]
 
 mod by_hand;

@@ -175,13 +175,12 @@ impl Attempt<'_> {
         prepared: &Prepared,
         live: Option<Instance>,
     ) -> wasmtime::Result<(Said, Instance)> {
-        let instance = match live {
-            Some(instance) => instance,
-            None => {
-                let instance = prepared.pre.instantiate_async(&mut *store).await?;
-                store.data_mut().ledger.begin();
-                instance
-            }
+        let instance = if let Some(instance) = live {
+            instance
+        } else {
+            let instance = prepared.pre.instantiate_async(&mut *store).await?;
+            store.data_mut().ledger.begin();
+            instance
         };
         let exports = &prepared.exports;
         let call = self.told();

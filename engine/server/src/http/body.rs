@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_large_body_may_take_as_long_as_it_comes() {
-        let long: Vec<(u64, usize)> = (1..=20).map(|nth| (nth * 20, 70 * 1024)).collect();
+        let long: Vec<(u64, usize)> = (1..=20).map(|nth| (nth * 20, 130 * 1024)).collect();
         let slow: Vec<(u64, usize)> = (1..=20).map(|nth| (nth * 20, 10 * 1024)).collect();
         for (what, pace, frames, ends_at_s) in [
             ("a large one", &PACE_OF_LARGE, &long, None),

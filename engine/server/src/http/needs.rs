@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use stepwell_core::flow::duration;
 use stepwell_runtime::Clock;
-use stepwell_store::{Act, Removed, Role, Unneeded, UnneededPlugin, UsedBy, WhereUsed};
+use stepwell_store::{Act, Need, Removed, Role, Unneeded, UnneededPlugin, UsedBy, WhereUsed};
 
 use super::App;
 use super::caller::Caller;
@@ -114,7 +114,7 @@ pub(super) async fn table(
 #[utoipa::path(delete, path = "/api/v1/flows/{key}/versions/{version}", tag = "flows",
     params(("key" = String, Path), ("version" = u32, Path)),
     responses((status = 200, body = VersionRemoved), (status = 404, body = RefusalBody),
-              (status = 409, body = RefusalBody, description = "With those who need it, in `neededBy`, as far as they are in one's own namespaces")))]
+              (status = 409, body = RefusalBody, description = "With those who need it, in `neededBy`, as far as one may see them")))]
 pub(super) async fn delete_version(
     State(app): State<App>,
     Path((key, version)): Path<(String, u32)>,
@@ -124,9 +124,9 @@ pub(super) async fn delete_version(
     let mut removed = app.engine.journal().remove_version(act, &key, version).await?;
     app.library.read_all().await?;
     if let Removed::Needed(needs) = &mut removed {
-        // Also where all who need it are somebody else's: it stays.
-        let within = caller.within(Role::Viewer);
-        needs.retain(|need| within.holds(need.flow()));
+        // Also where all who need it are not the caller's to see, it stays.
+        let (within, routes) = (caller.within(Role::Viewer), caller.reach.everywhere() >= Some(Role::Viewer));
+        needs.retain(|need| within.holds(need.flow()) && (routes || !matches!(need, Need::Route { .. })));
     }
     let missing = || Refusal::say(Code::VersionNotFound, format!("flow {key} has no version {version}"));
     outcome(&removed)?.map(|outcome| Json(VersionRemoved { outcome })).ok_or_else(missing)
