@@ -147,12 +147,11 @@ fn changed(answer: &Value) {
 fn states(asked: &States) -> anyhow::Result<()> {
     let states = asked.at.ask("GET", &path(&asked.machine, "states"), None)?;
     let text = if asked.json { serde_json::to_string_pretty(&states)? + "\n" } else { pool::to_csv(&states) };
-    match &asked.out {
-        Some(file) => std::fs::write(file, text).with_context(|| file.display().to_string()),
-        None => {
-            super::result(&text);
-            Ok(())
-        }
+    if let Some(file) = &asked.out {
+        std::fs::write(file, text).with_context(|| file.display().to_string())
+    } else {
+        super::result(&text);
+        Ok(())
     }
 }
 

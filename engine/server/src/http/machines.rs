@@ -468,13 +468,12 @@ pub(super) async fn save_states(
 
 /// The machine's draft, or its newest version where there is none; and what a save of it expects.
 async fn editable(app: &App, key: &str) -> Answer<(Arc<Value>, Expect)> {
-    let (document, expect) = match app.engine.journal().draft(key).await? {
-        Some(draft) => (draft.document, Expect::Revision(draft.revision)),
-        None => {
-            let missing = || Refusal::say(Code::FlowNotFound, format!("no flow {key}"));
-            let version = app.engine.journal().version(key, None).await?.ok_or_else(missing)?;
-            (version.definition.document, Expect::None)
-        }
+    let (document, expect) = if let Some(draft) = app.engine.journal().draft(key).await? {
+        (draft.document, Expect::Revision(draft.revision))
+    } else {
+        let missing = || Refusal::say(Code::FlowNotFound, format!("no flow {key}"));
+        let version = app.engine.journal().version(key, None).await?.ok_or_else(missing)?;
+        (version.definition.document, Expect::None)
     };
     if document.get("kind").and_then(Value::as_str) != Some("machine") {
         return Err(Refusal::new(Code::NotAMachine));

@@ -69,7 +69,7 @@ pub(super) async fn take(
         (Some(caller), Way::Route(_)) => may_start(caller, None)?,
         (None, _) => {}
     }
-    let wait = Some(Duration::from_millis(way.spec().wait_ms));
+    let wait_ms = way.spec().wait_ms;
     let flow = match &way {
         // What is said there is said by the newest version, whichever is started.
         Way::Flow(known, _) => Some(app.engine.flow(&known.key, known.newest).await?),
@@ -100,23 +100,23 @@ pub(super) async fn take(
         Way::Route(route) => led(&app, &path, &route, input, &by, caller.as_ref()).await?,
     };
     let redeliver = trigger.is_some_and(|trigger| trigger.redeliver);
+    let (input_at, business_key, priority) = ("", None, None);
     let start = Start {
         known,
         wish,
         input,
-        input_at: "",
-        business_key: None,
-        priority: None,
-        wait,
+        input_at,
+        business_key,
+        priority,
+        wait: Some(Duration::from_millis(wait_ms)),
         by,
         idempotency,
         redeliver,
     };
-    let ended = start.run(&app, &headers).await?;
-    if redeliver && ended.goes_on() {
-        return Err(Refusal::new(Code::NotDoneYet).and("id", &*ended.id));
+    match start.run(&app, &headers).await? {
+        ended if redeliver && ended.goes_on() => Err(Refusal::new(Code::NotDoneYet).and("id", &*ended.id)),
+        ended => ended.bare(),
     }
-    ended.bare()
 }
 
 /// Where a route leads, if the caller may start that.
