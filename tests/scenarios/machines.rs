@@ -151,7 +151,7 @@ async fn a_tour_goes_from_the_booking_to_the_review() {
     assert_eq!((again.code().as_str(), &again.json()["id"]), ("BUSINESS_KEY_TAKEN", &json!(id)), "{}", again.text());
 
     subscribed(&orders, &id).await;
-    says(&orders.engine, "tour.distributed", "T-1", &json!({ "agent": "Li Wei" })).await;
+    says(&orders.engine, "tour.distributed", "T-1", &json!({ "agent": "desk-7" })).await;
 
     // Each resource has a machine of its own, which waits for its supplier.
     let shown = stands(&orders, &id, "OS0002A").await;
@@ -184,7 +184,7 @@ async fn a_tour_goes_from_the_booking_to_the_review() {
     stands(&orders, &id, "OS0006").await;
     says(&orders.engine, "tour.reviewed", "T-1", &json!({ "stars": 5 })).await;
     let shown = reaches(&orders, &id, "completed").await;
-    let output = json!({ "order": "T-1", "state": "OS0009", "agent": "Li Wei", "contract": "C-9", "policy": "P-T-1", "stars": 5 });
+    let output = json!({ "order": "T-1", "state": "OS0009", "agent": "desk-7", "contract": "C-9", "policy": "P-T-1", "stars": 5 });
     assert_eq!(shown["output"], output);
     let passed = [
         "OS0000", "OS0002", "OS0002A", "OS0002G", "OS0003", "OS0002G", "OS0003", "OS0004", "OS0005", "OS0005G",

@@ -51,7 +51,7 @@ export class Saving {
     this.latestVersion = flow.latestVersion;
     const newest = flow.latestVersion === null ? null : await api.version(this.key, flow.latestVersion);
     // Its graph is a template's, or it is one: it has a page of its own.
-    if (newest?.source) go(`/flows/${encodeURIComponent(this.key)}/slots`, { replace: true });
+    if (newest?.source) return this.#elsewhere();
     const published = newest === null ? null : newest.document;
     this.publishedMeaning = published === null ? null : meaning(readGraph(published));
     let document: unknown = published;
@@ -59,8 +59,7 @@ export class Saving {
     try {
       const draft = await api.draft(this.key);
       document = draft.document;
-      if ((document as { extends?: string }).extends)
-        go(`/flows/${encodeURIComponent(this.key)}/slots`, { replace: true });
+      if ((document as { extends?: string }).extends) return this.#elsewhere();
       this.revision = String(draft.revision);
     } catch (error) {
       if (!(error instanceof ApiError && error.status === 404)) throw error;
@@ -68,6 +67,15 @@ export class Saving {
     this.editor.open(document);
     this.savedHash = whole(this.editor.graph);
     await this.#restore();
+  }
+
+  #left = false;
+
+  /** To the page of templates; nothing is opened here, so nothing is saved. */
+  #elsewhere(): Promise<never> {
+    this.#left = true;
+    go(`/flows/${encodeURIComponent(this.key)}/slots${location.search}`, { replace: true });
+    return new Promise(() => {});
   }
 
   /** Brings back what an earlier window could not save. */
@@ -105,7 +113,7 @@ export class Saving {
   async save(): Promise<boolean> {
     clearTimeout(this.#timer);
     while (this.#running) await this.#running;
-    if (this.conflict) return false;
+    if (this.conflict || this.#left) return false;
     if (!this.dirty && this.revision !== null) return true;
     this.#running = this.#put().finally(() => {
       this.#running = null;

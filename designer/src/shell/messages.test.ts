@@ -11,8 +11,8 @@ import pluginsEn from '../../messages/plugins.en.json';
 import pluginsZh from '../../messages/plugins.zh-CN.json';
 import refusalsEn from '../../messages/refusals.en.json';
 import refusalsZh from '../../messages/refusals.zh-CN.json';
-import sharedEn from '../../messages/shared.en.json';
-import sharedZh from '../../messages/shared.zh-CN.json';
+import tablesEn from '../../messages/tables.en.json';
+import tablesZh from '../../messages/tables.zh-CN.json';
 import zh from '../../messages/zh-CN.json';
 
 const blanks = (text: string) =>
@@ -25,7 +25,7 @@ const CATALOGUES: [string, Record<string, string>, Record<string, string>][] = [
   ['all pages', en, zh],
   ['the pages of people', peopleEn, peopleZh],
   ['the plugins page', pluginsEn, pluginsZh],
-  ['tables and templates', sharedEn, sharedZh],
+  ['tables and templates', tablesEn, tablesZh],
   ['the import of BPMN', importEn, importZh],
   ['the pages of machines', machinesEn, machinesZh],
   ['refusals', refusalsEn, refusalsZh],

@@ -259,16 +259,26 @@ impl Store {
             // A digest stands in a catalogue as nothing else. Catalogues are large: each is let go once it is looked at.
             let within = within.condition("flow");
             let sql = format!(
-                "select flow, version, catalog from version where catalog like '%' || ?1 || '%' and {within}
-                 order by flow, version"
+                "select flow, version, catalog from (select flow, version, catalog from version
+                     union all select flow, version, catalog from machine_action) as pinned
+                 where catalog like '%' || ?1 || '%' and {within} order by flow, version"
             );
-            db.query(&sql, &values![&of], |row| {
+            let mut all: Vec<Pinned> = db.query(&sql, &values![&of], |row| {
                 let catalog: Json = read_json(row, 2)?;
                 let own = catalog.get("nodeTypes").and_then(Json::as_object).into_iter().flatten();
                 let digests = own.filter_map(|(_, one)| one.get("digest")?.as_str());
                 let digests = digests.filter(|one| of.is_empty() || *one == of).map(str::to_owned).collect();
                 Ok(Pinned { flow: row.get(0)?, version: row.get(1)?, digests })
-            })
+            })?;
+            // What was plugged into a machine is its version's.
+            all.dedup_by(|next, one| {
+                let same = (&next.flow, next.version) == (&one.flow, one.version);
+                if same {
+                    one.digests.append(&mut next.digests);
+                }
+                same
+            });
+            Ok(all)
         })
         .await
     }

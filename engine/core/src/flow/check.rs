@@ -102,7 +102,9 @@ pub fn check_plugged(document: &Value, catalog: &Catalog, plugged: &[Plugged]) -
     let resolved = extend::resolve(document, catalog);
     let mut checked = check_graph(&resolved.document, document, catalog, &[]);
     if resolved.complete {
-        checked.problems.iter_mut().for_each(|problem| resolved.place(problem));
+        for problem in &mut checked.problems {
+            resolved.place(problem);
+        }
     } else {
         // Without its template nothing is known of it.
         checked.problems.clear();

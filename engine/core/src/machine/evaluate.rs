@@ -208,13 +208,11 @@ pub fn can_act(flow: &Flow, it: &Instance, action: &str, context: &Value, revisi
 /// The token that rests: this one, or that of the machine the instance itself is; and its scope.
 pub(super) fn resting(it: &Instance, token: Option<TokenId>) -> Option<(TokenId, ScopeId)> {
     let rests = |token: &Token| matches!(token.at, At::Resting);
-    match token {
-        Some(id) => it.tokens.get(&id).filter(|token| rests(token)).map(|token| (id, token.scope)),
-        None => {
-            let own = |(_, token): &(&TokenId, &Token)| rests(token) && token.scope == ROOT;
-            it.tokens.iter().find(own).map(|(&id, token)| (id, token.scope))
-        }
+    if let Some(id) = token {
+        return it.tokens.get(&id).filter(|token| rests(token)).map(|token| (id, token.scope));
     }
+    let own = |(_, token): &(&TokenId, &Token)| rests(token) && token.scope == ROOT;
+    it.tokens.iter().find(own).map(|(&id, token)| (id, token.scope))
 }
 
 /// The effects that ask for the revision of machines which are about to be evaluated.

@@ -17,6 +17,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
+use stepwell_core::bind::Route;
 use stepwell_core::expr::{Expr, Root, Scope};
 use stepwell_core::flow::trigger::{Dedupe, Signed, Trigger, TriggerAuth, TriggerMessage};
 use stepwell_core::machine::{MESSAGE_KEY_BYTES_MAX, fits_message};
@@ -35,7 +36,7 @@ use super::problem::{Answer, Code, Refusal, RefusalBody};
 use super::routes;
 use super::signature::{self, Claim, Unsigned};
 use super::start::{self, Start, StartedBody};
-use crate::table::{TriggerSpec, Way};
+use crate::table::{Known, TriggerSpec, Way};
 
 /// Who asks by an open path.
 const ANYONE: &str = "anyone";
@@ -96,14 +97,7 @@ pub(super) async fn take(
     };
     let (known, wish, input) = match way {
         Way::Flow(known, _) => (known, Wish::Any, input),
-        Way::Route(route) => {
-            body::not_too_deep(&input, "")?;
-            let (known, wish, input) = routes::lead(&app, &path, &route, input, &by).await?;
-            if let Some(caller) = &caller {
-                may_start(caller, Some(&known.key))?;
-            }
-            (known, wish, input)
-        }
+        Way::Route(route) => led(&app, &path, &route, input, &by, caller.as_ref()).await?,
     };
     let redeliver = trigger.is_some_and(|trigger| trigger.redeliver);
     let start = Start {
@@ -123,6 +117,23 @@ pub(super) async fn take(
         return Err(Refusal::new(Code::NotDoneYet).and("id", &*ended.id));
     }
     ended.bare()
+}
+
+/// Where a route leads, if the caller may start that.
+async fn led(
+    app: &App,
+    path: &str,
+    route: &Route,
+    input: Value,
+    by: &str,
+    caller: Option<&Caller>,
+) -> Answer<(Arc<Known>, Wish, Value)> {
+    body::not_too_deep(&input, "")?;
+    let (known, wish, input) = routes::lead(app, path, route, input, by).await?;
+    if let Some(caller) = caller {
+        may_start(caller, Some(&known.key))?;
+    }
+    Ok((known, wish, input))
 }
 
 /// Who asks, and, where not anyone may, who must have a role for it.

@@ -8,7 +8,9 @@ use stepwell_core::machine::State;
 use stepwell_runtime::journal::{Append, AppendError};
 
 use super::{act, admitted, new_id, open, published, started, version_of};
-use crate::{AuditFilter, Expect, Need, NewPlugin, PluginStatus, Published, Removed, RulesSaved, SaveRules, Store};
+use crate::{
+    AuditFilter, Expect, Need, NewPlugin, PluginStatus, Published, Removed, RulesSaved, SaveRules, Store, Within,
+};
 
 fn save(name: &str, expect: Expect, spec: Value) -> SaveRules {
     SaveRules { name: name.to_owned(), spec: Arc::new(spec), expect, act: act(3) }
@@ -67,6 +69,49 @@ async fn rules_are_kept_over_what_was_seen_and_only_when_sound() {
     let audit = it.store.audit_page(AuditFilter::default(), None, 6).await.unwrap().items;
     let actions: Vec<_> = audit.iter().map(|row| &*row.action).collect();
     assert_eq!(actions, ["binding.delete", "route.delete", "route.put", "route.put", "binding.put", "binding.put"]);
+}
+
+#[tokio::test]
+async fn tables_and_templates_are_no_flows_to_start() {
+    let it = open();
+    for (key, kind) in [("t", "table"), ("b", "template"), ("f", "graph")] {
+        for hash in ["1", "2"] {
+            let mut publish = version_of(key, hash);
+            publish.document = Arc::new(json!({ "kind": kind, "content": hash }));
+            publish.catalog = Arc::new(json!({ "nodeTypes": {}, "tables": { "t@1": { "key": "t" } } }));
+            assert!(matches!(it.store.publish(publish).await.unwrap(), Published::New(_)), "{key}");
+        }
+    }
+    let mut other = version_of("t", "3");
+    other.document = Arc::new(json!({ "kind": "graph" }));
+    assert_eq!(it.store.publish(other).await.unwrap(), Published::OtherKind("table".to_owned()));
+    let asks = |table: &str| json!({ "resolve": { "table": table, "into": "said" }, "rules": [{ "name": "all", "flow": "f" }] });
+    for (path, spec, expected) in [
+        ("a", asks("f"), "TABLE_MISSING /resolve/table"),
+        ("a", asks("none"), "TABLE_MISSING /resolve/table"),
+        ("a", json!({ "rules": [{ "name": "all", "flow": "b" }] }), "FLOW_UNKNOWN /rules/0/flow"),
+        ("a", asks("t"), "saved 1"),
+    ] {
+        assert_eq!(
+            shown(it.store.put_route(save(path, Expect::None, spec.clone())).await.unwrap()),
+            expected,
+            "{spec}"
+        );
+    }
+    let doors = it.store.doors().await.unwrap();
+    assert_eq!(doors.flows.keys().collect::<Vec<_>>(), ["f"]);
+    let asked: Vec<_> = doors.tables.iter().map(|(key, version, _)| (key.as_str(), *version)).collect();
+    assert_eq!(asked, [("t", 2)]);
+    let listed: Vec<_> = it.store.flows(None, 10).await.unwrap().into_iter().map(|flow| flow.key).collect();
+    assert_eq!(listed, ["b", "f"]);
+    let tables = it.store.tables_within(Within::Everything).await.unwrap();
+    assert_eq!(tables.iter().map(|one| (one.key.as_str(), one.version)).collect::<Vec<_>>(), [("t", 2)]);
+    assert_eq!(it.store.table("t", Some(1)).await.unwrap().map(|one| one.version), Some(1));
+    assert_eq!(it.store.table("f", None).await.unwrap(), None);
+    let used = it.store.flow_used("t").await.unwrap().unwrap();
+    assert_eq!((used.routes, used.called_by.len()), (vec!["a".to_owned()], 6));
+    // The newest version of a table is needed as that of a flow is.
+    assert_eq!(needed(&it.store.remove_version(act(9), "t", 2).await.unwrap()), ["newest"]);
 }
 
 /// Kinds of needs, in order.

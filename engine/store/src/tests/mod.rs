@@ -8,6 +8,7 @@ mod engines;
 mod file;
 mod forget;
 mod lists;
+mod machines;
 mod tasks;
 mod tls;
 mod uploads;

@@ -146,15 +146,17 @@ impl<'d> Checker<'d> {
                 ports = Some(self.waiting_ports(node, None, &stage.on));
                 self.stage(node, &stage, &pointer)
             }
-            // Those of templates are filled before.
-            NodeDocument::Slot(_) => {
-                let problem = Problem::error("SLOT_MISPLACED", child(&pointer, "type"), "only a template has slots");
-                self.on(node, problem.fix("write \"kind\": \"template\", or another type"));
-                None
-            }
+            NodeDocument::Slot(_) => self.misplaced_slot(node, &pointer),
         };
         self.nodes[node].kind = kind;
         self.nodes[node].ports = ports;
+    }
+
+    /// The slots of templates were filled before.
+    fn misplaced_slot(&mut self, node: NodeIx, pointer: &str) -> Option<Kind> {
+        let problem = Problem::error("SLOT_MISPLACED", child(pointer, "type"), "only a template has slots");
+        self.on(node, problem.fix("write \"kind\": \"template\", or another type"));
+        None
     }
 
     pub(super) fn template(&mut self, node: NodeIx, source: &Value, pointer: &str, sees: &Sees) -> Template {

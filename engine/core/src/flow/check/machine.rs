@@ -422,8 +422,8 @@ impl Checker<'_> {
         for part in &parts.actions {
             let Some(node) = at(self, &part.document.name) else { continue };
             let edge = self.lead(evaluate, part.document.name.as_str().into(), node);
-            let ports = self.nodes[node].ports.clone();
-            for port in ports.iter().flatten() {
+            let ways_out = self.nodes[node].ports.clone();
+            for port in ways_out.iter().flatten() {
                 self.lead(node, port.clone(), evaluate);
             }
             if let Some(by) = self.by(part, node) {
@@ -513,8 +513,8 @@ impl Checker<'_> {
             }
             let when = case.when.as_deref();
             let when = when.and_then(|text| self.condition_seeing(text, &child(&pointer, "when"), node, Sees::Outcome));
-            let (port, to) = (case.port.as_deref().map(Arc::from), case.to.as_deref().map(Arc::from));
-            all.push(Next { port, when, to, exit: case.exit });
+            let name = |text: Option<String>| text.map(Arc::from);
+            all.push(Next { port: name(case.port), when, to: name(case.to), exit: case.exit });
         }
         all
     }

@@ -301,7 +301,7 @@ fn what_is_plugged_in_counts_from_the_next_evaluation_on() {
     // An action that is taken out finishes what it does.
     let mut running = Play::of(&newest, &json!({ "n": 5 }));
     running.revision = 1;
-    let (it, _) = (running.it.clone(), ());
+    let it = running.it.clone();
     assert_eq!(it.root().machine.as_ref().unwrap().revision, 4);
     let refused = step(&newest, it.clone(), 9_000, &Event::Evaluated { token: 99, revision: 5 });
     assert_eq!(refused.1.unwrap_err(), Refused::Late, "a revision that is not compiled in is nothing to step with");

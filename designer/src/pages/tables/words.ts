@@ -1,7 +1,7 @@
 // What the pages of tables and templates say, and what only they ask of the engine: apart, so that other pages do not
 // carry it. As in `shell/i18n`, `{name}` is filled from the params.
-import en from '../../../messages/shared.en.json';
-import zh from '../../../messages/shared.zh-CN.json';
+import en from '../../../messages/tables.en.json';
+import zh from '../../../messages/tables.zh-CN.json';
 import { json, part, post } from '../../api/client';
 import type { Json, Text } from '../../api/shapes';
 import { currentLocale } from '../../shell/i18n.svelte';
