@@ -76,8 +76,7 @@ pub(super) fn tokens(tokens: &[Token<'_>]) -> Result<(), ExprError> {
                     read_again += read_again_after(&tokens[at + 1..]);
                 }
                 // Where there is no interval, none opens with a bracket that closes.
-                let opens =
-                    if operand_next { !(closes(bracket) && (empty || slice || !has_range)) } else { !closes(bracket) };
+                let opens = !closes(bracket) || (operand_next && !empty && !slice && has_range);
                 if opens {
                     open.push(Open::new(bracket, operand_next));
                 } else if open.pop().is_none() {

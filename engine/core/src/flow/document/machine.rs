@@ -139,7 +139,8 @@ pub struct ActionDocument {
     pub on: Option<ActionMessageDocument>,
     /// What is done: a node as a flow has it. Nothing but the change of state, unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub run: Option<Box<NodeDocument>>,
+    #[schemars(with = "Option<Box<NodeDocument>>")]
+    pub run: Option<Value>,
     /// Runs the called flow or machine once for each item, and goes on when all are back. It sees `item` and `index`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub each: Option<EachDocument>,
