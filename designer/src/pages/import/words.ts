@@ -16,8 +16,18 @@ export interface Left {
   fix?: string;
 }
 
+/** The engine's remarks are parts of a sentence, with names in backticks. */
+const sentence = (text: string): string => {
+  const named = text.replace(/`([^`]+)`/g, '“$1”');
+  return `${named.charAt(0).toUpperCase()}${named.slice(1)}`;
+};
+
 /** A remark in the reader's language. */
 export function told(left: Left): { text: string; fix: string | null } {
   const words = currentLocale() === 'en' ? null : (remarks as unknown as ProblemWords);
-  return tell({ severity: 'warning', code: '', pointer: '', message: left.message, fix: left.fix }, words);
+  const { text, fix } = tell(
+    { severity: 'warning', code: '', pointer: '', message: left.message, fix: left.fix },
+    words,
+  );
+  return { text: sentence(text), fix: fix && sentence(fix) };
 }
