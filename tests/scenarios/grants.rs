@@ -56,7 +56,7 @@ async fn a_grant_decides_what_a_node_reaches_and_its_lack_is_shown_on_the_node()
     stands_at(&orders, &id, "paid").await;
     assert!(!orders.paths("G-1").await.is_empty());
     let used = orders.engine.delete("/api/v1/connections/shop").await.expect(409);
-    assert_eq!(used.json()["neededBy"], json!(["commerce", "http"]));
+    assert_eq!(used.json()["neededBy"], json!(["commerce", "community", "http"]));
     let audit = orders.engine.get("/api/v1/audit?target=commerce").await.expect(200).json();
     let actions: Vec<_> =
         audit["items"].as_array().unwrap().iter().map(|one| one["action"].as_str().unwrap()).collect();

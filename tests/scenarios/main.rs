@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use stepwell_tests::orders::{Orders, community_order};
-use stepwell_tests::until;
+use stepwell_tests::{Options, Stepwell, until};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -182,39 +182,41 @@ async fn order_5_gives_the_totals_of_the_benchmark() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_build_that_nobody_needs_can_go_and_come_back() {
-    let orders = Orders::start().await;
-    let plugins = orders.engine.get("/api/v1/plugins").await.expect(200).json();
+    // With one flow alone: the samples together need every plugin.
+    let options = Options { plugins: Some(stepwell_tests::orders::plugins()), ..Options::default() };
+    let engine = Stepwell::start(options).await;
+    let flow = std::fs::read_to_string(stepwell_tests::repository().join("flows/community_order.json")).unwrap();
+    engine.publish(&serde_json::from_str(&flow).unwrap()).await;
+    let plugins = engine.get("/api/v1/plugins").await.expect(200).json();
     let digest = |name: &str| {
         let mut all = plugins["items"].as_array().unwrap().iter();
         all.find(|one| one["name"] == name).unwrap()["digest"].as_str().unwrap().to_owned()
     };
     let of = |name: &str| format!("/api/v1/plugins/{}", digest(name));
-    let used = orders.engine.get(&format!("{}/where-used", of("commerce"))).await.expect(200).json();
+    let used = engine.get(&format!("{}/where-used", of("commerce"))).await.expect(200).json();
     assert_eq!(
         (&used["versions"][0]["flow"], &used["versions"][0]["neededBy"][0]["kind"]),
         (&json!("community_order"), &json!("newest"))
     );
-    let refused = orders.engine.delete(&of("commerce")).await.expect(409);
+    let refused = engine.delete(&of("commerce")).await.expect(409);
     assert_eq!(
         (refused.code().as_str(), &refused.json()["neededBy"][0]["flow"]),
         ("STILL_NEEDED", &json!("community_order"))
     );
     // It is live, so it is no garbage, though no flow uses it yet.
-    let found = orders.engine.post("/api/v1/gc?olderThan=0s", &json!({})).await.expect(200).json();
+    let found = engine.post("/api/v1/gc?olderThan=0s", &json!({})).await.expect(200).json();
     assert_eq!(found["plugins"], json!([]));
-    assert_eq!(orders.engine.delete(&of("http")).await.status, 204);
-    let offers = async || orders.engine.get("/api/v1/node-types").await.expect(200).text().contains("\"http/");
+    assert_eq!(engine.delete(&of("http")).await.status, 204);
+    let offers = async || engine.get("/api/v1/node-types").await.expect(200).text().contains("\"http/");
     assert!(!offers().await, "flows are no longer offered it");
-    assert_eq!(orders.engine.delete(&of("http")).await.expect(404).code(), "PLUGIN_NOT_FOUND");
+    assert_eq!(engine.delete(&of("http")).await.expect(404).code(), "PLUGIN_NOT_FOUND");
     let file = std::fs::read_dir(stepwell_tests::orders::plugins()).unwrap().map(|entry| entry.unwrap().path());
     let file = file
         .into_iter()
         .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("http")))
         .unwrap();
     let wasm = std::fs::read(file).unwrap();
-    let loaded =
-        orders.engine.send("POST", "/api/v1/plugins", &[("content-type", "application/wasm")], wasm).await.unwrap();
+    let loaded = engine.send("POST", "/api/v1/plugins", &[("content-type", "application/wasm")], wasm).await.unwrap();
     assert_eq!((loaded.status, loaded.json()["digest"].as_str()), (201, Some(digest("http").as_str())));
     assert!(offers().await);
-    orders.stop().await;
 }
